@@ -1,0 +1,146 @@
+//! How long a connect to this backend is waited for before another backend is tried beside it.
+//!
+//! Rules of this file
+//! 1. What is learned is a high quantile (about the 93rd percentile) of the times that connects
+//!    took which came about. Connects that never come about teach nothing here: they are evidence.
+//! 2. "Late" is [`TIMES`] that quantile, never less than [`FLOOR`], and [`START`] before anything
+//!    was seen.
+//! 3. One connect moves it by a factor of two at most, so that a single lost SYN (1 s) doesn't
+//!    spoil the next hundred.
+//!
+//! A quantile is tracked without keeping samples: each one above raises it by a step, each one
+//! below lowers it by a smaller one, and it comes to rest where the steps cancel out. While little
+//! has been seen it sinks by halves: four connects bring it from 50 ms to the floor.
+//!
+//! Not here: `timeouts.connect`, the hard end, which the caller applies too.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Late before anything was learned. Above any round trip within a continent, and about what a
+/// person doesn't notice.
+pub const START: Duration = Duration::from_millis(50);
+
+/// Never late before. A local network answers in well under a millisecond; a busy machine's
+/// scheduler can take this long to tell.
+pub const FLOOR: Duration = Duration::from_millis(3);
+
+/// Late is this many times what a connect seldom exceeds.
+pub const TIMES: u32 = 3;
+
+/// So many connects are learned from in big steps.
+const YOUNG: u32 = 8;
+
+/// The learned connect time of one backend, written by all workers without order: a lost update
+/// is a lost sample.
+#[derive(Debug)]
+pub struct ConnectTime {
+    quantile: AtomicU64,
+    seen: AtomicU32,
+}
+
+/// No connect takes longer; keeps the steps within 64 bits.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+impl Default for ConnectTime {
+    fn default() -> ConnectTime {
+        ConnectTime { quantile: AtomicU64::new(nanos(START / TIMES)), seen: AtomicU32::new(0) }
+    }
+}
+
+impl ConnectTime {
+    /// Learns from a connect that came about.
+    pub fn record(&self, took: Duration) {
+        let (known, took) = (self.quantile.load(Relaxed), nanos(took.min(LONGEST)));
+        let seen = self.seen.load(Relaxed);
+        self.seen.store(seen.saturating_add(1), Relaxed);
+        let learned = if took > known * 2 {
+            known * 2
+        } else if took > known {
+            known + known / 4
+        } else if took > known / 2 {
+            known - known / 64
+        } else if seen < YOUNG {
+            known / 2
+        } else {
+            known - known / 8
+        };
+        // Below 16 ns the steps would vanish in rounding.
+        self.quantile.store(learned.max(16), Relaxed);
+    }
+
+    /// When an attempt is late, counted from its start.
+    pub fn late_after(&self) -> Duration {
+        if self.seen.load(Relaxed) == 0 {
+            return START;
+        }
+        (Duration::from_nanos(self.quantile.load(Relaxed)) * TIMES).max(FLOOR)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Random;
+
+    fn learned(times: impl IntoIterator<Item = Duration>) -> Duration {
+        let connects = ConnectTime::default();
+        times.into_iter().for_each(|took| connects.record(took));
+        connects.late_after()
+    }
+
+    #[test]
+    fn starts_at_fifty_milliseconds() {
+        assert_eq!(learned([]), START);
+    }
+
+    #[test]
+    fn a_local_backend_is_at_the_floor_after_five_connects() {
+        assert_eq!(learned([Duration::from_micros(80); 5]), FLOOR);
+    }
+
+    #[test]
+    fn a_distant_backend_is_given_three_times_its_round_trip() {
+        let late = learned([Duration::from_millis(90); 40]);
+        assert!(late >= Duration::from_millis(270) && late <= Duration::from_millis(400), "{late:?}");
+    }
+
+    #[test]
+    fn a_single_lost_packet_does_not_spoil_what_was_learned() {
+        let usual = [Duration::from_millis(10); 100];
+        let late = learned(usual.into_iter().chain([Duration::from_secs(1)]));
+        assert!(late < Duration::from_millis(80), "{late:?}");
+    }
+
+    #[test]
+    fn a_backend_that_moved_away_is_followed_within_ten_connects() {
+        let near = [Duration::from_millis(1); 100];
+        let late = learned(near.into_iter().chain([Duration::from_millis(200); 10]));
+        assert!(late > Duration::from_millis(200), "{late:?}");
+    }
+
+    #[test]
+    fn one_connect_in_twenty_may_be_slower_than_the_quantile() {
+        let mut random = Random::new(3);
+        let connects = ConnectTime::default();
+        let mut above = 0;
+        for turn in 0..20_000 {
+            let took = random.spread(Duration::from_millis(20), 0.5);
+            connects.record(took);
+            if turn >= 1_000 && took * TIMES > connects.late_after() {
+                above += 1;
+            }
+        }
+        assert!((400..2_500).contains(&above), "{above}");
+    }
+
+    #[test]
+    fn extreme_times_do_no_harm() {
+        assert!(learned([Duration::MAX; 200]) > START);
+        assert_eq!(learned([Duration::ZERO; 200]), FLOOR);
+    }
+}

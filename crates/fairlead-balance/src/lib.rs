@@ -1,0 +1,47 @@
+//! Who should get it, and who is well?
+//!
+//! Rules of this crate
+//! 1. It decides and never does: no socket, no clock, no thread, no randomness of its own. Time
+//!    is a [`Moment`](fairlead_model::moment::Moment), chance is a [`Random`] that is passed in.
+//! 2. Facts about a backend live in one [`BackendState`], shared by all workers and kept over
+//!    reloads. Each has one writer: health the [`tracker`], wishes the operator.
+//! 3. What a pick looks at is a table made once per change ([`View`]), so that a pick itself
+//!    allocates nothing and takes no lock.
+//!
+//! | Question | Where |
+//! |---|---|
+//! | who may be picked, of which group | [`view`], `groups` |
+//! | who of them is picked | `policies` |
+//! | what makes a backend suspect, down, healthy | [`tracker`] |
+//! | may a request be sent again | [`retry`] |
+//! | how long is a connect waited for | [`deadline`] |
+//! | what survives a reload | [`registry`] |
+//!
+//! Not here: what HTTP is. A request reaches this crate as a hash key and as the four facts of
+//! [`Sendable`].
+
+#![forbid(unsafe_code)]
+
+pub mod deadline;
+pub mod ewma;
+mod groups;
+pub mod hash;
+pub mod histogram;
+mod policies;
+pub mod pool;
+pub mod random;
+pub mod registry;
+pub mod retry;
+pub mod state;
+pub mod stats;
+pub mod tracker;
+pub mod view;
+
+pub use pool::Pool;
+pub use random::Random;
+pub use registry::Registry;
+pub use retry::{may_resend, Sendable};
+pub use state::BackendState;
+pub use stats::{BackendStats, Shard};
+pub use tracker::Rules;
+pub use view::{Pick, Tried, View};

@@ -1,0 +1,63 @@
+//! `least-connections`: fewest in flight per unit of weight.
+//!
+//! Ties are broken by chance, by weight: slot order would send the first request of every quiet
+//! moment to slot 0.
+//!
+//! Before anything is scanned, one row is drawn by weight and taken if it is idle: nobody can have
+//! less, and among all idle ones it had its share of the chance. So a pool with slack costs one
+//! draw. Of more than [`SCAN`] rows, that many in a row from a random place are compared: the
+//! least busy of 128 is, in effect, among the least busy of all, and a pick stays within half a
+//! microsecond.
+
+use super::random::Aliases;
+use super::Candidates;
+use crate::Random;
+
+/// Rows compared at most, as long as one of them may be used.
+const SCAN: usize = 128;
+
+/// Chooses the least busy.
+#[inline]
+pub(super) fn pick(
+    aliases: &Aliases,
+    candidates: &Candidates,
+    random: &mut Random,
+) -> Option<usize> {
+    let drawn = aliases.draw(random);
+    if candidates.usable(drawn) && candidates.rows[drawn].state.active() == 0 {
+        return Some(drawn);
+    }
+    let count = candidates.rows.len();
+    if count <= SCAN {
+        return least(candidates, 0..count, random);
+    }
+    let start = random.below(count);
+    let from = |begin: usize, length: usize| (begin..begin + length).map(move |at| at % count);
+    least(candidates, from(start, SCAN), random)
+        .or_else(|| least(candidates, from(start + SCAN, count - SCAN), random))
+}
+
+fn least(
+    candidates: &Candidates,
+    indices: impl Iterator<Item = usize>,
+    random: &mut Random,
+) -> Option<usize> {
+    let mut best: Option<(usize, u64, u64)> = None;
+    let mut equals = 0;
+    for index in indices.filter(|&index| candidates.usable(index)) {
+        let row = &candidates.rows[index];
+        let (active, weight) = (u64::from(row.state.active()), u64::from(row.weight));
+        let (mine, theirs) = best.map_or((0, 1), |(_, best_active, best_weight)| {
+            (active * best_weight, best_active * weight)
+        });
+        if mine > theirs {
+            continue;
+        }
+        equals = if mine < theirs { 0 } else { equals } + usize::from(row.weight);
+        // The first of its kind always; each further one by its share of those seen.
+        if mine < theirs || random.below(equals) < usize::from(row.weight) {
+            best = Some((index, active, weight));
+        }
+    }
+    best.map(|(index, ..)| index)
+}

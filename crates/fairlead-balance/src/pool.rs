@@ -1,0 +1,113 @@
+//! A pool in force: its plan, its backends, and the counter that tells views to look again.
+//!
+//! Rules of this file
+//! 1. A [`Pool`] belongs to one plan and never changes; a reload makes a new one.
+//! 2. What must outlive a reload (the epoch, the cursors of round robin) lies in `Shared`, which
+//!    all pools of one name and all their backends hold.
+//! 3. The table that picks look at is made once per change for all workers, by the first that
+//!    needs it; the others wait for it for microseconds instead of making it again.
+//!
+//! Not here: which backends a pool gets (registry), what the table looks like (`groups`).
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_utils::CachePadded;
+use fairlead_model::backend::Slot;
+use fairlead_model::plan::{CheckKind, PoolPlan};
+
+use crate::groups::Groups;
+use crate::state::BackendState;
+use crate::tracker::Rules;
+
+/// Cursors of round robin: one for each tier, so that a tier that is passed over doesn't shift
+/// the turns of the one that is used. Tiers beyond share.
+const CURSORS: usize = 8;
+
+/// What all pools of one name share, over reloads too.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    epoch: CachePadded<AtomicU64>,
+    cursors: [CachePadded<AtomicUsize>; CURSORS],
+}
+
+impl Shared {
+    /// Tells all views that what may be picked has changed.
+    pub(crate) fn bump(&self) {
+        // Release: whoever sees the new epoch sees the change that it stands for.
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn cursor(&self, tier: usize) -> &AtomicUsize {
+        &self.cursors[tier % CURSORS]
+    }
+}
+
+/// A pool of the plan in force. Shared by all workers.
+#[derive(Debug)]
+pub struct Pool {
+    /// What the configuration says of it.
+    pub plan: PoolPlan,
+    backends: Vec<Arc<BackendState>>,
+    shared: Arc<Shared>,
+    groups: Mutex<Option<Arc<Groups>>>,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        plan: PoolPlan,
+        backends: Vec<Arc<BackendState>>,
+        shared: Arc<Shared>,
+    ) -> Pool {
+        assert_eq!(plan.backends.len(), backends.len(), "one state for each backend of the plan");
+        Pool { plan, backends, shared, groups: Mutex::new(None) }
+    }
+
+    /// The backends in the plan's order: `Slot(n)` is the nth.
+    pub fn backends(&self) -> &[Arc<BackendState>] {
+        &self.backends
+    }
+
+    /// The backend of a slot of this pool.
+    #[inline]
+    pub fn backend(&self, slot: Slot) -> &Arc<BackendState> {
+        &self.backends[slot.index()]
+    }
+
+    /// A number that grows whenever it changes who may be picked.
+    #[inline]
+    pub fn epoch(&self) -> u64 {
+        self.shared.epoch()
+    }
+
+    /// What the plan says about health.
+    pub fn rules(&self) -> Rules {
+        let check = &self.plan.check;
+        Rules {
+            rise: check.rise,
+            fall: check.fall,
+            has_check: !matches!(check.kind, CheckKind::None),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The table for picks, made anew if the epoch has moved.
+    pub(crate) fn groups(&self) -> Arc<Groups> {
+        let mut cached = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read before the states are: a change in between makes the next reader look again.
+        let epoch = self.epoch();
+        match &*cached {
+            Some(groups) if groups.epoch == epoch => Arc::clone(groups),
+            _ => Arc::clone(cached.insert(Arc::new(Groups::of(self, epoch)))),
+        }
+    }
+}

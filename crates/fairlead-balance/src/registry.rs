@@ -1,0 +1,110 @@
+//! What survives a reload: the states of backends, found by pool and address.
+//!
+//! Rules of this file
+//! 1. A backend is the same backend if its pool has the same name and it has the same address as
+//!    configured. It keeps health, streaks, latency, counters and what is in flight.
+//! 2. A wish or weight that *the plan* changed is followed; one that the plan left alone leaves
+//!    alone what an operator has set since.
+//! 3. Whoever left the plan is forgotten by [`Registry::retain`], not before: until then the old
+//!    plan may still be in force.
+//!
+//! Not here: publishing (flow's snapshot), which wishes an operator has (Python keeps those that
+//! must survive a restart).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fairlead_model::backend::Wish;
+use fairlead_model::plan::{BackendPlan, PoolPlan};
+
+use crate::pool::{Pool, Shared};
+use crate::state::BackendState;
+
+/// All pools and backends of one engine.
+#[derive(Debug, Default)]
+pub struct Registry {
+    pools: BTreeMap<String, PoolEntry>,
+}
+
+#[derive(Debug, Default)]
+struct PoolEntry {
+    shared: Arc<Shared>,
+    backends: BTreeMap<String, BackendEntry>,
+}
+
+/// A backend and what the last plan said of it.
+#[derive(Debug)]
+struct BackendEntry {
+    state: Arc<BackendState>,
+    wish: Wish,
+    weight: u16,
+}
+
+impl Registry {
+    /// Makes an empty one.
+    pub fn new() -> Registry {
+        Registry::default()
+    }
+
+    /// Makes the pool of a plan, with the states of all backends that are known already.
+    /// `workers` is the number of counter shards that new states get; it is the same in every call.
+    pub fn pool(&mut self, plan: &PoolPlan, workers: usize) -> Arc<Pool> {
+        if !self.pools.contains_key(&plan.name) {
+            self.pools.insert(plan.name.clone(), PoolEntry::default());
+        }
+        let entry = self.pools.get_mut(&plan.name).expect("inserted above");
+        let backends =
+            plan.backends.iter().map(|backend| entry.state(&plan.name, backend, workers)).collect();
+        Arc::new(Pool::new(plan.clone(), backends, Arc::clone(&entry.shared)))
+    }
+
+    /// Forgets all that is in none of `pools`.
+    pub fn retain(&mut self, pools: &[Arc<Pool>]) {
+        self.pools.retain(|name, entry| {
+            let Some(pool) = pools.iter().find(|pool| pool.plan.name == *name) else {
+                return false;
+            };
+            let mut kept: Vec<_> = pool.backends().iter().map(|state| state.address()).collect();
+            kept.sort_unstable();
+            entry.backends.retain(|address, _| kept.binary_search(&address.as_str()).is_ok());
+            true
+        });
+    }
+
+    /// Finds a backend by its pool's name and its address as configured.
+    pub fn find(&self, pool: &str, address: &str) -> Option<Arc<BackendState>> {
+        Some(Arc::clone(&self.pools.get(pool)?.backends.get(address)?.state))
+    }
+}
+
+impl PoolEntry {
+    fn state(&mut self, pool: &str, plan: &BackendPlan, workers: usize) -> Arc<BackendState> {
+        let Some(known) = self.backends.get_mut(&plan.address) else {
+            return self.add(pool, plan, workers);
+        };
+        if known.wish != plan.state {
+            known.wish = plan.state;
+            known.state.set_wish(plan.state);
+        }
+        if known.weight != plan.weight {
+            known.weight = plan.weight;
+            known.state.set_weight(plan.weight);
+        }
+        if known.state.endpoint() >= plan.endpoints.len() {
+            known.state.set_endpoint(0);
+        }
+        Arc::clone(&known.state)
+    }
+
+    fn add(&mut self, pool: &str, plan: &BackendPlan, workers: usize) -> Arc<BackendState> {
+        let (shared, wish, weight) = (Arc::clone(&self.shared), plan.state, plan.weight);
+        let state =
+            Arc::new(BackendState::new(pool, &plan.address, shared, wish, weight, workers));
+        let entry = BackendEntry { state: Arc::clone(&state), wish, weight };
+        self.backends.insert(plan.address.clone(), entry);
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests;

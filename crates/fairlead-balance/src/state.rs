@@ -1,0 +1,293 @@
+//! Everything that is known of one backend, shared by all workers and kept over reloads.
+//!
+//! Rules of this file
+//! 1. What every request touches is an atomic on a cache line of its own (in-flight count,
+//!    latency) or of one worker's own (counters). Nothing of it takes a lock.
+//! 2. What changes seldom (health and its evidence) is a [`Tracker`] behind a lock, with its
+//!    outcome copied into atomics that picks read.
+//! 3. Each change of what may be picked moves the pool's epoch.
+//!
+//! Not here: which health follows from which evidence (tracker), who is picked (view).
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU8, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use fairlead_model::backend::Wish;
+use fairlead_model::health::{Evidence, Health, Origin, Transition};
+use fairlead_model::moment::Moment;
+
+use crate::deadline::ConnectTime;
+use crate::ewma::{Estimate, Ewma};
+use crate::pool::Shared;
+use crate::stats::{BackendStats, Shard};
+use crate::tracker::{Asker, Rules, Tracker, Trial};
+
+/// The highest weight.
+pub const WEIGHT_MAX: u16 = 256;
+
+/// One backend of one pool.
+#[derive(Debug)]
+pub struct BackendState {
+    pool: String,
+    address: String,
+    shared: Arc<Shared>,
+    health: AtomicU8,
+    wish: AtomicU8,
+    weight: AtomicU16,
+    /// A request that goes well would change something.
+    forgivable: AtomicBool,
+    on_trial: AtomicBool,
+    probing: AtomicBool,
+    endpoint: AtomicUsize,
+    active: CachePadded<AtomicU32>,
+    latency: CachePadded<Ewma>,
+    connects: ConnectTime,
+    tracker: Mutex<Tracker>,
+    shards: Box<[CachePadded<Shard>]>,
+}
+
+impl BackendState {
+    pub(crate) fn new(
+        pool: &str,
+        address: &str,
+        shared: Arc<Shared>,
+        wish: Wish,
+        weight: u16,
+        workers: usize,
+    ) -> BackendState {
+        BackendState {
+            pool: pool.to_owned(),
+            address: address.to_owned(),
+            shared,
+            health: AtomicU8::new(Health::Unknown as u8),
+            wish: AtomicU8::new(wish as u8),
+            weight: AtomicU16::new(weight.min(WEIGHT_MAX)),
+            forgivable: AtomicBool::new(true),
+            on_trial: AtomicBool::new(false),
+            probing: AtomicBool::new(false),
+            endpoint: AtomicUsize::new(0),
+            active: CachePadded::default(),
+            latency: CachePadded::default(),
+            connects: ConnectTime::default(),
+            tracker: Mutex::default(),
+            shards: (0..workers.max(1)).map(|_| CachePadded::default()).collect(),
+        }
+    }
+
+    /// The pool's name.
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    /// The address as configured.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What fairlead believes of it.
+    #[inline]
+    pub fn health(&self) -> Health {
+        Health::from_u8(self.health.load(Relaxed))
+    }
+
+    /// What the operator wants of it.
+    #[inline]
+    pub fn wish(&self) -> Wish {
+        Wish::from_u8(self.wish.load(Relaxed))
+    }
+
+    /// Its weight now, 0 to 256.
+    #[inline]
+    pub fn weight(&self) -> u16 {
+        self.weight.load(Relaxed)
+    }
+
+    /// Requests or connections in flight to it, over all workers.
+    #[inline]
+    pub fn active(&self) -> u32 {
+        self.active.load(Relaxed)
+    }
+
+    /// Follows an operator's wish. Says whether that changed anything.
+    pub fn set_wish(&self, wish: Wish) -> bool {
+        let changed = self.wish.swap(wish as u8, Relaxed) != wish as u8;
+        if changed {
+            self.shared.bump();
+        }
+        changed
+    }
+
+    /// Follows an operator's weight, 256 at most. Says whether that changed anything.
+    pub fn set_weight(&self, weight: u16) -> bool {
+        let weight = weight.min(WEIGHT_MAX);
+        let changed = self.weight.swap(weight, Relaxed) != weight;
+        if changed {
+            self.shared.bump();
+        }
+        changed
+    }
+
+    /// Counts one more in flight, unless `max` are already. Whoever gets `true` calls
+    /// [`end`](BackendState::end) once.
+    #[inline]
+    pub fn try_begin(&self, max: Option<u32>) -> bool {
+        let Some(max) = max else {
+            self.active.fetch_add(1, Relaxed);
+            return true;
+        };
+        self.active
+            .fetch_update(Relaxed, Relaxed, |active| (active < max).then_some(active + 1))
+            .is_ok()
+    }
+
+    /// Counts one less in flight.
+    #[inline]
+    pub fn end(&self) {
+        let before = self.active.fetch_sub(1, Relaxed);
+        debug_assert!(before > 0, "an end() without its try_begin()");
+        if before == 1 && self.on_trial.load(Relaxed) {
+            self.end_without_verdict();
+        }
+    }
+
+    /// Takes one piece of evidence; says what changed, if anything did.
+    pub fn observe(&self, evidence: &Evidence, rules: &Rules, now: Moment) -> Option<Transition> {
+        let mut tracker = self.tracker();
+        let change = tracker.observe(evidence, rules, now);
+        self.publish(&tracker, rules);
+        self.announce(change)
+    }
+
+    /// Takes note of a request that went well: one relaxed load if there is nothing to forgive.
+    #[inline]
+    pub fn succeeded(&self, rules: &Rules, now: Moment) -> Option<Transition> {
+        if self.forgivable.load(Relaxed) {
+            self.forgive(rules, now)
+        } else {
+            None
+        }
+    }
+
+    /// Makes a backend suspect that is late but hasn't failed: no failure is counted. `what` is
+    /// what is late, `detail` by how much, or empty.
+    #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
+    pub fn doubt(&self, what: &'static str, detail: String, now: Moment) -> Option<Transition> {
+        let mut tracker = self.tracker();
+        let change = tracker.doubt(what, &detail, now)?;
+        self.health.store(change.to as u8, Relaxed);
+        // Perhaps it isn't; the next request that goes well finds out.
+        self.forgivable.store(true, Relaxed);
+        drop(tracker);
+        self.announce(Some(change))
+    }
+
+    /// Claims the one extra chain of probes that a backend in doubt gets, over all workers.
+    pub fn claim_probe(&self) -> bool {
+        !self.probing.swap(true, Relaxed)
+    }
+
+    /// Gives it back.
+    pub fn release_probe(&self) {
+        self.probing.store(false, Relaxed);
+    }
+
+    /// Which of the plan's endpoints was last good. Always one of the plan in force.
+    pub fn endpoint(&self) -> usize {
+        self.endpoint.load(Relaxed)
+    }
+
+    /// Remembers which of the plan's endpoints was good.
+    pub fn set_endpoint(&self, index: usize) {
+        self.endpoint.store(index, Relaxed);
+    }
+
+    /// Learns from a connect that came about.
+    pub fn connect_took(&self, took: Duration) {
+        self.connects.record(took);
+    }
+
+    /// From when on a connect to it is late: learned, see [`deadline`](crate::deadline).
+    pub fn connect_late_after(&self) -> Duration {
+        self.connects.late_after()
+    }
+
+    /// Learns from an answer: how long its head took.
+    #[inline]
+    pub fn latency_took(&self, took: Duration, now: Moment) {
+        self.latency.record(took, now);
+    }
+
+    /// The latency estimate that `peak-ewma` compares.
+    #[inline]
+    pub fn latency(&self) -> Estimate {
+        self.latency.read()
+    }
+
+    /// The counters of one worker. Only that worker may write them.
+    #[inline]
+    pub fn shard(&self, worker: usize) -> &Shard {
+        &self.shards[worker % self.shards.len()]
+    }
+
+    /// Everything that people want to see.
+    pub fn stats(&self, now: Moment) -> BackendStats {
+        let mut stats = BackendStats::sum(self.shards.iter().map(|shard| &**shard));
+        let tracker = self.tracker();
+        stats.health = tracker.health();
+        stats.since = tracker.since();
+        stats.since_seconds = stats.since.map(|since| now.since(since).as_secs_f64());
+        tracker.why().clone_into(&mut stats.reason);
+        drop(tracker);
+        stats.wish = self.wish();
+        stats.weight = self.weight();
+        stats.active = self.active();
+        stats.connect_late_ms = self.connect_late_after().as_secs_f64() * 1_000.0;
+        stats
+    }
+
+    /// Asks for a trial request; see [`Tracker::claim_trial`].
+    pub(crate) fn claim_trial(&self, rules: &Rules, asker: Asker, now: Moment) -> Trial {
+        let mut tracker = self.tracker();
+        let trial = tracker.claim_trial(rules, asker, now);
+        self.publish(&tracker, rules);
+        trial
+    }
+
+    #[cold]
+    fn forgive(&self, rules: &Rules, now: Moment) -> Option<Transition> {
+        let (origin, what) = (Origin::Traffic, "answered");
+        self.observe(&Evidence { origin, passed: true, what, detail: String::new() }, rules, now)
+    }
+
+    #[cold]
+    fn end_without_verdict(&self) {
+        let mut tracker = self.tracker();
+        tracker.release_trial();
+        self.on_trial.store(false, Relaxed);
+    }
+
+    fn tracker(&self) -> MutexGuard<'_, Tracker> {
+        // A panic while it was held can't have left it half changed: it is plain data.
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Copies what picks and `succeeded` read. The lock is held, so copies are never older than
+    /// what they overwrite.
+    fn publish(&self, tracker: &Tracker, rules: &Rules) {
+        self.health.store(tracker.health() as u8, Relaxed);
+        self.forgivable.store(tracker.forgivable(rules), Relaxed);
+        self.on_trial.store(tracker.on_trial(), Relaxed);
+    }
+
+    fn announce(&self, change: Option<Transition>) -> Option<Transition> {
+        // From unknown to healthy changes nothing for a pick: both are well.
+        let seen = change.as_ref().map(|change| (change.from, change.to));
+        if seen.is_some_and(|seen| seen != (Health::Unknown, Health::Healthy)) {
+            self.shared.bump();
+        }
+        change
+    }
+}

@@ -1,0 +1,379 @@
+use super::*;
+
+const RULES: Rules = Rules { rise: 2, fall: 3, has_check: true };
+const NO_CHECK: Rules = Rules { has_check: false, ..RULES };
+
+fn at(seconds: u64) -> Moment {
+    Moment::ZERO + Duration::from_secs(seconds)
+}
+
+fn evidence(origin: Origin, passed: bool) -> Evidence {
+    let what = if passed { "passed" } else { "failed" };
+    Evidence { origin, passed, what, detail: String::new() }
+}
+
+/// A tracker with its rules and its time, for short sentences.
+struct Told {
+    tracker: Tracker,
+    rules: Rules,
+    now: Moment,
+}
+
+impl Told {
+    fn with(rules: Rules) -> Told {
+        Told { tracker: Tracker::default(), rules, now: at(1_000) }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now = self.now + time;
+    }
+
+    fn say(&mut self, origin: Origin, passed: bool, times: u32) -> Health {
+        for _ in 0..times {
+            self.tracker.observe(&evidence(origin, passed), &self.rules, self.now);
+        }
+        self.tracker.health()
+    }
+
+    fn check(&mut self, passed: bool) -> Health {
+        self.say(Origin::Check, passed, 1)
+    }
+
+    fn traffic(&mut self, passed: bool) -> Health {
+        self.say(Origin::Traffic, passed, 1)
+    }
+
+    fn trial(&mut self) -> Trial {
+        self.tracker.claim_trial(&self.rules, Asker::Repeatable, self.now)
+    }
+
+    /// How long until a trial may be claimed, without claiming it.
+    fn hold(&mut self) -> Duration {
+        match self.tracker.clone().claim_trial(&self.rules, Asker::Repeatable, self.now) {
+            Trial::NotBefore(due) => due.since(self.now),
+            Trial::Claimed => Duration::ZERO,
+            Trial::Never => Duration::MAX,
+        }
+    }
+}
+
+/// A tracker that has just got this health; from `Down`, by this origin.
+fn tracker_in(health: Health, cause: Origin) -> Told {
+    let mut told = Told::with(RULES);
+    match (health, cause) {
+        (Health::Unknown, _) => {}
+        (Health::Healthy, _) => drop(told.check(true)),
+        (Health::Suspect, Origin::Check) => drop(told.check(false)),
+        (Health::Suspect, Origin::Traffic) => drop(told.traffic(false)),
+        (Health::Down, origin) => drop(told.say(origin, false, 3)),
+    }
+    assert_eq!(told.tracker.health(), health);
+    told
+}
+
+#[test]
+fn every_row_of_the_table_of_checks() {
+    use Health::{Down, Healthy, Suspect, Unknown};
+    // from, cause, fail, failed `fall` times, pass, passed `rise` times
+    let table = [
+        (Unknown, Origin::Check, Suspect, Down, Healthy, Healthy),
+        (Healthy, Origin::Check, Suspect, Down, Healthy, Healthy),
+        (Suspect, Origin::Traffic, Suspect, Down, Healthy, Healthy),
+        (Down, Origin::Check, Down, Down, Down, Healthy),
+        (Down, Origin::Traffic, Down, Down, Down, Down),
+    ];
+    for (from, cause, fail, fell, pass, rose) in table {
+        let say = |passed, times| tracker_in(from, cause).say(Origin::Check, passed, times);
+        assert_eq!(say(false, 1), fail, "{from:?} {cause:?}: one fails");
+        assert_eq!(say(false, 3), fell, "{from:?} {cause:?}: three fail");
+        assert_eq!(say(true, 1), pass, "{from:?} {cause:?}: one passes");
+        assert_eq!(say(true, 2), rose, "{from:?} {cause:?}: two pass");
+    }
+}
+
+#[test]
+fn every_row_of_the_table_of_traffic() {
+    use Health::{Down, Healthy, Suspect, Unknown};
+    // from, cause, fail, failed `fall` times, pass
+    let table = [
+        (Unknown, Origin::Check, Suspect, Down, Healthy),
+        (Healthy, Origin::Check, Suspect, Down, Healthy),
+        (Suspect, Origin::Check, Suspect, Down, Suspect),
+        (Suspect, Origin::Traffic, Suspect, Down, Healthy),
+        (Down, Origin::Check, Down, Down, Down),
+        (Down, Origin::Traffic, Down, Down, Down),
+    ];
+    for (from, cause, fail, fell, pass) in table {
+        let say = |passed, times| tracker_in(from, cause).say(Origin::Traffic, passed, times);
+        assert_eq!(say(false, 1), fail, "{from:?} {cause:?}: one fails");
+        assert_eq!(say(false, 3), fell, "{from:?} {cause:?}: three fail");
+        assert_eq!(say(true, 1), pass, "{from:?} {cause:?}: one passes");
+    }
+}
+
+#[test]
+fn every_row_of_the_table_of_doubts() {
+    use Health::{Down, Healthy, Suspect, Unknown};
+    for (from, to) in [(Unknown, Suspect), (Healthy, Suspect), (Suspect, Suspect), (Down, Down)] {
+        let mut told = tracker_in(from, Origin::Check);
+        let change = told.tracker.doubt("connect late", "61 ms", told.now);
+        assert_eq!(told.tracker.health(), to);
+        assert_eq!(change.is_some(), from != to);
+    }
+}
+
+#[test]
+fn a_check_says_why() {
+    let mut tracker = Tracker::default();
+    let refused = Evidence {
+        origin: Origin::Check,
+        passed: false,
+        what: "status 503",
+        detail: "expected 200-399".to_owned(),
+    };
+    let change = tracker.observe(&refused, &RULES, at(5)).expect("the first failure is a change");
+    assert_eq!(change.why, "check: status 503 (expected 200-399), 1 in a row");
+    assert_eq!((tracker.why(), tracker.since()), (change.why.as_str(), Some(at(5))));
+    assert_eq!(tracker.observe(&refused, &RULES, at(6)), None);
+    let change = tracker.observe(&refused, &RULES, at(7)).expect("the third takes it down");
+    assert_eq!(change.why, "check: status 503 (expected 200-399), 3 in a row");
+}
+
+#[test]
+fn traffic_and_doubt_say_why() {
+    let mut told = Told::with(RULES);
+    let change = told.tracker.observe(&evidence(Origin::Traffic, false), &RULES, told.now);
+    assert_eq!(change.expect("suspect").why, "traffic: failed, 1 in a row");
+    told.traffic(true);
+    let change = told.tracker.doubt("connect late", "61 ms", told.now).expect("suspect");
+    assert_eq!(change.why, "traffic: connect late (61 ms), not counted as a failure");
+}
+
+#[test]
+fn a_pass_in_between_starts_the_count_anew() {
+    let mut told = Told::with(RULES);
+    for _ in 0..5 {
+        told.say(Origin::Check, false, 2);
+        assert_eq!(told.check(true), Health::Healthy);
+        told.say(Origin::Traffic, false, 2);
+        assert_eq!(told.traffic(true), Health::Healthy);
+    }
+}
+
+#[test]
+fn a_check_page_that_is_well_does_not_hide_a_broken_application() {
+    let mut told = Told::with(RULES);
+    for _ in 0..2 {
+        assert_eq!(told.traffic(false), Health::Suspect);
+        assert_eq!(told.check(true), Health::Healthy);
+    }
+    assert_eq!(told.traffic(false), Health::Down);
+    assert_eq!(told.say(Origin::Check, true, 100), Health::Down, "passes don't overrule traffic");
+}
+
+#[test]
+fn doubts_never_add_up_to_a_failure() {
+    let mut told = Told::with(RULES);
+    for _ in 0..10 {
+        told.tracker.doubt("connect late", "", told.now);
+        assert_eq!(told.tracker.health(), Health::Suspect);
+        assert_eq!(told.check(true), Health::Healthy);
+    }
+}
+
+#[test]
+fn a_trial_that_passes_brings_back_what_traffic_took_down() {
+    for rules in [RULES, NO_CHECK] {
+        let mut told = Told::with(rules);
+        assert_eq!(told.say(Origin::Traffic, false, 3), Health::Down);
+        assert_eq!(told.trial(), Trial::NotBefore(told.now + FIRST_HOLD));
+        told.wait(FIRST_HOLD);
+        assert_eq!(told.trial(), Trial::Claimed);
+        assert_eq!(told.traffic(true), Health::Healthy);
+        assert_eq!(told.trial(), Trial::Never);
+    }
+}
+
+#[test]
+fn only_one_trial_at_a_time() {
+    let mut told = Told::with(NO_CHECK);
+    told.say(Origin::Traffic, false, 3);
+    told.wait(FIRST_HOLD);
+    let begun = told.now;
+    assert_eq!(told.trial(), Trial::Claimed);
+    assert_eq!(told.trial(), Trial::NotBefore(begun + TRIAL_PATIENCE));
+    told.tracker.release_trial();
+    assert_eq!(told.trial(), Trial::Claimed);
+    told.wait(TRIAL_PATIENCE);
+    assert_eq!(told.trial(), Trial::Claimed, "one that never ends doesn't block the next for ever");
+}
+
+#[test]
+fn holds_double_with_each_failed_trial_up_to_a_minute() {
+    let mut told = Told::with(NO_CHECK);
+    told.say(Origin::Traffic, false, 3);
+    for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert_eq!(told.hold(), Duration::from_secs(expected));
+        told.wait(Duration::from_secs(expected));
+        assert_eq!(told.trial(), Trial::Claimed);
+        assert_eq!(told.traffic(false), Health::Down);
+    }
+}
+
+#[test]
+fn what_was_under_way_when_it_went_down_is_no_trial() {
+    let mut told = Told::with(NO_CHECK);
+    told.say(Origin::Traffic, false, 3);
+    assert_eq!(told.traffic(true), Health::Down);
+    assert_eq!(told.say(Origin::Traffic, false, 9), Health::Down);
+    assert_eq!(told.hold(), FIRST_HOLD, "late failures don't double the hold");
+}
+
+#[test]
+fn holds_shrink_with_health_and_grow_with_relapse() {
+    let mut told = Told::with(NO_CHECK);
+    told.say(Origin::Traffic, false, 3);
+    for _ in 0..3 {
+        told.wait(Duration::from_secs(8));
+        told.trial();
+        told.traffic(false);
+    }
+    assert_eq!(told.hold(), Duration::from_secs(8));
+    told.wait(Duration::from_secs(8));
+    told.trial();
+    assert_eq!(told.traffic(true), Health::Healthy);
+    told.say(Origin::Traffic, false, 3);
+    assert_eq!(told.hold(), Duration::from_secs(16), "down again at once");
+    told.wait(Duration::from_secs(16));
+    told.trial();
+    assert_eq!(told.traffic(true), Health::Healthy);
+    told.wait(HEALED * 3);
+    told.say(Origin::Traffic, false, 3);
+    assert_eq!(told.hold(), Duration::from_secs(2), "three minutes of health halve it thrice");
+}
+
+#[test]
+fn an_asker_with_no_choice_waits_less_and_one_that_can_not_repeat_more() {
+    let mut told = Told::with(NO_CHECK);
+    told.say(Origin::Traffic, false, 3);
+    for _ in 0..4 {
+        told.wait(Duration::from_secs(60));
+        told.trial();
+        told.traffic(false);
+    }
+    let due = |asker| match told.tracker.clone().claim_trial(&told.rules, asker, told.now) {
+        Trial::NotBefore(due) => due.since(told.now).as_secs(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(due(Asker::Last), 1);
+    assert_eq!(due(Asker::Repeatable), 16);
+    assert_eq!(due(Asker::Unrepeatable), 26);
+}
+
+#[test]
+fn no_trial_while_the_check_objects() {
+    let mut told = Told::with(RULES);
+    told.say(Origin::Traffic, false, 3);
+    told.wait(Duration::from_secs(100));
+    told.check(false);
+    assert_eq!(told.trial(), Trial::Never);
+    told.check(true);
+    assert_eq!(told.trial(), Trial::Claimed);
+}
+
+#[test]
+fn a_check_that_fails_too_takes_over() {
+    let mut told = Told::with(RULES);
+    told.say(Origin::Traffic, false, 3);
+    assert_eq!(told.say(Origin::Check, false, 3), Health::Down);
+    told.wait(Duration::from_secs(100));
+    assert_eq!(told.trial(), Trial::Never);
+    assert_eq!(told.say(Origin::Check, true, 2), Health::Healthy);
+    assert_eq!(told.traffic(false), Health::Suspect, "its old failures are forgotten");
+}
+
+#[test]
+fn what_the_check_took_down_gets_no_request() {
+    let mut told = Told::with(RULES);
+    told.say(Origin::Check, false, 3);
+    told.wait(Duration::from_secs(1_000_000));
+    for asker in [Asker::Repeatable, Asker::Unrepeatable, Asker::Last] {
+        assert_eq!(told.tracker.claim_trial(&told.rules, asker, told.now), Trial::Never);
+    }
+}
+
+#[test]
+fn a_check_that_was_configured_away_holds_nobody_down() {
+    let mut told = Told::with(RULES);
+    told.say(Origin::Check, false, 3);
+    told.rules = NO_CHECK;
+    told.wait(FIRST_HOLD);
+    assert_eq!(told.trial(), Trial::Claimed);
+    assert_eq!(told.traffic(true), Health::Healthy);
+    let mut told = Told::with(RULES);
+    told.check(false);
+    told.rules = NO_CHECK;
+    assert_eq!(told.traffic(true), Health::Healthy);
+}
+
+#[test]
+fn a_suspect_without_check_is_tried_after_a_hold() {
+    let mut told = Told::with(NO_CHECK);
+    assert_eq!(told.traffic(false), Health::Suspect);
+    assert_eq!(told.hold(), FIRST_HOLD);
+    told.wait(FIRST_HOLD);
+    assert_eq!(told.trial(), Trial::Claimed);
+    assert_eq!(told.traffic(false), Health::Suspect);
+    assert_eq!(told.hold(), FIRST_HOLD * 2);
+    told.wait(FIRST_HOLD * 2);
+    assert_eq!(told.trial(), Trial::Claimed);
+    assert_eq!(told.traffic(true), Health::Healthy);
+    let mut with_check = Told::with(RULES);
+    with_check.traffic(false);
+    assert_eq!(with_check.hold(), Duration::MAX, "its check decides");
+}
+
+#[test]
+fn a_flapping_backend_is_believed_less_each_time() {
+    let mut told = Told::with(RULES);
+    // Passes as often as it needs to; says how long that took.
+    let comes_back = |told: &mut Told| {
+        let from = told.now;
+        while told.check(true) != Health::Healthy {
+            told.wait(Duration::from_millis(100));
+            assert!(told.now.since(from) < Duration::from_secs(120));
+        }
+        told.now.since(from).as_secs()
+    };
+    let mut waited = Vec::new();
+    for _ in 0..8 {
+        assert_eq!(told.say(Origin::Check, false, 3), Health::Down);
+        waited.push(comes_back(&mut told));
+        told.wait(Duration::from_secs(5));
+    }
+    assert_eq!(waited, [0, 1, 2, 4, 8, 16, 30, 30]);
+    told.wait(FLAPPING * 10);
+    told.say(Origin::Check, false, 3);
+    assert_eq!(comes_back(&mut told), 0, "minutes of health and it is believed again");
+}
+
+#[test]
+fn what_is_forgivable_is_what_a_pass_would_change() {
+    let mut told = Told::with(RULES);
+    assert!(told.tracker.forgivable(&RULES));
+    told.traffic(true);
+    assert!(!told.tracker.forgivable(&RULES));
+    told.traffic(false);
+    assert!(told.tracker.forgivable(&RULES));
+    told.check(true);
+    assert!(told.tracker.forgivable(&RULES), "healthy, but with a failure to forget");
+    told.traffic(true);
+    told.check(false);
+    assert!(!told.tracker.forgivable(&RULES), "the check objects");
+    told.check(true);
+    told.say(Origin::Traffic, false, 3);
+    assert!(!told.tracker.forgivable(&RULES));
+    told.wait(FIRST_HOLD);
+    told.trial();
+    assert!(told.tracker.forgivable(&RULES));
+}

@@ -1,0 +1,254 @@
+//! What all machines of one worker share: connections to backends, timers, chance, what happened.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use fairlead_balance::Random;
+use fairlead_model::backend::{Endpoint, Slot};
+use fairlead_model::event::Event;
+use fairlead_model::health::{Evidence, Health, Origin, Transition};
+use fairlead_model::moment::Moment;
+
+use fairlead_proto::http1::Progress;
+
+use crate::driver::{ConnId, Driver, IoFailure};
+use crate::idle::Reuse;
+use crate::link::{Link, LinkUse};
+use crate::local::{LocalBackend, LocalPool};
+use crate::slab::{Key, Slab};
+use crate::wheel::{Alarm, Wheel};
+
+/// What a connection of the driver is to the flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Nothing (any more).
+    None,
+    /// An HTTP client.
+    Client(Key),
+    /// The client of a tcp relay or tunnel.
+    RelayClient(Key),
+    /// A connection to a backend.
+    Link(Key),
+    /// A probe's.
+    Probe(Key),
+}
+
+/// Roles by connection.
+#[derive(Debug)]
+pub(crate) struct Roles(Vec<(u32, Role)>);
+
+impl Roles {
+    pub(crate) fn set(&mut self, id: ConnId, role: Role) {
+        let index = id.index as usize;
+        if index >= self.0.len() {
+            self.0.resize(index + 1, (0, Role::None));
+        }
+        self.0[index] = (id.generation, role);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: ConnId) -> Role {
+        match self.0.get(id.index as usize) {
+            Some((generation, role)) if *generation == id.generation => *role,
+            _ => Role::None,
+        }
+    }
+
+    pub(crate) fn clear(&mut self, id: ConnId) {
+        if self.get(id) != Role::None {
+            self.0[id.index as usize].1 = Role::None;
+        }
+    }
+}
+
+/// Shared by all machines of one worker.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) worker: usize,
+    pub(crate) roles: Roles,
+    pub(crate) links: Slab<Link>,
+    pub(crate) timers: Wheel,
+    pub(crate) random: Random,
+    pub(crate) events: VecDeque<Event>,
+    /// Backends that gave reason to be probed at once.
+    pub(crate) doubts: Vec<(Rc<LocalPool>, Slot)>,
+}
+
+impl Context {
+    pub(crate) fn new(worker: usize, seed: u64) -> Self {
+        Context {
+            worker,
+            roles: Roles(Vec::new()),
+            links: Slab::new(),
+            timers: Wheel::new(),
+            random: Random::new(seed),
+            events: VecDeque::new(),
+            doubts: Vec::new(),
+        }
+    }
+
+    /// Starts a connection to the `nth` endpoint of a backend.
+    pub(crate) fn connect<D: Driver>(
+        &mut self,
+        d: &mut D,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        nth: usize,
+        now: Moment,
+    ) -> Result<Key, IoFailure> {
+        let backend = Rc::clone(pool.backend(slot));
+        let endpoint = backend.endpoint(nth).ok_or(IoFailure::Unreachable)?;
+        let conn = d.connect(&endpoint, pool.plan().source)?;
+        let key = self.links.insert(Link::new(conn, Rc::clone(pool), slot, backend, endpoint, now));
+        self.roles.set(conn, Role::Link(key));
+        Ok(key)
+    }
+
+    /// Takes a kept connection to a backend, if one serves.
+    pub(crate) fn take_kept<D: Driver>(
+        &mut self,
+        d: &mut D,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        reuse: Reuse,
+        now: Moment,
+    ) -> Option<Key> {
+        let backend = pool.backend(slot);
+        loop {
+            let key = backend.idle.borrow_mut().take(reuse, pool.keepalive, now)?;
+            let Some(link) = self.links.get_mut(key) else { continue };
+            if reuse == Reuse::Sure && !d.is_quiet(link.conn) {
+                self.close_link(d, key);
+                continue;
+            }
+            // It serves this request under this request's configuration.
+            if !Rc::ptr_eq(&link.pool, pool) {
+                link.pool = Rc::clone(pool);
+                link.slot = slot;
+            }
+            return Some(key);
+        }
+    }
+
+    /// Keeps a connection for the next request, or closes it if it can't serve one.
+    pub(crate) fn park<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let keepalive = link.pool.keepalive;
+        if keepalive.is_zero() || !link.backend.is_at(&link.endpoint) {
+            return self.close_link(d, key);
+        }
+        link.used = LinkUse::Idle;
+        link.was_kept = true;
+        link.idle_since = now;
+        link.input = Vec::new();
+        link.progress = Progress::default();
+        if std::mem::take(&mut link.paused) {
+            d.resume(link.conn);
+        }
+        link.deadline = now + keepalive;
+        let mut filed = link.filed;
+        let (deadline, backend) = (link.deadline, Rc::clone(&link.backend));
+        self.timers.arm(Alarm::Link(key), deadline, &mut filed);
+        link.filed = filed;
+        let surplus = backend.idle.borrow_mut().keep(key, now);
+        if let Some(surplus) = surplus {
+            self.close_link(d, surplus);
+        }
+    }
+
+    /// Closes a connection to a backend that nobody uses any more.
+    pub(crate) fn close_link<D: Driver>(&mut self, d: &mut D, key: Key) {
+        if let Some(link) = self.forget_link(key) {
+            d.close(link.conn);
+        }
+    }
+
+    /// Resets a connection to a backend.
+    pub(crate) fn abort_link<D: Driver>(&mut self, d: &mut D, key: Key) {
+        if let Some(link) = self.forget_link(key) {
+            d.abort(link.conn);
+        }
+    }
+
+    /// Takes a connection out of the books; the driver's side of it is the caller's to end.
+    pub(crate) fn forget_link(&mut self, key: Key) -> Option<Link> {
+        let link = self.links.remove(key)?;
+        self.roles.clear(link.conn);
+        if link.used == LinkUse::Idle {
+            link.backend.idle.borrow_mut().forget(key);
+        }
+        Some(link)
+    }
+
+    /// Arms a link's timer for its deadline.
+    pub(crate) fn arm_link(&mut self, key: Key, deadline: Moment) {
+        if let Some(link) = self.links.get_mut(key) {
+            link.deadline = deadline;
+            let mut filed = link.filed;
+            self.timers.arm(Alarm::Link(key), deadline, &mut filed);
+            link.filed = filed;
+        }
+    }
+
+    /// Real traffic failed at a backend.
+    pub(crate) fn failed(
+        &mut self,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        what: &'static str,
+        detail: String,
+        now: Moment,
+    ) {
+        let state = &pool.backend(slot).state;
+        state.shard(self.worker).add_failure();
+        let evidence = Evidence { origin: Origin::Traffic, passed: false, what, detail };
+        let change = state.observe(&evidence, &pool.rules, now);
+        self.changed(pool.backend(slot), change);
+        self.doubts.push((Rc::clone(pool), slot));
+    }
+
+    /// Real traffic went well at a backend.
+    #[inline]
+    pub(crate) fn succeeded(&mut self, pool: &LocalPool, slot: Slot, now: Moment) {
+        let backend = pool.backend(slot);
+        let change = backend.state.succeeded(&pool.rules, now);
+        if change.is_some() {
+            self.changed(backend, change);
+        }
+    }
+
+    /// A backend is late with something; nothing failed yet.
+    pub(crate) fn doubt(
+        &mut self,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        what: &'static str,
+        detail: String,
+        now: Moment,
+    ) {
+        let change = pool.backend(slot).state.doubt(what, detail, now);
+        self.changed(pool.backend(slot), change);
+        self.doubts.push((Rc::clone(pool), slot));
+    }
+
+    /// Tells a change of health.
+    pub(crate) fn changed(&mut self, backend: &LocalBackend, change: Option<Transition>) {
+        if let Some(Transition { from, to, why }) = change {
+            let (pool, backend) = (backend.state.pool().into(), backend.state.address().into());
+            self.events.push_back(Event::Health { pool, backend, from, to, why });
+        }
+    }
+
+    /// Whether a backend is known to be down.
+    pub(crate) fn is_down(pool: &LocalPool, slot: Slot) -> bool {
+        pool.backend(slot).state.health() == Health::Down
+    }
+}
+
+/// The text of a place, for events.
+pub(crate) fn place(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Tcp(address) => address.to_string(),
+        Endpoint::Unix(path) => format!("unix:{path}"),
+    }
+}

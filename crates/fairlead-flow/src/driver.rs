@@ -1,0 +1,117 @@
+//! What the machines ask of whoever does the work.
+//!
+//! The machines own no socket. They are told what happened (the `handle_*` methods of
+//! [`crate::Flow`]) and answer by calls on a [`Driver`], statically dispatched, that name what is
+//! to be done. The engine's driver does it with system calls; the simulator's does it with a
+//! virtual network. Why calls and not a list of wishes: docs/design/002-driver.md.
+//!
+//! The contract, for whoever writes a driver:
+//! 1. No call on a driver ever calls back into the flow. What it leads to is told later.
+//! 2. For a connection made by `connect`, the first thing told is `handle_connected` or
+//!    `handle_connect_failed` (the latter is its end). Then, as for accepted ones, any number of
+//!    `handle_data`, at most one `handle_eof`, at most one `handle_failed` (its end).
+//! 3. After `close` or `abort` nothing more is told about that id.
+//! 4. `send` never loses or reorders bytes: what the socket doesn't take is kept, sent as soon as
+//!    possible, and `handle_writable` is told once the last of it is gone.
+//! 5. While paused, no data is told; a reset or full hang-up noticed meanwhile is told as
+//!    `handle_hangup`. After `resume` whatever had arrived is told, in order.
+
+use std::net::{IpAddr, SocketAddr};
+
+use fairlead_model::backend::Endpoint;
+
+/// A connection of one worker: an index that is used again, and a number that tells its lives
+/// apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId {
+    /// Small and dense; freed indices are used again.
+    pub index: u32,
+    /// Different for each connection that used this index.
+    pub generation: u32,
+}
+
+/// Which listener accepted a connection. Stays the same over reloads while the listener's name
+/// does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u32);
+
+/// Who is at the other end of an accepted connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Peer {
+    /// The client; `None` on a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// The address that it connected to; `None` on a Unix socket.
+    pub local: Option<SocketAddr>,
+}
+
+/// What became of a `send`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Sent {
+    /// The socket took all of it. (Also if the connection is broken: that is told later.)
+    All,
+    /// Some of it is kept by the driver; `handle_writable` follows.
+    Queued,
+}
+
+/// Why a connection could not be made, or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IoFailure {
+    /// Refused: an RST in answer to the SYN, or no such Unix socket.
+    Refused,
+    /// The network says that there is no way (unreachable, no route, no such host).
+    Unreachable,
+    /// Reset by the other end.
+    Reset,
+    /// The kernel gave up: keepalive or user time-out, or its own connect time-out.
+    TimedOut,
+    /// Out of descriptors, ports or memory here: not the other end's doing.
+    Exhausted,
+    /// Anything else.
+    Other,
+}
+
+impl IoFailure {
+    /// A few words for events and logs.
+    pub fn text(self) -> &'static str {
+        match self {
+            IoFailure::Refused => "connect refused",
+            IoFailure::Unreachable => "no route to the host",
+            IoFailure::Reset => "connection reset",
+            IoFailure::TimedOut => "connection timed out",
+            IoFailure::Exhausted => "out of descriptors or ports here",
+            IoFailure::Other => "connection failed",
+        }
+    }
+}
+
+/// Does what the machines want.
+pub trait Driver {
+    /// Starts to connect. An error that is known at once is returned instead.
+    fn connect(&mut self, to: &Endpoint, source: Option<IpAddr>) -> Result<ConnId, IoFailure>;
+
+    /// Sends `first` and then `then` (either may be empty) in as few calls as possible.
+    fn send(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent;
+
+    /// Bytes accepted by `send` that the socket has not taken yet.
+    fn queued(&self, id: ConnId) -> usize;
+
+    /// Sends FIN once everything queued is gone. The other direction stays open.
+    fn finish(&mut self, id: ConnId);
+
+    /// Stops telling data of this connection.
+    fn pause(&mut self, id: ConnId);
+
+    /// Goes on telling data.
+    fn resume(&mut self, id: ConnId);
+
+    /// Sends what is queued (in the background, bounded in time) and closes.
+    fn close(&mut self, id: ConnId);
+
+    /// Drops what is queued and resets.
+    fn abort(&mut self, id: ConnId);
+
+    /// Whether nothing at all has arrived on an idle connection (no byte, no FIN, no reset): a
+    /// look at the socket itself, for requests that may not be sent twice.
+    fn is_quiet(&mut self, id: ConnId) -> bool;
+}

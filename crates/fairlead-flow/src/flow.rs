@@ -1,0 +1,420 @@
+//! All machines of one worker, and where each thing that happens is told.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use fairlead_model::event::Event;
+use fairlead_model::moment::Moment;
+use fairlead_model::plan::Protocol;
+use fairlead_model::reason::Reason;
+use fairlead_proto::http1::{RequestHead, ResponseHead};
+
+use crate::context::{Context, Role};
+use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Peer};
+use crate::http::client::{Client, STOP_GRACE};
+use crate::http::exchange::Exchange;
+use crate::link::{LinkUse, Owner};
+use crate::local::Local;
+use crate::probe::Probes;
+use crate::seek::note_connected;
+use crate::slab::{Key, Slab};
+use crate::snapshot::Snapshot;
+use crate::tcp::Relay;
+use crate::wheel::Alarm;
+
+/// The machines of one worker. See [`crate::driver`] for who calls what when.
+#[derive(Debug)]
+pub struct Flow {
+    pub(crate) workers: usize,
+    pub(crate) ctx: Context,
+    pub(crate) local: Local,
+    pub(crate) clients: Slab<Client>,
+    pub(crate) relays: Slab<Relay>,
+    pub(crate) probes: Probes,
+    /// Clients that may go on with what waits in their input.
+    pub(crate) ready: Vec<Key>,
+    /// Exchanges that ended, for use again.
+    #[expect(clippy::vec_box, reason = "they move between here and their clients: as pointers")]
+    pub(crate) spare: Vec<Box<Exchange>>,
+    pub(crate) request_head: RequestHead,
+    pub(crate) response_head: ResponseHead,
+    /// What is being written.
+    pub(crate) out: Vec<u8>,
+    /// A piece of a body whose framing had to be written anew.
+    pub(crate) piece: Vec<u8>,
+    pub(crate) stopping: bool,
+}
+
+impl Flow {
+    /// The machines of worker number `worker` (from 0) of `workers`. `seed` is where their chance
+    /// comes from: equal seeds and equal happenings make equal decisions.
+    pub fn new(worker: usize, workers: usize, seed: u64) -> Flow {
+        Flow {
+            workers: workers.max(1),
+            ctx: Context::new(worker, seed),
+            local: Local::empty(),
+            clients: Slab::new(),
+            relays: Slab::new(),
+            probes: Probes::new(),
+            ready: Vec::new(),
+            spare: Vec::new(),
+            request_head: RequestHead::default(),
+            response_head: ResponseHead::default(),
+            out: Vec::new(),
+            piece: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    /// Puts a configuration in force. Exchanges and relays under way end under the one that they
+    /// began with.
+    pub fn publish<D: Driver>(&mut self, d: &mut D, snapshot: &Arc<Snapshot>, now: Moment) {
+        let (local, retired) = Local::of(snapshot, &self.local);
+        self.local = local;
+        for backend in retired {
+            let links = backend.idle.borrow_mut().take_all();
+            for link in links {
+                self.ctx.close_link(d, link);
+            }
+        }
+        self.close_moved(d);
+        for key in self.clients.keys() {
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            if client.exchange.is_some() {
+                continue;
+            }
+            match self.local.listeners.get(&client.listener.state.id()) {
+                Some(listener) => client.listener = Rc::clone(listener),
+                None => self.client_arm(key, now + STOP_GRACE),
+            }
+        }
+        self.probes_publish(d, now);
+    }
+
+    /// Closes kept connections to places where their backends no longer are.
+    fn close_moved<D: Driver>(&mut self, d: &mut D) {
+        let backends: Vec<_> = self.local.backends().cloned().collect();
+        for backend in backends {
+            let links = backend.idle.borrow().links();
+            for key in links {
+                let moved =
+                    self.ctx.links.get(key).is_some_and(|link| !backend.is_at(&link.endpoint));
+                if moved {
+                    self.ctx.close_link(d, key);
+                }
+            }
+        }
+    }
+
+    /// A client has connected.
+    pub fn handle_accepted<D: Driver>(
+        &mut self,
+        d: &mut D,
+        id: ConnId,
+        listener: ListenerId,
+        peer: Peer,
+        now: Moment,
+    ) {
+        let Some(listener) = self.local.listeners.get(&listener) else { return d.abort(id) };
+        let listener = Rc::clone(listener);
+        let room = listener.state.enter(self.ctx.worker);
+        match listener.plan().protocol {
+            Protocol::Http => {
+                self.client_accepted(d, id, listener, peer, now);
+                if let (false, Role::Client(key)) = (room, self.ctx.roles.get(id)) {
+                    self.answer(d, key, Reason::ListenerFull, "", now);
+                }
+            }
+            Protocol::Tcp if room => self.relay_accepted(d, id, listener, peer, now),
+            Protocol::Tcp => {
+                listener.state.leave();
+                listener.state.count(self.ctx.worker, 0, Reason::ListenerFull);
+                d.abort(id);
+            }
+        }
+        self.settle(d, now);
+    }
+
+    /// A connection that was asked for is there.
+    pub fn handle_connected<D: Driver>(&mut self, d: &mut D, id: ConnId, now: Moment) {
+        match self.ctx.roles.get(id) {
+            Role::Link(key) => self.link_connected(d, key, now),
+            Role::Probe(key) => self.probe_connected(d, key, now),
+            _ => d.abort(id),
+        }
+        self.settle(d, now);
+    }
+
+    fn link_connected<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        match self.ctx.links.get(key).map(|link| link.used) {
+            Some(LinkUse::Connecting(Owner::Client(client))) => {
+                self.exchange_seek(d, client, now, |seek, ctx, d| seek.connected(ctx, d, key, now));
+            }
+            Some(LinkUse::Connecting(Owner::Relay(relay))) => {
+                self.relay_seek(d, relay, now, |seek, ctx, d| seek.connected(ctx, d, key, now));
+            }
+            Some(LinkUse::Late { keep }) => {
+                note_connected(&mut self.ctx, key, now);
+                if keep {
+                    self.ctx.park(d, key, now);
+                } else {
+                    self.ctx.close_link(d, key);
+                }
+            }
+            _ => self.ctx.close_link(d, key),
+        }
+    }
+
+    /// A connection that was asked for can't be had.
+    pub fn handle_connect_failed<D: Driver>(
+        &mut self,
+        d: &mut D,
+        id: ConnId,
+        failure: IoFailure,
+        now: Moment,
+    ) {
+        match self.ctx.roles.get(id) {
+            Role::Link(key) => self.link_connect_failed(d, key, failure, now),
+            Role::Probe(key) => self.probe_failed(d, key, failure, now),
+            _ => {}
+        }
+        self.settle(d, now);
+    }
+
+    fn link_connect_failed<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        failure: IoFailure,
+        now: Moment,
+    ) {
+        match self.ctx.links.get(key).map(|link| link.used) {
+            Some(LinkUse::Connecting(owner @ Owner::Client(client))) => {
+                self.exchange_seek(d, client, now, |seek, ctx, d| {
+                    seek.connect_failed(ctx, d, owner, key, failure, now)
+                });
+            }
+            Some(LinkUse::Connecting(owner @ Owner::Relay(relay))) => {
+                self.relay_seek(d, relay, now, |seek, ctx, d| {
+                    seek.connect_failed(ctx, d, owner, key, failure, now)
+                });
+            }
+            _ => {
+                let timed_out = failure == IoFailure::TimedOut;
+                if let Some(link) = self.ctx.forget_link(key) {
+                    if timed_out {
+                        d.abort(link.conn);
+                    }
+                    if failure != IoFailure::Exhausted {
+                        self.ctx.failed(&link.pool, link.slot, failure.text(), String::new(), now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Bytes have come.
+    pub fn handle_data<D: Driver>(&mut self, d: &mut D, id: ConnId, bytes: &[u8], now: Moment) {
+        match self.ctx.roles.get(id) {
+            Role::Client(key) => self.client_data(d, key, bytes, now),
+            Role::RelayClient(key) => self.relay_client_data(d, key, bytes, now),
+            Role::Probe(key) => self.probe_data(d, key, bytes, now),
+            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
+                Some(LinkUse::Busy(client)) => self.response_data(d, client, bytes, now),
+                Some(LinkUse::Relay(relay)) => self.relay_backend_data(d, relay, bytes, now),
+                // Bytes that nobody asked for: the next answer could be read wrongly.
+                Some(_) => self.ctx.close_link(d, key),
+                None => {}
+            },
+            Role::None => {}
+        }
+        self.settle(d, now);
+    }
+
+    /// The other end has finished sending.
+    pub fn handle_eof<D: Driver>(&mut self, d: &mut D, id: ConnId, now: Moment) {
+        match self.ctx.roles.get(id) {
+            Role::Client(key) => self.client_eof(d, key, now),
+            Role::RelayClient(key) => self.relay_eof(d, key, true, now),
+            Role::Probe(key) => self.probe_eof(d, key, now),
+            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
+                Some(LinkUse::Busy(client)) => self.response_eof(d, client, now),
+                Some(LinkUse::Relay(relay)) => self.relay_eof(d, relay, false, now),
+                Some(LinkUse::Idle) => self.idle_closed(d, key, now),
+                Some(_) => self.ctx.close_link(d, key),
+                None => {}
+            },
+            Role::None => {}
+        }
+        self.settle(d, now);
+    }
+
+    fn idle_closed<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        if let Some(link) = self.ctx.links.get(key) {
+            link.backend.idle.borrow_mut().closed(key, link.idle_since, now);
+        }
+        self.ctx.close_link(d, key);
+    }
+
+    /// A connection is gone.
+    pub fn handle_failed<D: Driver>(
+        &mut self,
+        d: &mut D,
+        id: ConnId,
+        failure: IoFailure,
+        now: Moment,
+    ) {
+        match self.ctx.roles.get(id) {
+            Role::Client(key) => self.client_gone(d, key, now),
+            Role::RelayClient(key) => self.relay_failed(d, key, true, failure, now),
+            Role::Probe(key) => self.probe_failed(d, key, failure, now),
+            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
+                Some(LinkUse::Busy(client)) => self.response_failed(d, client, failure, now),
+                Some(LinkUse::Relay(relay)) => self.relay_failed(d, relay, false, failure, now),
+                Some(_) => self.ctx.abort_link(d, key),
+                None => {}
+            },
+            Role::None => {}
+        }
+        self.settle(d, now);
+    }
+
+    /// A reset was noticed on a connection that isn't being read. For a client that is its end.
+    /// What a backend sent before its reset is still wanted: that waits until it is read again.
+    pub fn handle_hangup<D: Driver>(&mut self, d: &mut D, id: ConnId, now: Moment) {
+        match self.ctx.roles.get(id) {
+            Role::Client(key) => self.client_gone(d, key, now),
+            Role::RelayClient(key) => self.relay_failed(d, key, true, IoFailure::Reset, now),
+            _ => {}
+        }
+        self.settle(d, now);
+    }
+
+    /// All that was queued for a connection has been sent.
+    pub fn handle_writable<D: Driver>(&mut self, d: &mut D, id: ConnId, now: Moment) {
+        match self.ctx.roles.get(id) {
+            Role::Client(key) => self.client_writable(d, key, now),
+            Role::RelayClient(key) => self.relay_writable(d, key, true, now),
+            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
+                Some(LinkUse::Busy(client)) => self.request_writable(d, client, now),
+                Some(LinkUse::Relay(relay)) => self.relay_writable(d, relay, false, now),
+                _ => {}
+            },
+            Role::Probe(_) | Role::None => {}
+        }
+        self.settle(d, now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timers<D: Driver>(&mut self, d: &mut D, now: Moment) {
+        self.ctx.timers.advance(now);
+        while let Some(alarm) = self.ctx.timers.pop() {
+            match alarm {
+                Alarm::Client(key) => self.client_timer(d, key, now),
+                Alarm::Relay(key) => self.relay_timer(d, key, now),
+                Alarm::Link(key) => self.link_timer(d, key, now),
+                Alarm::Probe(key) => self.probe_timer(d, key, now),
+            }
+            self.settle(d, now);
+        }
+    }
+
+    fn link_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(link) = self.ctx.links.get_mut(key) else { return };
+        link.filed = Moment(u64::MAX);
+        match link.used {
+            LinkUse::Idle | LinkUse::Late { .. } if now < link.deadline => {
+                let deadline = link.deadline;
+                self.ctx.arm_link(key, deadline);
+            }
+            LinkUse::Idle => self.ctx.close_link(d, key),
+            LinkUse::Late { .. } => {
+                self.link_connect_failed(d, key, IoFailure::TimedOut, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// When [`Self::handle_timers`] wants to be called next.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.ctx.timers.next()
+    }
+
+    /// A handler for `id` panicked: forgets it and all that is tied to it.
+    pub fn handle_panic<D: Driver>(&mut self, d: &mut D, id: ConnId, now: Moment) {
+        match self.ctx.roles.get(id) {
+            Role::Client(key) => self.client_gone(d, key, now),
+            Role::RelayClient(key) => self.relay_drop(d, key, Reason::Internal),
+            Role::Probe(key) => self.probe_forget(d, key),
+            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
+                Some(LinkUse::Busy(client) | LinkUse::Connecting(Owner::Client(client))) => {
+                    self.client_gone(d, client, now);
+                }
+                Some(LinkUse::Relay(relay) | LinkUse::Connecting(Owner::Relay(relay))) => {
+                    self.relay_drop(d, relay, Reason::Internal);
+                }
+                _ => self.ctx.abort_link(d, key),
+            },
+            Role::None => d.abort(id),
+        }
+        self.ctx.roles.clear(id);
+        self.ready.clear();
+        self.ctx.doubts.clear();
+    }
+
+    /// A graceful stop begins: what comes on kept connections is still answered for a short grace,
+    /// with `Connection: close`; what is under way goes on.
+    pub fn stop<D: Driver>(&mut self, d: &mut D, now: Moment) {
+        self.stopping = true;
+        for key in self.clients.keys() {
+            let Some(client) = self.clients.get_mut(key) else { continue };
+            match &mut client.exchange {
+                Some(exchange) => exchange.facts.keep_alive = false,
+                None => self.client_arm(key, now + STOP_GRACE),
+            }
+        }
+        self.probes_stop(d);
+    }
+
+    /// Client connections still open.
+    pub fn open_clients(&self) -> usize {
+        self.clients.len() + self.relays.len()
+    }
+
+    /// The time for a graceful stop is over: everything ends.
+    pub fn abandon<D: Driver>(&mut self, d: &mut D, now: Moment) {
+        for key in self.clients.keys() {
+            self.exchange_abandon(d, key, Reason::ShuttingDown, now);
+            if let Some(client) = self.client_forget(key) {
+                d.abort(client.conn);
+            }
+        }
+        for key in self.relays.keys() {
+            self.relay_drop(d, key, Reason::ShuttingDown);
+        }
+        for key in self.ctx.links.keys() {
+            self.ctx.close_link(d, key);
+        }
+    }
+
+    /// Whether every probe that is this worker's has had a result.
+    pub fn first_checks_done(&self) -> bool {
+        self.probes.all_had_results()
+    }
+
+    /// Something that happened, oldest first; ask until there is nothing more.
+    pub fn take_event(&mut self) -> Option<Event> {
+        VecDeque::pop_front(&mut self.ctx.events)
+    }
+
+    /// Does what the last happening left to be done.
+    fn settle<D: Driver>(&mut self, d: &mut D, now: Moment) {
+        while let Some(key) = self.ready.pop() {
+            self.client_proceed(d, key, now);
+        }
+        if !self.ctx.doubts.is_empty() {
+            self.probes_doubt(d, now);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! HTTP: one client connection, its requests one after the other, and who answers them.
+//!
+//! The order of things, one file each: [`client`] reads heads and decides what comes next on a
+//! connection; [`exchange`] is one request and its answer, whatever carries it; [`attempt`] gets
+//! it to a backend, and to another when that fails; [`relay`] brings the answer back; [`finish`]
+//! ends it; [`answer`] is what fairlead says itself.
+
+pub(crate) mod answer;
+pub(crate) mod attempt;
+pub(crate) mod client;
+pub(crate) mod exchange;
+pub(crate) mod finish;
+pub(crate) mod relay;

@@ -1,0 +1,110 @@
+//! What fairlead answers itself. Status and code come from the table of reasons.
+
+use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
+use fairlead_proto::http1::{write_answer, Answer, Method, Version};
+use fairlead_proto::{Refusal, RefusalKind};
+
+use crate::driver::Driver;
+use crate::flow::Flow;
+use crate::http::exchange::Phase;
+use crate::slab::Key;
+
+/// Seconds that a client is asked to wait when no backend is available: about the time in which a
+/// check with default settings brings one back.
+const RETRY_AFTER: u32 = 2;
+
+impl Flow {
+    /// A head that is refused: answer and close.
+    pub(crate) fn client_refuse<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        refusal: Refusal,
+        now: Moment,
+    ) {
+        self.answer(d, key, reason_of(refusal), refusal.what, now);
+    }
+
+    /// Ends a client's request with an answer of our own. `detail` says more than the table, or
+    /// is empty.
+    pub(crate) fn answer<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        reason: Reason,
+        detail: &str,
+        now: Moment,
+    ) {
+        let row = reason.row();
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let mut head_request = false;
+        let mut client_version = Version::Http11;
+        // Without an exchange no request could be read, so nothing more can be.
+        let mut keep = false;
+        if let Some(exchange) = client.exchange.as_mut() {
+            if exchange.phase == Phase::Relaying || row.status == 0 {
+                // Too late for an answer: the client must see that this one broke off.
+                self.exchange_abandon(d, key, reason, now);
+                if let Some(client) = self.client_forget(key) {
+                    d.abort(client.conn);
+                }
+                return;
+            }
+            head_request = exchange.facts.method == Method::Head;
+            client_version = exchange.facts.version;
+            keep = exchange.facts.keep_alive && exchange.request_done && !self.stopping;
+            exchange.facts.keep_alive = keep;
+            exchange.status = row.status;
+            exchange.reason = reason;
+            exchange.seek.cancel(&mut self.ctx, d, now);
+            if let Some(link) = exchange.link.take() {
+                if let Some(link) = self.ctx.links.get(link) {
+                    link.backend.state.end();
+                }
+                self.ctx.abort_link(d, link);
+            }
+        } else {
+            client.listener.state.count(self.ctx.worker, row.status, reason);
+        }
+        let retry_after = (row.status == 503).then_some(RETRY_AFTER);
+        let text = if detail.is_empty() { row.text } else { detail };
+        let answer = Answer {
+            status: row.status,
+            code: row.code,
+            text,
+            client_version,
+            close: !keep,
+            head_request,
+            retry_after,
+        };
+        self.out.clear();
+        write_answer(&mut self.out, &answer);
+        let conn = client.conn;
+        let had_exchange = client.exchange.is_some();
+        let _ = d.send(conn, &self.out, &[]);
+        if had_exchange {
+            if let Some(exchange) =
+                self.clients.get_mut(key).and_then(|client| client.exchange.as_mut())
+            {
+                exchange.sent += self.out.len() as u64;
+            }
+            self.finish(d, key, false, now);
+        } else {
+            self.client_drain(d, key, now);
+        }
+    }
+}
+
+/// The reason in our table for what the parser refused.
+pub(crate) fn reason_of(refusal: Refusal) -> Reason {
+    match refusal.kind {
+        RefusalKind::BadFraming => Reason::BadFraming,
+        RefusalKind::HeadTooLarge | RefusalKind::TooManyHeaders => Reason::HeadTooLarge,
+        RefusalKind::TargetTooLong => Reason::TargetTooLong,
+        RefusalKind::ExpectationFailed => Reason::ExpectationFailed,
+        RefusalKind::NotImplemented => Reason::NotImplemented,
+        RefusalKind::VersionNotSupported => Reason::VersionNotSupported,
+        _ => Reason::BadRequest,
+    }
+}

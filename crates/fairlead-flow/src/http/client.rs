@@ -1,0 +1,335 @@
+//! One client connection of an HTTP listener: which bytes are a head, a body, the next request.
+//!
+//! Rules of this file
+//! 1. One exchange at a time; what comes behind it waits in `input` and is answered in order.
+//!    When much waits, reading stops.
+//! 2. An idle connection owns no buffer.
+//! 3. A FIN is not an abort: the client may be waiting for its answer. A reset is.
+//! 4. The next request is not begun while the last answer waits for a slow client: what we owe
+//!    one client is bounded by what one answer may queue.
+//! 5. After an error in framing nothing more is read as a request: answer, close.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fairlead_model::limits::{DRAIN_BYTES, DRAIN_MS, PIPELINED_BYTES};
+use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
+use fairlead_proto::http1::{Limits, Parsed, Progress};
+
+use crate::context::Role;
+use crate::driver::{ConnId, Driver, Peer};
+use crate::flow::Flow;
+use crate::http::exchange::{Exchange, Phase};
+use crate::link::Owner;
+use crate::local::LocalListener;
+use crate::slab::Key;
+use crate::wheel::Alarm;
+
+/// How long kept connections may still bring a request after a stop was asked for.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(1);
+
+/// What an HTTP client's connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Reads requests.
+    Open,
+    /// The last answer is on its way; what still comes is thrown away, up to so many bytes.
+    Draining(usize),
+}
+
+/// One client connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) conn: ConnId,
+    pub(crate) peer: Peer,
+    pub(crate) listener: Rc<LocalListener>,
+    pub(crate) state: State,
+    pub(crate) exchange: Option<Box<Exchange>>,
+    /// A head that has not come whole, or requests that wait for their turn.
+    pub(crate) input: Vec<u8>,
+    /// How far the head in `input` was looked at.
+    pub(crate) progress: Progress,
+    /// Part of a head has come, and its time runs.
+    pub(crate) in_head: bool,
+    pub(crate) paused: bool,
+    /// The client has finished sending.
+    pub(crate) finished: bool,
+    pub(crate) requests: u32,
+    pub(crate) deadline: Moment,
+    pub(crate) filed: Moment,
+}
+
+impl Flow {
+    /// A client has connected to an HTTP listener.
+    pub(crate) fn client_accepted<D: Driver>(
+        &mut self,
+        d: &mut D,
+        conn: ConnId,
+        listener: Rc<LocalListener>,
+        peer: Peer,
+        now: Moment,
+    ) {
+        let idle = listener.plan().timeouts.idle.duration();
+        let key = self.clients.insert(Client {
+            conn,
+            peer,
+            listener,
+            state: State::Open,
+            exchange: None,
+            input: Vec::new(),
+            progress: Progress::default(),
+            in_head: false,
+            paused: false,
+            finished: false,
+            requests: 0,
+            deadline: Moment(u64::MAX),
+            filed: Moment(u64::MAX),
+        });
+        self.ctx.roles.set(conn, Role::Client(key));
+        let _ = d;
+        self.client_arm(key, now + idle);
+    }
+
+    /// Sets a client's deadline.
+    #[inline]
+    pub(crate) fn client_arm(&mut self, key: Key, deadline: Moment) {
+        if let Some(client) = self.clients.get_mut(key) {
+            client.deadline = deadline;
+            self.ctx.timers.arm(Alarm::Client(key), deadline, &mut client.filed);
+        }
+    }
+
+    /// Bytes of a client.
+    pub(crate) fn client_data<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if let State::Draining(left) = client.state {
+            if bytes.len() > left {
+                return self.client_close(d, key);
+            }
+            client.state = State::Draining(left - bytes.len());
+            return;
+        }
+        let mut rest = bytes;
+        if let Some(exchange) = &client.exchange {
+            if !exchange.request_done {
+                let used = self.body_data(d, key, bytes, now);
+                rest = &bytes[used..];
+            }
+        } else if client.input.is_empty() {
+            let used = self.client_requests(d, key, bytes, now);
+            rest = &bytes[used..];
+            if let Some(client) = self.clients.get_mut(key) {
+                if !rest.is_empty() && client.state == State::Open {
+                    client.input.extend_from_slice(rest);
+                }
+            }
+            self.client_hold(d, key);
+            return self.client_after_input(d, key);
+        }
+        if rest.is_empty() {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if client.state != State::Open {
+            return;
+        }
+        client.input.extend_from_slice(rest);
+        if client.exchange.is_none() {
+            return self.client_proceed(d, key, now);
+        }
+        self.client_hold(d, key);
+    }
+
+    /// Stops reading while much waits.
+    fn client_hold<D: Driver>(&mut self, d: &mut D, key: Key) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if client.input.len() > PIPELINED_BYTES && !client.paused {
+            client.paused = true;
+            d.pause(client.conn);
+        }
+    }
+
+    /// Reads on from what waits in `input`.
+    pub(crate) fn client_proceed<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if client.exchange.is_some() || client.state != State::Open {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut client.input);
+        let used = self.client_requests(d, key, &waiting, now);
+        if let Some(client) = self.clients.get_mut(key) {
+            // An emptied buffer is let go: rule 2.
+            if used < waiting.len() && client.state == State::Open {
+                waiting.drain(..used);
+                client.input = waiting;
+            }
+        }
+        self.client_after_input(d, key);
+    }
+
+    /// Reads requests from `bytes`, which are all that is unread, until one is under way or no
+    /// whole head is left. Answers how many bytes are done with; the others are the caller's to
+    /// keep.
+    fn client_requests<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        now: Moment,
+    ) -> usize {
+        let mut used = 0;
+        let mut head = std::mem::take(&mut self.request_head);
+        while used < bytes.len() {
+            let Some(client) = self.clients.get_mut(key) else { break };
+            if client.exchange.is_some() || client.state != State::Open || d.queued(client.conn) > 0
+            {
+                break;
+            }
+            let plan = client.listener.plan();
+            let limits =
+                Limits { head: plan.limits.head as usize, headers: plan.limits.headers as usize };
+            match head.parse(&bytes[used..], &limits, &mut client.progress) {
+                Parsed::Complete => {
+                    client.in_head = false;
+                    client.requests = client.requests.saturating_add(1);
+                    let (head_bytes, behind) = bytes[used..].split_at(head.len());
+                    used +=
+                        head.len() + self.exchange_begin(d, key, head_bytes, &head, behind, now);
+                }
+                Parsed::Partial => {
+                    // The time for a head runs from its first byte; one in pieces gets no more.
+                    if !client.in_head {
+                        client.in_head = true;
+                        let deadline = now + plan.timeouts.head.duration();
+                        self.client_arm(key, deadline);
+                    }
+                    break;
+                }
+                Parsed::Refused(refusal) => {
+                    self.client_refuse(d, key, refusal, now);
+                    break;
+                }
+            }
+        }
+        self.request_head = head;
+        used
+    }
+
+    fn client_after_input<D: Driver>(&mut self, d: &mut D, key: Key) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if client.state != State::Open {
+            return;
+        }
+        let wants = client.exchange.as_ref().is_none_or(|exchange| exchange.wants_body());
+        if client.paused && client.input.len() <= PIPELINED_BYTES && wants {
+            client.paused = false;
+            d.resume(client.conn);
+        }
+        // What still waits for its turn (rule 4) is answered before the end.
+        let owed = d.queued(client.conn) > 0 && !client.input.is_empty();
+        if client.finished && client.exchange.is_none() && !owed {
+            self.client_close(d, key);
+        }
+    }
+
+    /// The client has finished sending.
+    pub(crate) fn client_eof<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        client.finished = true;
+        match &client.exchange {
+            // Half a request: nobody can answer that.
+            Some(exchange) if !exchange.request_done && client.state == State::Open => {
+                self.client_gone(d, key, now);
+            }
+            Some(_) => {}
+            None => self.client_after_input(d, key),
+        }
+    }
+
+    /// The client is gone, or as good as gone. What it was waiting for ends.
+    pub(crate) fn client_gone<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        self.exchange_abandon(d, key, Reason::ClientGone, now);
+        if let Some(client) = self.client_forget(key) {
+            d.abort(client.conn);
+        }
+    }
+
+    /// What was queued for the client is gone: its backend is read again.
+    pub(crate) fn client_writable<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = &client.exchange else { return self.ready.push(key) };
+        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
+            return;
+        };
+        if link.paused {
+            link.paused = false;
+            let deadline = now + link.pool.idle;
+            d.resume(link.conn);
+            self.client_arm(key, deadline);
+        }
+    }
+
+    /// Time is up for a client, in whatever it is doing.
+    pub(crate) fn client_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        client.filed = Moment(u64::MAX);
+        if now < client.deadline {
+            let deadline = client.deadline;
+            return self.client_arm(key, deadline);
+        }
+        if client.state != State::Open {
+            return self.client_close(d, key);
+        }
+        match client.exchange.as_ref().map(|exchange| exchange.phase) {
+            Some(Phase::Seeking) => {
+                let owner = Owner::Client(key);
+                self.exchange_seek(d, key, now, |seek, ctx, d| seek.timer(ctx, d, owner, now));
+            }
+            Some(Phase::Sent) => self.sent_timer(d, key, now),
+            Some(Phase::Relaying) => self.relaying_timer(d, key, now),
+            None if !client.in_head => self.client_close(d, key),
+            None => self.answer(d, key, Reason::RequestTimeout, "", now),
+        }
+    }
+
+    /// Stops reading requests: sends FIN behind the last answer, and throws away what still comes
+    /// for a while. Closing at once with unread bytes would make the kernel send a reset, which
+    /// can destroy the answer before the client has read it.
+    pub(crate) fn client_drain<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if client.finished {
+            return self.client_close(d, key);
+        }
+        client.state = State::Draining(DRAIN_BYTES);
+        client.input = Vec::new();
+        let conn = client.conn;
+        if client.paused {
+            client.paused = false;
+            d.resume(conn);
+        }
+        d.finish(conn);
+        self.client_arm(key, now + Duration::from_millis(DRAIN_MS));
+    }
+
+    /// Closes a client's connection in order.
+    pub(crate) fn client_close<D: Driver>(&mut self, d: &mut D, key: Key) {
+        if let Some(client) = self.client_forget(key) {
+            d.close(client.conn);
+        }
+    }
+
+    /// Takes a client out of the books; its exchange must have ended.
+    pub(crate) fn client_forget(&mut self, key: Key) -> Option<Client> {
+        let client = self.clients.remove(key)?;
+        client.listener.state.leave();
+        self.ctx.roles.clear(client.conn);
+        Some(client)
+    }
+}

@@ -1,0 +1,142 @@
+//! One request and its answer, whatever carried them.
+//!
+//! The whole vocabulary is: head, pieces of a body, trailers (inside the framing of the pieces),
+//! end, reset. docs/design/001-exchange.md says why, and how HTTP/2 is to come under it.
+
+use std::rc::Rc;
+
+use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
+use fairlead_proto::http1::{BodyReader, Delivery, Method, Version};
+
+use crate::idle::Reuse;
+use crate::local::LocalPool;
+use crate::seek::Seek;
+use crate::slab::Key;
+
+/// How far an exchange has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nobody has the request yet.
+    Seeking,
+    /// Sent, at least in part; nothing of the final answer has come.
+    Sent,
+    /// The answer's head has been passed on.
+    Relaying,
+}
+
+/// What of the request has been kept, to be sent or sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// All that has come so far.
+    Whole,
+    /// Too much came, or it must not be sent again anyway.
+    Dropped,
+}
+
+/// What the request's head said, as far as it matters later.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
+    pub(crate) method: Method,
+    /// What the client speaks.
+    pub(crate) version: Version,
+    /// The client's connection can carry another request.
+    pub(crate) keep_alive: bool,
+    /// It asked for a WebSocket.
+    pub(crate) upgrade: bool,
+}
+
+/// One request and its answer.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) seek: Seek,
+    pub(crate) facts: Facts,
+    pub(crate) phase: Phase,
+    /// The request's head as it is sent to backends.
+    pub(crate) head: Vec<u8>,
+    /// The request's body as far as it is kept.
+    pub(crate) body: Vec<u8>,
+    pub(crate) kept: Kept,
+    pub(crate) request: BodyReader,
+    /// The whole request has come.
+    pub(crate) request_done: bool,
+    /// Whoever has the request.
+    pub(crate) link: Option<Key>,
+    /// The connection to the backend takes no more: the client isn't read.
+    pub(crate) held_back: bool,
+    /// A byte of it went out, on any connection.
+    pub(crate) sent_anything: bool,
+    /// When the last byte of the request was sent.
+    pub(crate) sent_at: Moment,
+    pub(crate) response: BodyReader,
+    /// The connection to the backend can carry another request after this answer.
+    pub(crate) link_keeps: bool,
+    /// What happens to the answer's framing on its way.
+    pub(crate) delivery: Delivery,
+    pub(crate) interim: u32,
+    pub(crate) status: u16,
+    pub(crate) started: Moment,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    /// What went wrong last.
+    pub(crate) reason: Reason,
+}
+
+impl Exchange {
+    pub(crate) fn new(pool: Rc<LocalPool>, facts: Facts, now: Moment) -> Self {
+        Exchange {
+            seek: Seek::new(pool, None, Reuse::Any),
+            facts,
+            phase: Phase::Seeking,
+            head: Vec::new(),
+            body: Vec::new(),
+            kept: Kept::Whole,
+            request: BodyReader::default(),
+            request_done: false,
+            link: None,
+            held_back: false,
+            sent_anything: false,
+            sent_at: now,
+            response: BodyReader::default(),
+            link_keeps: false,
+            delivery: Delivery::AsIs,
+            interim: 0,
+            status: 0,
+            started: now,
+            received: 0,
+            sent: 0,
+            reason: Reason::Ok,
+        }
+    }
+
+    /// Makes a used exchange ready for another request; its buffers stay.
+    pub(crate) fn renew(&mut self, pool: Rc<LocalPool>, facts: Facts, now: Moment) {
+        self.seek.renew(pool);
+        self.facts = facts;
+        self.phase = Phase::Seeking;
+        self.head.clear();
+        self.body.clear();
+        self.kept = Kept::Whole;
+        self.request = BodyReader::default();
+        self.request_done = false;
+        self.link = None;
+        self.held_back = false;
+        self.sent_anything = false;
+        self.sent_at = now;
+        self.response = BodyReader::default();
+        self.link_keeps = false;
+        self.delivery = Delivery::AsIs;
+        self.interim = 0;
+        self.status = 0;
+        self.started = now;
+        self.received = 0;
+        self.sent = 0;
+        self.reason = Reason::Ok;
+    }
+
+    /// Whether the client is to be read: not while there is nobody to take what it sends.
+    pub(crate) fn wants_body(&self) -> bool {
+        let full = self.body.len() >= fairlead_model::limits::REPLAY_BYTES;
+        !(self.held_back || self.phase == Phase::Seeking && full)
+    }
+}

@@ -1,0 +1,129 @@
+//! The end of an exchange: what is counted, what is kept, what comes next on the connection.
+
+use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
+
+use crate::driver::Driver;
+use crate::flow::Flow;
+use crate::http::client::STOP_GRACE;
+use crate::http::exchange::Exchange;
+use crate::slab::Key;
+
+/// Exchanges kept for use again: as many as are likely to be under way in a worker at a time.
+const SPARE: usize = 256;
+
+/// A buffer that grew beyond this is not kept.
+const SPARE_BYTES: usize = 16 * 1024;
+
+impl Flow {
+    /// The whole answer has been passed on.
+    pub(crate) fn finish<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        link_is_clean: bool,
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(mut exchange) = client.exchange.take() else { return };
+        let keep_client = exchange.facts.keep_alive && exchange.request_done;
+        if let Some(link) = exchange.link.take() {
+            self.give_back(d, &exchange, link, link_is_clean, now);
+        }
+        self.count(key, &exchange);
+        self.spare(exchange);
+        self.client_next(d, key, keep_client, now);
+    }
+
+    fn give_back<D: Driver>(
+        &mut self,
+        d: &mut D,
+        exchange: &Exchange,
+        key: Key,
+        clean: bool,
+        now: Moment,
+    ) {
+        let Some(link) = self.ctx.links.get(key) else { return };
+        let state = &link.backend.state;
+        state.end();
+        let shard = state.shard(self.ctx.worker);
+        shard.add_request(now.since(exchange.sent_at));
+        shard.add_bytes(exchange.received, exchange.sent);
+        // Bytes behind the answer, or a request that was not taken whole, make the connection
+        // unfit: the next answer on it could be read wrongly.
+        let whole = exchange.request_done && !exchange.held_back;
+        if clean && exchange.link_keeps && whole {
+            self.ctx.park(d, key, now);
+        } else if whole {
+            self.ctx.close_link(d, key);
+        } else {
+            self.ctx.abort_link(d, key);
+        }
+    }
+
+    fn count(&mut self, key: Key, exchange: &Exchange) {
+        let Some(client) = self.clients.get(key) else { return };
+        let listener = &client.listener.state;
+        listener.count(self.ctx.worker, exchange.status, exchange.reason);
+        listener.count_bytes(self.ctx.worker, exchange.received, exchange.sent);
+    }
+
+    fn spare(&mut self, mut exchange: Box<Exchange>) {
+        if self.spare.len() >= SPARE {
+            return;
+        }
+        if exchange.body.capacity() > SPARE_BYTES {
+            exchange.body = Vec::new();
+        }
+        if exchange.head.capacity() > SPARE_BYTES {
+            exchange.head = Vec::new();
+        }
+        self.spare.push(exchange);
+    }
+
+    /// What comes next on a client's connection.
+    fn client_next<D: Driver>(&mut self, d: &mut D, key: Key, keep: bool, now: Moment) {
+        let stopping = self.stopping;
+        let Some(client) = self.clients.get_mut(key) else { return };
+        if !keep {
+            return self.client_drain(d, key, now);
+        }
+        if client.listener.retired.get() {
+            let id = client.listener.state.id();
+            match self.local.listeners.get(&id) {
+                // The next request is the new configuration's.
+                Some(listener) => client.listener = std::rc::Rc::clone(listener),
+                None => return self.client_drain(d, key, now),
+            }
+        }
+        let idle = client.listener.plan().timeouts.idle.duration();
+        let idle = if stopping { idle.min(STOP_GRACE) } else { idle };
+        let proceed = !client.input.is_empty() || client.paused || client.finished;
+        self.client_arm(key, now + idle);
+        if proceed {
+            self.ready.push(key);
+        }
+    }
+
+    /// The exchange of a client ends without an answer, or in the middle of one.
+    pub(crate) fn exchange_abandon<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        reason: Reason,
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(mut exchange) = client.exchange.take() else { return };
+        exchange.reason = reason;
+        exchange.seek.cancel(&mut self.ctx, d, now);
+        if let Some(link) = exchange.link.take() {
+            if let Some(link) = self.ctx.links.get(link) {
+                link.backend.state.end();
+            }
+            self.ctx.abort_link(d, link);
+        }
+        self.count(key, &exchange);
+        self.spare(exchange);
+    }
+}

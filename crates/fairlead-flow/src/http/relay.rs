@@ -1,0 +1,408 @@
+//! The answer's way back: interim responses, head, body, end; and what breaks off on the way.
+//!
+//! Rules of this file
+//! 1. Before a byte of the final head has gone to the client, a failure is an attempt's
+//!    (`attempt`). Afterwards nothing can be taken back: the client's connection is closed so that
+//!    it can tell, never ended as if the answer were whole.
+//! 2. A piece goes on as soon as it has come. Nothing waits for the next one.
+//! 3. What is read is either passed on or ends the connection it came on: bytes behind an answer
+//!    are never kept for the next.
+
+use std::time::Duration;
+
+use fairlead_model::limits::{INTERIM_RESPONSES, RESPONSE_HEADERS, RESPONSE_HEAD_BYTES};
+use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
+use fairlead_proto::http1::{
+    chunk_head, write_interim, write_response, BodyReader, Delivery, ForwardResponse, Framing,
+    Limits, Parsed, ResponseHead, Version, CHUNK_END, LAST_CHUNK,
+};
+
+use fairlead_proto::RefusalKind;
+
+use crate::driver::{Driver, IoFailure, Sent};
+use crate::flow::Flow;
+use crate::http::exchange::Phase;
+use crate::slab::Key;
+
+/// Pieces up to this size are put behind their head into one buffer; larger ones are sent from
+/// where they are.
+const JOIN_BYTES: usize = 16 * 1024;
+
+impl Flow {
+    /// Bytes of the backend that has a client's request.
+    pub(crate) fn response_data<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        if exchange.phase == Phase::Relaying {
+            return self.relay_body(d, key, bytes, now);
+        }
+        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
+            return;
+        };
+        if link.input.is_empty() {
+            return self.response_head(d, key, bytes, now);
+        }
+        let mut input = std::mem::take(&mut link.input);
+        input.extend_from_slice(bytes);
+        self.response_head(d, key, &input, now);
+    }
+
+    /// Reads heads until the final one, which is passed on with what is behind it.
+    fn response_head<D: Driver>(&mut self, d: &mut D, key: Key, bytes: &[u8], now: Moment) {
+        let mut rest = bytes;
+        let mut head = std::mem::take(&mut self.response_head);
+        while let Some(client) = self.clients.get_mut(key) {
+            let Some(exchange) = client.exchange.as_mut() else { break };
+            let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
+                break;
+            };
+            let limits = Limits { head: RESPONSE_HEAD_BYTES, headers: RESPONSE_HEADERS };
+            match head.parse(rest, exchange.facts.method, &limits, &mut link.progress) {
+                Parsed::Partial => {
+                    link.input.extend_from_slice(rest);
+                    break;
+                }
+                Parsed::Refused(refusal) => {
+                    let reason = match refusal.kind {
+                        RefusalKind::HeadTooLarge | RefusalKind::TooManyHeaders => {
+                            Reason::ResponseTooLarge
+                        }
+                        _ => Reason::BadResponse,
+                    };
+                    self.attempt_failed(d, key, reason, "bad response", refusal.what, now);
+                    break;
+                }
+                Parsed::Complete if head.status() >= 200 => {
+                    let (own, behind) = rest.split_at(head.len());
+                    self.response_begin(d, key, own, &head, behind, now);
+                    break;
+                }
+                Parsed::Complete => {
+                    let (own, behind) = rest.split_at(head.len());
+                    if !self.interim(d, key, own, &head, behind, now) {
+                        break;
+                    }
+                    rest = behind;
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.response_head = head;
+    }
+
+    /// A 1xx response. False if the exchange is over.
+    fn interim<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        head: &ResponseHead,
+        behind: &[u8],
+        now: Moment,
+    ) -> bool {
+        let Some(client) = self.clients.get_mut(key) else { return false };
+        let Some(exchange) = client.exchange.as_mut() else { return false };
+        if head.status() == 101 {
+            let asked = exchange.facts.upgrade && head.upgrade().is_some();
+            if asked {
+                self.tunnel(d, key, bytes, head, behind, now);
+            } else {
+                self.attempt_failed(
+                    d,
+                    key,
+                    Reason::BadResponse,
+                    "bad response",
+                    "it switched protocols unasked",
+                    now,
+                );
+            }
+            return false;
+        }
+        exchange.interim += 1;
+        if exchange.interim > INTERIM_RESPONSES {
+            self.attempt_failed(
+                d,
+                key,
+                Reason::BadResponse,
+                "bad response",
+                "too many interim responses",
+                now,
+            );
+            return false;
+        }
+        // RFC 9110 §15.2: a client of HTTP/1.0 must not be sent one.
+        if exchange.facts.version == Version::Http11 {
+            self.out.clear();
+            write_interim(&mut self.out, bytes, head);
+            exchange.sent += self.out.len() as u64;
+            let _ = d.send(client.conn, &self.out, &[]);
+        }
+        true
+    }
+
+    /// The final head: it goes to the client, and from now on there is no way back.
+    fn response_begin<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        head: &ResponseHead,
+        behind: &[u8],
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) else { return };
+        let framing = head.framing();
+        let until_close = framing == Framing::UntilClose;
+        exchange.phase = Phase::Relaying;
+        exchange.status = head.status();
+        exchange.response = BodyReader::new(framing);
+        exchange.link_keeps = head.keep_alive() && !until_close;
+        exchange.delivery = Delivery::of(framing, exchange.facts.version);
+        // Some answers can only end with the connection.
+        if exchange.delivery.ends_with_close(framing) || self.stopping {
+            exchange.facts.keep_alive = false;
+        }
+        // An answer before the request was whole: what is still to come isn't waited for.
+        if !exchange.request_done {
+            exchange.facts.keep_alive = false;
+        }
+        let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+        link.backend.state.latency_took(now.since(exchange.sent_at), now);
+        if let Some(seconds) = head.keep_alive_seconds() {
+            link.backend.idle.borrow_mut().announced(Duration::from_secs(u64::from(seconds)));
+        }
+        self.ctx.succeeded(&pool, slot, now);
+        let how = ForwardResponse {
+            client_version: exchange.facts.version,
+            close: !exchange.facts.keep_alive,
+            delivery: exchange.delivery,
+            upgrade: false,
+        };
+        self.out.clear();
+        write_response(&mut self.out, bytes, head, &how);
+        self.relay_piece(d, key, behind, true, now);
+    }
+
+    /// Bytes behind the head.
+    fn relay_body<D: Driver>(&mut self, d: &mut D, key: Key, bytes: &[u8], now: Moment) {
+        self.out.clear();
+        self.relay_piece(d, key, bytes, false, now);
+    }
+
+    /// Sends what is in `out` and the next piece of the body behind it.
+    fn relay_piece<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        with_head: bool,
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        self.piece.clear();
+        let fed = match exchange.response.feed(
+            bytes,
+            exchange.delivery != Delivery::Dechunk,
+            &mut self.piece,
+        ) {
+            Ok(fed) => fed,
+            Err(refusal) => {
+                return self.broke_off(d, key, Reason::ResponseTruncated, refusal.what, now)
+            }
+        };
+        let mut piece = if fed.verbatim { &bytes[..fed.consumed] } else { &self.piece[..] };
+        if exchange.delivery == Delivery::Chunk && !piece.is_empty() {
+            let mut size = [0; 20];
+            self.out.extend_from_slice(chunk_head(piece.len() as u64, &mut size));
+            self.out.extend_from_slice(piece);
+            self.out.extend_from_slice(CHUNK_END);
+            piece = &[];
+        } else if with_head && piece.len() <= JOIN_BYTES {
+            self.out.extend_from_slice(piece);
+            piece = &[];
+        }
+        exchange.sent += (self.out.len() + piece.len()) as u64;
+        let clean = fed.consumed == bytes.len();
+        let sent = if self.out.is_empty() && piece.is_empty() {
+            Sent::All
+        } else {
+            d.send(client.conn, &self.out, piece)
+        };
+        if fed.done {
+            return self.finish(d, key, clean, now);
+        }
+        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
+            return;
+        };
+        if sent == Sent::Queued && !link.paused {
+            link.paused = true;
+            d.pause(link.conn);
+        }
+        let wait = if link.paused {
+            client.listener.plan().timeouts.idle.duration()
+        } else {
+            link.pool.idle
+        };
+        self.client_arm(key, now + wait);
+    }
+
+    /// The backend finished sending.
+    pub(crate) fn response_eof<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        if exchange.phase != Phase::Relaying {
+            return self.response_lost(d, key, "closed before its answer", now);
+        }
+        if exchange.response.ends_at_close() {
+            if exchange.delivery == Delivery::Chunk {
+                exchange.sent += LAST_CHUNK.len() as u64;
+                let _ = d.send(client.conn, LAST_CHUNK, &[]);
+            }
+            return self.finish(d, key, false, now);
+        }
+        self.broke_off(
+            d,
+            key,
+            Reason::ResponseTruncated,
+            "closed in the middle of its answer",
+            now,
+        );
+    }
+
+    /// The connection to the backend failed.
+    pub(crate) fn response_failed<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        failure: IoFailure,
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        if exchange.phase == Phase::Relaying {
+            return self.broke_off(d, key, Reason::ResponseTruncated, failure.text(), now);
+        }
+        self.response_lost(d, key, failure.text(), now);
+    }
+
+    /// The connection ended before the head was whole. If it had been kept and not a byte of this
+    /// answer came, that is a stale connection and no evidence.
+    fn response_lost<D: Driver>(&mut self, d: &mut D, key: Key, what: &'static str, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) else { return };
+        let stale = link.was_kept && link.input.is_empty() && exchange.interim == 0;
+        if stale {
+            let age = exchange.sent_at.since(link.idle_since);
+            link.backend.idle.borrow_mut().announced(age);
+            return self.attempt_failed(d, key, Reason::StaleConnection, what, "", now);
+        }
+        self.attempt_failed(d, key, Reason::BackendReset, what, "", now);
+    }
+
+    /// The answer broke off after its head had gone out: the client has to see that.
+    fn broke_off<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        reason: Reason,
+        what: &'static str,
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        let place = exchange.link.and_then(|link| self.ctx.links.get(link));
+        if let Some((pool, slot)) = place.map(|link| (std::rc::Rc::clone(&link.pool), link.slot)) {
+            self.ctx.failed(&pool, slot, "answer broke off", what.into(), now);
+        }
+        // Without any framing only a reset tells that the end is none.
+        let silent_end = match exchange.delivery {
+            Delivery::AsIs => exchange.response.ends_at_close(),
+            Delivery::Chunk => false,
+            Delivery::Dechunk => true,
+        };
+        self.exchange_abandon(d, key, reason, now);
+        if let Some(client) = self.client_forget(key) {
+            if silent_end {
+                d.abort(client.conn);
+            } else {
+                d.close(client.conn);
+            }
+        }
+    }
+
+    /// Neither side moved for too long while an answer was on its way.
+    pub(crate) fn relaying_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        let paused =
+            exchange.link.and_then(|link| self.ctx.links.get(link)).is_some_and(|link| link.paused);
+        if paused {
+            // The client doesn't read.
+            self.exchange_abandon(d, key, Reason::ClientIdle, now);
+            if let Some(client) = self.client_forget(key) {
+                d.abort(client.conn);
+            }
+            return;
+        }
+        self.broke_off(d, key, Reason::ResponseStalled, "nothing more came for the idle time", now);
+    }
+
+    /// The backend agreed to a WebSocket: from now on it is bytes both ways.
+    fn tunnel<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        head: &ResponseHead,
+        behind: &[u8],
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        let Some(link_key) = exchange.link.take() else { return };
+        let Some(link) = self.ctx.links.get(link_key) else { return };
+        let shard = link.backend.state.shard(self.ctx.worker);
+        shard.add_request(now.since(exchange.sent_at));
+        let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+        self.ctx.succeeded(&pool, slot, now);
+        self.out.clear();
+        let how = ForwardResponse {
+            client_version: exchange.facts.version,
+            close: false,
+            delivery: Delivery::AsIs,
+            upgrade: true,
+        };
+        write_response(&mut self.out, bytes, head, &how);
+        let sent = d.send(client.conn, &self.out, behind);
+        exchange.sent += (self.out.len() + behind.len()) as u64;
+        exchange.status = 101;
+        let listener = std::rc::Rc::clone(&client.listener);
+        listener.state.count(self.ctx.worker, 101, Reason::Ok);
+        listener.state.count_bytes(self.ctx.worker, exchange.received, exchange.sent);
+        let unread = std::mem::take(&mut client.input);
+        // The tunnel takes over the connection, its place in the listener's count, and its role.
+        let Some(client) = self.clients.remove(key) else { return };
+        self.relay_tunnel(d, client.conn, listener, link_key, &unread, now);
+        if sent == Sent::Queued {
+            if let Some(link) = self.ctx.links.get(link_key) {
+                d.pause(link.conn);
+            }
+        }
+        if client.finished {
+            self.relay_client_finished(d, client.conn, now);
+        }
+    }
+}

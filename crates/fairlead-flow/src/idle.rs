@@ -1,0 +1,172 @@
+//! Connections kept to one backend: which to use again, which to close.
+//!
+//! Rules of this file
+//! 1. The one used last is used next: it is the least likely to have been closed, and the others
+//!    grow old enough to be closed when load falls.
+//! 2. How long a backend lets a connection idle is learned: from what it announces
+//!    (`Keep-Alive: timeout=`) and from connections that it closed while they idled. A connection
+//!    near that age is not used.
+//! 3. A request that may not be sent twice needs more: a connection that idled much less than any
+//!    that was ever closed on us (a quarter, and at most half a second while nothing is known), so
+//!    that a close can't cross the request on its way.
+
+use std::time::Duration;
+
+use fairlead_model::limits::IDLE_PER_BACKEND;
+use fairlead_model::moment::Moment;
+
+use crate::slab::Key;
+
+/// What is assumed of a backend that has shown nothing yet. gunicorn's default is 2 s, Node's and
+/// uvicorn's 5 s, Apache's 5 s, nginx's 75 s.
+const ASSUMED_LIFE: Duration = Duration::from_secs(2);
+
+/// Below this a close says nothing about the backend's idle time.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+
+/// What a request asks of a kept connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// Any that is not too old: the request can be sent again.
+    Any,
+    /// Only one that can't be closing right now: the request must not be sent twice.
+    Sure,
+    /// None: a fresh one.
+    Never,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    link: Key,
+    since: Moment,
+}
+
+/// The connections kept to one backend by one worker.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    kept: Vec<Kept>,
+    /// The shortest idle life that the backend has shown or announced.
+    life: Option<Duration>,
+}
+
+impl Idle {
+    pub(crate) fn new() -> Self {
+        Idle { kept: Vec::new(), life: None }
+    }
+
+    /// Keeps `link`. Answers with one to close instead, if there are too many.
+    pub(crate) fn keep(&mut self, link: Key, now: Moment) -> Option<Key> {
+        let closed = (self.kept.len() >= IDLE_PER_BACKEND).then(|| self.kept.remove(0).link);
+        self.kept.push(Kept { link, since: now });
+        closed
+    }
+
+    /// Takes the connection to use, if there is one that serves.
+    pub(crate) fn take(&mut self, reuse: Reuse, keepalive: Duration, now: Moment) -> Option<Key> {
+        let oldest = match reuse {
+            Reuse::Never => return None,
+            Reuse::Any => self.life.map_or(keepalive, |life| keepalive.min(life.mul_f64(0.9))),
+            Reuse::Sure => keepalive.min(self.life.unwrap_or(ASSUMED_LIFE) / 4),
+        };
+        // The last one is the youngest: if it is too old, all are.
+        self.kept.pop_if_younger(oldest, now)
+    }
+
+    /// Forgets `link`, which is being closed for another reason.
+    pub(crate) fn forget(&mut self, link: Key) {
+        if let Some(index) = self.kept.iter().rposition(|kept| kept.link == link) {
+            self.kept.remove(index);
+        }
+    }
+
+    /// The backend closed `link`, which had been idle since `since`.
+    pub(crate) fn closed(&mut self, link: Key, since: Moment, now: Moment) {
+        self.forget(link);
+        self.announced(now.since(since));
+    }
+
+    /// The backend announced, or showed, that it lets connections idle for `life`.
+    pub(crate) fn announced(&mut self, life: Duration) {
+        // A restart closes all connections at whatever age. A floor keeps that from ruining reuse
+        // for ever; no known server's idle time is shorter.
+        let life = life.max(SHORTEST_LIFE);
+        self.life = Some(self.life.map_or(life, |known| known.min(life)));
+    }
+
+    /// All of them, to be closed.
+    pub(crate) fn take_all(&mut self) -> Vec<Key> {
+        self.kept.drain(..).map(|kept| kept.link).collect()
+    }
+
+    pub(crate) fn links(&self) -> Vec<Key> {
+        self.kept.iter().map(|kept| kept.link).collect()
+    }
+}
+
+trait PopIfYounger {
+    fn pop_if_younger(&mut self, age: Duration, now: Moment) -> Option<Key>;
+}
+
+impl PopIfYounger for Vec<Kept> {
+    fn pop_if_younger(&mut self, age: Duration, now: Moment) -> Option<Key> {
+        let young = self.last().is_some_and(|kept| now.since(kept.since) < age);
+        if young {
+            self.pop().map(|kept| kept.link)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn link(index: u32) -> Key {
+        Key { index, generation: 0 }
+    }
+
+    #[test]
+    fn the_youngest_is_used_first() {
+        let mut idle = Idle::new();
+        assert_eq!(idle.keep(link(1), Moment(0)), None);
+        assert_eq!(idle.keep(link(2), Moment(1)), None);
+        assert_eq!(idle.take(Reuse::Any, MINUTE, Moment(2)), Some(link(2)));
+        assert_eq!(idle.take(Reuse::Never, MINUTE, Moment(2)), None);
+        assert_eq!(idle.take(Reuse::Any, MINUTE, Moment(61 * SECOND)), None);
+    }
+
+    #[test]
+    fn a_request_that_must_not_be_sent_twice_gets_only_a_young_one() {
+        let mut idle = Idle::new();
+        let _ = idle.keep(link(1), Moment(0));
+        assert_eq!(idle.take(Reuse::Sure, MINUTE, Moment(SECOND)), None);
+        assert_eq!(idle.take(Reuse::Any, MINUTE, Moment(SECOND)), Some(link(1)));
+        let _ = idle.keep(link(1), Moment(SECOND));
+        assert_eq!(idle.take(Reuse::Sure, MINUTE, Moment(SECOND + SECOND / 4)), Some(link(1)));
+    }
+
+    #[test]
+    fn an_announced_or_shown_life_is_respected() {
+        let mut idle = Idle::new();
+        idle.announced(Duration::from_secs(5));
+        let _ = idle.keep(link(1), Moment(0));
+        assert_eq!(idle.take(Reuse::Any, MINUTE, Moment(5 * SECOND)), None);
+        idle.closed(link(1), Moment(0), Moment(2 * SECOND));
+        let _ = idle.keep(link(2), Moment(10 * SECOND));
+        assert_eq!(idle.take(Reuse::Sure, MINUTE, Moment(10 * SECOND + SECOND * 6 / 10)), None);
+        assert_eq!(idle.take(Reuse::Any, MINUTE, Moment(12 * SECOND)), None);
+    }
+
+    #[test]
+    fn the_oldest_gives_way_when_there_are_too_many() {
+        let mut idle = Idle::new();
+        for index in 0..IDLE_PER_BACKEND as u32 {
+            assert_eq!(idle.keep(link(index), Moment(0)), None);
+        }
+        assert_eq!(idle.keep(link(9999), Moment(0)), Some(link(0)));
+    }
+}

@@ -1,0 +1,30 @@
+//! What happens next? The machines that join bytes and decisions.
+//!
+//! A [`Flow`] is everything that one worker does, without a socket, a clock or a thread: it is
+//! told what happened (`handle_*`) and asks a [`driver::Driver`] for what it wants. The engine
+//! drives it with real sockets, the simulator with a virtual network.
+//!
+//! Absent on purpose: I/O, time, threads, randomness of its own, logging.
+
+#![forbid(unsafe_code)]
+
+mod context;
+pub mod driver;
+mod flow;
+mod http;
+mod idle;
+mod link;
+mod listener;
+mod local;
+mod probe;
+mod route;
+mod seek;
+mod slab;
+mod snapshot;
+mod tcp;
+mod wheel;
+
+pub use driver::{ConnId, Driver, IoFailure, ListenerId, Peer, Sent};
+pub use flow::Flow;
+pub use listener::{ListenerState, ListenerStats};
+pub use snapshot::Snapshot;

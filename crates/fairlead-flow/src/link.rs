@@ -1,0 +1,91 @@
+//! One connection to a backend, whoever uses it at the moment.
+
+use std::rc::Rc;
+
+use fairlead_model::backend::{Endpoint, Slot};
+use fairlead_model::moment::Moment;
+use fairlead_proto::http1::Progress;
+
+use crate::driver::ConnId;
+use crate::local::{LocalBackend, LocalPool};
+use crate::slab::Key;
+
+/// Who looks for a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The exchange of this HTTP client.
+    Client(Key),
+    /// This tcp relay.
+    Relay(Key),
+}
+
+/// Who uses a connection to a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkUse {
+    /// Being made for somebody.
+    Connecting(Owner),
+    /// Being made, and nobody waits for it any more: somebody else was faster. It may be kept for
+    /// the next request, or not (tcp).
+    Late {
+        /// Whether it is kept when it succeeds.
+        keep: bool,
+    },
+    /// Kept for the next request.
+    Idle,
+    /// Carries a request of this client.
+    Busy(Key),
+    /// One side of a relay or tunnel.
+    Relay(Key),
+}
+
+/// One connection to a backend.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) conn: ConnId,
+    pub(crate) pool: Rc<LocalPool>,
+    pub(crate) slot: Slot,
+    pub(crate) backend: Rc<LocalBackend>,
+    pub(crate) endpoint: Rc<Endpoint>,
+    pub(crate) used: LinkUse,
+    /// When the connect began.
+    pub(crate) started: Moment,
+    /// It was kept before this use.
+    pub(crate) was_kept: bool,
+    pub(crate) idle_since: Moment,
+    /// The head of a response as far as it has come, if it did not come whole.
+    pub(crate) input: Vec<u8>,
+    /// How far that was looked at.
+    pub(crate) progress: Progress,
+    /// The client is slower than the backend: reading stopped.
+    pub(crate) paused: bool,
+    pub(crate) deadline: Moment,
+    pub(crate) filed: Moment,
+}
+
+impl Link {
+    pub(crate) fn new(
+        conn: ConnId,
+        pool: Rc<LocalPool>,
+        slot: Slot,
+        backend: Rc<LocalBackend>,
+        endpoint: Rc<Endpoint>,
+        now: Moment,
+    ) -> Self {
+        Link {
+            conn,
+            pool,
+            slot,
+            backend,
+            endpoint,
+            used: LinkUse::Late { keep: false },
+            started: now,
+            was_kept: false,
+            idle_since: now,
+            input: Vec::new(),
+            progress: Progress::default(),
+            paused: false,
+            deadline: Moment(u64::MAX),
+            filed: Moment(u64::MAX),
+        }
+    }
+}

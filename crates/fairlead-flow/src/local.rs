@@ -1,0 +1,219 @@
+//! The configuration in force, as one worker sees it: reference-counted without atomics, with the
+//! worker's own view of each pool and its own kept connections.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairlead_balance::{BackendState, Pool, Rules, View};
+use fairlead_model::backend::{Endpoint, Slot};
+use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan};
+
+use crate::driver::ListenerId;
+use crate::idle::Idle;
+use crate::listener::ListenerState;
+use crate::route::Routes;
+use crate::snapshot::Snapshot;
+
+/// One worker's form of a snapshot.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) pools: Rc<[Rc<LocalPool>]>,
+    pub(crate) listeners: BTreeMap<ListenerId, Rc<LocalListener>>,
+    backends: BTreeMap<(String, String), Rc<LocalBackend>>,
+}
+
+impl Local {
+    pub(crate) fn empty() -> Self {
+        Local { pools: Rc::new([]), listeners: BTreeMap::new(), backends: BTreeMap::new() }
+    }
+
+    /// The local form of `snapshot`. Backends that stay keep their local state. Connections kept
+    /// to places where a backend no longer is, and the backends that are gone, are left in
+    /// `retired` for the caller to close.
+    pub(crate) fn of(snapshot: &Arc<Snapshot>, before: &Local) -> (Local, Vec<Rc<LocalBackend>>) {
+        let mut backends = BTreeMap::new();
+        let pools: Rc<[Rc<LocalPool>]> = snapshot
+            .pools()
+            .iter()
+            .map(|pool| Rc::new(LocalPool::of(pool, before, &mut backends)))
+            .collect();
+        let listeners = snapshot
+            .listeners()
+            .iter()
+            .enumerate()
+            .map(|(index, state)| {
+                let listener = LocalListener {
+                    state: Arc::clone(state),
+                    snapshot: Arc::clone(snapshot),
+                    index,
+                    pools: Rc::clone(&pools),
+                    retired: Cell::new(false),
+                };
+                (state.id(), Rc::new(listener))
+            })
+            .collect();
+        for old in before.listeners.values() {
+            old.retired.set(true);
+        }
+        let gone = |(key, _): &(&(String, String), &Rc<LocalBackend>)| !backends.contains_key(*key);
+        let retired: Vec<_> = before
+            .backends
+            .iter()
+            .filter(gone)
+            .map(|(_, backend)| {
+                backend.retired.set(true);
+                Rc::clone(backend)
+            })
+            .collect();
+        (Local { pools, listeners, backends }, retired)
+    }
+
+    pub(crate) fn backends(&self) -> impl Iterator<Item = &Rc<LocalBackend>> {
+        self.backends.values()
+    }
+}
+
+/// A listener in one worker.
+#[derive(Debug)]
+pub(crate) struct LocalListener {
+    pub(crate) state: Arc<ListenerState>,
+    snapshot: Arc<Snapshot>,
+    index: usize,
+    pub(crate) pools: Rc<[Rc<LocalPool>]>,
+    /// A newer snapshot is in force.
+    pub(crate) retired: Cell<bool>,
+}
+
+impl LocalListener {
+    pub(crate) fn plan(&self) -> &ListenerPlan {
+        self.state.plan()
+    }
+
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.snapshot.routes()[self.index]
+    }
+}
+
+/// A pool in one worker.
+#[derive(Debug)]
+pub(crate) struct LocalPool {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) view: RefCell<View>,
+    pub(crate) backends: Vec<Rc<LocalBackend>>,
+    pub(crate) rules: Rules,
+    pub(crate) connect: Duration,
+    pub(crate) response: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) keepalive: Duration,
+}
+
+impl LocalPool {
+    fn of(
+        pool: &Arc<Pool>,
+        before: &Local,
+        into: &mut BTreeMap<(String, String), Rc<LocalBackend>>,
+    ) -> Self {
+        let backends = pool
+            .backends()
+            .iter()
+            .zip(&pool.plan.backends)
+            .map(|(state, plan)| {
+                let key = (pool.plan.name.clone(), plan.address.clone());
+                // The same state, not only the same name: a backend that was gone for a while
+                // begins anew.
+                let kept = before
+                    .backends
+                    .get(&key)
+                    .filter(|backend| Arc::ptr_eq(&backend.state, state))
+                    .cloned();
+                let backend = kept.unwrap_or_else(|| Rc::new(LocalBackend::new(state)));
+                backend.move_to(&plan.endpoints);
+                into.insert(key, Rc::clone(&backend));
+                backend
+            })
+            .collect();
+        let timeouts = &pool.plan.timeouts;
+        LocalPool {
+            view: RefCell::new(View::new(Arc::clone(pool))),
+            backends,
+            rules: pool.rules(),
+            connect: timeouts.connect.duration(),
+            response: timeouts.response.duration(),
+            idle: timeouts.idle.duration(),
+            keepalive: timeouts.keepalive.duration(),
+            pool: Arc::clone(pool),
+        }
+    }
+
+    pub(crate) fn plan(&self) -> &PoolPlan {
+        &self.pool.plan
+    }
+
+    pub(crate) fn backend(&self, slot: Slot) -> &Rc<LocalBackend> {
+        &self.backends[slot.index()]
+    }
+
+    pub(crate) fn backend_plan(&self, slot: Slot) -> &BackendPlan {
+        &self.pool.plan.backends[slot.index()]
+    }
+}
+
+/// A backend in one worker; lives over reloads.
+#[derive(Debug)]
+pub(crate) struct LocalBackend {
+    pub(crate) state: Arc<BackendState>,
+    pub(crate) endpoints: RefCell<Vec<Rc<Endpoint>>>,
+    pub(crate) idle: RefCell<Idle>,
+    /// Not in the configuration any more.
+    pub(crate) retired: Cell<bool>,
+}
+
+impl LocalBackend {
+    fn new(state: &Arc<BackendState>) -> Self {
+        LocalBackend {
+            state: Arc::clone(state),
+            endpoints: RefCell::new(Vec::new()),
+            idle: RefCell::new(Idle::new()),
+            retired: Cell::new(false),
+        }
+    }
+
+    fn move_to(&self, endpoints: &[Endpoint]) {
+        let mut ours = self.endpoints.borrow_mut();
+        let kept = |endpoint: &Endpoint| {
+            ours.iter()
+                .find(|old| ***old == *endpoint)
+                .cloned()
+                .unwrap_or_else(|| Rc::new(endpoint.clone()))
+        };
+        let now: Vec<_> = endpoints.iter().map(kept).collect();
+        *ours = now;
+    }
+
+    /// Whether connections to `endpoint` may still be used.
+    pub(crate) fn is_at(&self, endpoint: &Rc<Endpoint>) -> bool {
+        !self.retired.get() && self.endpoints.borrow().iter().any(|ours| ours == endpoint)
+    }
+
+    /// The endpoint to try as `nth` (0 first): the last good one first.
+    pub(crate) fn endpoint(&self, nth: usize) -> Option<Rc<Endpoint>> {
+        let endpoints = self.endpoints.borrow();
+        if nth >= endpoints.len() {
+            return None;
+        }
+        Some(Rc::clone(&endpoints[(self.state.endpoint() + nth) % endpoints.len()]))
+    }
+
+    /// Notes that `endpoint` answered.
+    pub(crate) fn reached(&self, endpoint: &Rc<Endpoint>) {
+        let endpoints = self.endpoints.borrow();
+        if endpoints.len() > 1 {
+            if let Some(index) = endpoints.iter().position(|ours| ours == endpoint) {
+                self.state.set_endpoint(index);
+            }
+        }
+    }
+}

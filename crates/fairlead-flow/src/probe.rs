@@ -1,0 +1,333 @@
+//! Active checks: a machine for each distinct probe, whoever wants to know its result.
+//!
+//! Rules of this file
+//! 1. Equal probes (the same place, the same question, the same times) are made once, by one
+//!    worker, and told to every pool that asked. The verdicts are each pool's own.
+//! 2. A probe is judged by what came, not by when we looked: what has arrived is read before the
+//!    clock is asked.
+//! 3. Checks never stop for lack of traffic.
+//! 4. A backend that traffic has doubts about is probed at once, by the worker that has them,
+//!    until it is well or down; one such chain at a time over all workers.
+
+mod schedule;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fairlead_balance::Rules;
+use fairlead_model::backend::Endpoint;
+use fairlead_model::health::{Evidence, Health, Origin};
+use fairlead_model::limits::RESPONSE_HEADERS;
+use fairlead_model::moment::Moment;
+use fairlead_model::plan::CheckKind;
+use fairlead_proto::http1::{Limits, Method, Parsed, Progress, ResponseHead};
+
+pub(crate) use schedule::Probes;
+
+use crate::context::Role;
+use crate::driver::{ConnId, Driver, IoFailure};
+use crate::flow::Flow;
+use crate::local::LocalBackend;
+use crate::seek::millis;
+use crate::slab::Key;
+use crate::wheel::Alarm;
+
+/// Bytes of an answer to a probe that are looked at for its status.
+const ANSWER_BYTES: usize = 16 * 1024;
+
+/// What makes two probes equal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Question {
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) kind: CheckKind,
+    /// The `Host` of an http probe.
+    pub(crate) host: String,
+    pub(crate) interval: Duration,
+    pub(crate) fast_interval: Duration,
+    pub(crate) timeout: Duration,
+}
+
+/// Who wants to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Watcher {
+    pub(crate) backend: Rc<LocalBackend>,
+    pub(crate) rules: Rules,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Connecting,
+    Asking,
+}
+
+/// One probe, over and over.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    pub(crate) question: Rc<Question>,
+    pub(crate) watchers: Vec<Watcher>,
+    /// Started by a doubt; ends when that is settled.
+    pub(crate) doubt: bool,
+    stage: Stage,
+    conn: Option<ConnId>,
+    /// Endpoints tried in this round before this one.
+    nth: usize,
+    started: Moment,
+    input: Vec<u8>,
+    pub(crate) had_result: bool,
+    /// Since when it has been failing.
+    failing_since: Option<Moment>,
+    deadline: Moment,
+    filed: Moment,
+}
+
+impl Probe {
+    pub(crate) fn new(question: Rc<Question>, watchers: Vec<Watcher>, doubt: bool) -> Self {
+        Probe {
+            question,
+            watchers,
+            doubt,
+            stage: Stage::Waiting,
+            conn: None,
+            nth: 0,
+            started: Moment::ZERO,
+            input: Vec::new(),
+            had_result: false,
+            failing_since: None,
+            deadline: Moment(u64::MAX),
+            filed: Moment(u64::MAX),
+        }
+    }
+
+    /// A backend in doubt is asked more often: while it is suspect, and for a minute after it
+    /// went down. One that stays down longer is asked at the ordinary pace.
+    fn pause(&self, now: Moment) -> Duration {
+        let suspect =
+            self.watchers.iter().any(|watcher| watcher.backend.state.health() == Health::Suspect);
+        let fresh =
+            self.failing_since.is_some_and(|since| now.since(since) < Duration::from_secs(60));
+        if suspect || fresh {
+            self.question.fast_interval
+        } else {
+            self.question.interval
+        }
+    }
+}
+
+impl Flow {
+    /// Sets the time of a probe's next step.
+    pub(crate) fn probe_arm(&mut self, key: Key, deadline: Moment) {
+        if let Some(probe) = self.probes.get_mut(key) {
+            probe.deadline = deadline;
+            self.ctx.timers.arm(Alarm::Probe(key), deadline, &mut probe.filed);
+        }
+    }
+
+    fn probe_start<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        probe.started = now;
+        probe.nth = 0;
+        let deadline = now + probe.question.timeout;
+        self.probe_connect(d, key, now);
+        if self.probes.get_mut(key).is_some_and(|probe| probe.stage != Stage::Waiting) {
+            self.probe_arm(key, deadline);
+        }
+    }
+
+    /// Connects to the first endpoint from `nth` on that doesn't fail at once.
+    fn probe_connect<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        loop {
+            let Some(probe) = self.probes.get_mut(key) else { return };
+            let endpoints = &probe.question.endpoints;
+            let first =
+                probe.watchers.first().map_or(0, |watcher| watcher.backend.state.endpoint());
+            let endpoint = &endpoints[(first + probe.nth) % endpoints.len()];
+            match d.connect(endpoint, None) {
+                Ok(conn) => {
+                    probe.conn = Some(conn);
+                    probe.stage = Stage::Connecting;
+                    probe.input.clear();
+                    return self.ctx.roles.set(conn, Role::Probe(key));
+                }
+                // Not the backend's doing, so no verdict: try again at the next interval.
+                Err(IoFailure::Exhausted) => return self.probe_schedule(d, key, now),
+                Err(failure) => {
+                    probe.nth += 1;
+                    if probe.nth >= endpoints.len() {
+                        return self.probe_result(
+                            d,
+                            key,
+                            false,
+                            failure.text(),
+                            String::new(),
+                            now,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn probe_connected<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        let Some(conn) = probe.conn else { return };
+        let nth = probe.nth;
+        for watcher in &probe.watchers {
+            if nth > 0 {
+                let count = probe.question.endpoints.len();
+                let first = watcher.backend.state.endpoint();
+                watcher.backend.state.set_endpoint((first + nth) % count);
+            }
+        }
+        if let CheckKind::Http { method, path, .. } = &probe.question.kind {
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: fairlead-check\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+                probe.question.host
+            );
+            probe.stage = Stage::Asking;
+            let _ = d.send(conn, request.as_bytes(), &[]);
+        } else {
+            self.probe_result(d, key, true, "connected", String::new(), now);
+        }
+    }
+
+    pub(crate) fn probe_data<D: Driver>(&mut self, d: &mut D, key: Key, bytes: &[u8], now: Moment) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        let CheckKind::Http { expect_status, method, .. } = &probe.question.kind else { return };
+        let room = ANSWER_BYTES.saturating_sub(probe.input.len());
+        probe.input.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        let mut head = ResponseHead::default();
+        let limits = Limits { head: ANSWER_BYTES, headers: RESPONSE_HEADERS };
+        let method = Method::of(method.as_bytes());
+        match head.parse(&probe.input, method, &limits, &mut Progress::default()) {
+            Parsed::Partial if bytes.len() < room => {}
+            Parsed::Partial => {
+                self.probe_result(d, key, false, "bad answer", "its head is too large".into(), now);
+            }
+            Parsed::Refused(refusal) => {
+                self.probe_result(d, key, false, "bad answer", refusal.what.into(), now);
+            }
+            Parsed::Complete if head.is_interim() => {
+                probe.input.drain(..head.len());
+                if !probe.input.is_empty() {
+                    self.probe_data(d, key, &[], now);
+                }
+            }
+            Parsed::Complete => {
+                let status = head.status();
+                let good = expect_status.iter().any(|(from, to)| (*from..=*to).contains(&status));
+                let detail = if good {
+                    String::new()
+                } else {
+                    format!("got {status}, expected {}", ranges(expect_status))
+                };
+                let what = if good { "answered" } else { "wrong status" };
+                self.probe_result(d, key, good, what, detail, now);
+            }
+        }
+    }
+
+    pub(crate) fn probe_eof<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        if self.probes.get_mut(key).is_some_and(|probe| probe.stage == Stage::Asking) {
+            self.probe_result(d, key, false, "closed before its answer", String::new(), now);
+        }
+    }
+
+    pub(crate) fn probe_failed<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        failure: IoFailure,
+        now: Moment,
+    ) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        let connecting = probe.stage == Stage::Connecting;
+        if let Some(conn) = probe.conn.take() {
+            self.ctx.roles.clear(conn);
+        }
+        probe.nth += 1;
+        if connecting && probe.nth < probe.question.endpoints.len() {
+            return self.probe_connect(d, key, now);
+        }
+        self.probe_result(d, key, false, failure.text(), String::new(), now);
+    }
+
+    pub(crate) fn probe_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        probe.filed = Moment(u64::MAX);
+        if now < probe.deadline {
+            let deadline = probe.deadline;
+            return self.probe_arm(key, deadline);
+        }
+        match probe.stage {
+            Stage::Waiting => self.probe_start(d, key, now),
+            Stage::Connecting | Stage::Asking => {
+                let what = if probe.stage == Stage::Connecting {
+                    "no answer to the connect"
+                } else {
+                    "no answer"
+                };
+                let detail = format!("within {}", millis(probe.question.timeout));
+                self.probe_result(d, key, false, what, detail, now);
+            }
+        }
+    }
+
+    fn probe_result<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        passed: bool,
+        what: &'static str,
+        detail: String,
+        now: Moment,
+    ) {
+        let worker = self.ctx.worker;
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        if let Some(conn) = probe.conn.take() {
+            self.ctx.roles.clear(conn);
+            if passed {
+                d.close(conn);
+            } else {
+                d.abort(conn);
+            }
+        }
+        probe.had_result = true;
+        probe.input = Vec::new();
+        probe.failing_since = if passed { None } else { probe.failing_since.or(Some(now)) };
+        let evidence = Evidence { origin: Origin::Check, passed, what, detail };
+        for watcher in &probe.watchers {
+            let state = &watcher.backend.state;
+            state.shard(worker).add_check(passed);
+            let change = state.observe(&evidence, &watcher.rules, now);
+            self.ctx.changed(&watcher.backend, change);
+        }
+        self.probe_schedule(d, key, now);
+    }
+
+    /// Sets the time of the next round, or ends a chain whose doubt is settled.
+    fn probe_schedule<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        probe.stage = Stage::Waiting;
+        let open =
+            probe.watchers.iter().any(|watcher| watcher.backend.state.health() == Health::Suspect);
+        if probe.doubt && !open {
+            return self.probe_forget(d, key);
+        }
+        let pause = probe.pause(now);
+        // Spread by a tenth, so that probes that began together don't stay together.
+        let pause = self.ctx.random.spread(pause, 0.1);
+        self.probe_arm(key, now + pause);
+    }
+}
+
+fn ranges(ranges: &[(u16, u16)]) -> String {
+    let text = |(from, to): &(u16, u16)| {
+        if from == to {
+            from.to_string()
+        } else {
+            format!("{from}-{to}")
+        }
+    };
+    ranges.iter().map(text).collect::<Vec<_>>().join(", ")
+}

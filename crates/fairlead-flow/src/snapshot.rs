@@ -1,0 +1,86 @@
+//! The configuration in force, as all workers share it.
+//!
+//! A snapshot never changes; a reload makes a new one. What lives longer than a snapshot (health,
+//! counters, wishes) hangs on it by reference and is carried over by name.
+
+use std::sync::Arc;
+
+use fairlead_balance::{Pool, Registry};
+use fairlead_model::plan::{ListenerPlan, PathMatch, Plan};
+
+use crate::driver::ListenerId;
+use crate::listener::ListenerState;
+use crate::route::Routes;
+
+/// The configuration in force.
+#[derive(Debug)]
+pub struct Snapshot {
+    plan: Plan,
+    pools: Vec<Arc<Pool>>,
+    listeners: Vec<Arc<ListenerState>>,
+    routes: Vec<Routes>,
+}
+
+impl Snapshot {
+    /// Makes a snapshot of `plan`. `ids` are the listeners' ids, in the plan's order; `before` is
+    /// the snapshot in force, whose listeners' counters are carried over.
+    ///
+    /// # Errors
+    ///
+    /// A text, if a regular expression doesn't compile.
+    pub fn build(
+        plan: Plan,
+        ids: Vec<ListenerId>,
+        registry: &mut Registry,
+        workers: usize,
+        before: Option<&Snapshot>,
+    ) -> Result<Arc<Snapshot>, String> {
+        // What can fail comes first, so that a failure leaves the registry as it was.
+        let routes = plan.listeners.iter().map(routes_of).collect::<Result<Vec<_>, _>>()?;
+        let listeners = ids
+            .into_iter()
+            .zip(&plan.listeners)
+            .map(|(id, listener)| {
+                let old = before.and_then(|before| before.listener(id));
+                Arc::new(ListenerState::new(id, listener.clone(), workers, old))
+            })
+            .collect();
+        let pools: Vec<_> = plan.pools.iter().map(|pool| registry.pool(pool, workers)).collect();
+        registry.retain(&pools);
+        Ok(Arc::new(Snapshot { plan, pools, listeners, routes }))
+    }
+
+    /// The plan that this is a snapshot of.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The pools, in the plan's order.
+    pub fn pools(&self) -> &[Arc<Pool>] {
+        &self.pools
+    }
+
+    /// The listeners, in the plan's order.
+    pub fn listeners(&self) -> &[Arc<ListenerState>] {
+        &self.listeners
+    }
+
+    /// The routes of each listener, in the plan's order.
+    pub(crate) fn routes(&self) -> &[Routes] {
+        &self.routes
+    }
+
+    fn listener(&self, id: ListenerId) -> Option<&ListenerState> {
+        self.listeners.iter().find(|listener| listener.id() == id).map(AsRef::as_ref)
+    }
+}
+
+fn routes_of(listener: &ListenerPlan) -> Result<Routes, String> {
+    Routes::compile(&listener.routes, listener.pool).map_err(|(index, error)| {
+        let pattern = match &listener.routes[index].path {
+            Some(PathMatch::Regex(pattern)) => pattern.as_str(),
+            _ => "",
+        };
+        format!("listener `{}`, route {}: `{pattern}`: {error}", listener.name, index + 1)
+    })
+}

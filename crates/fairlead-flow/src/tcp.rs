@@ -1,0 +1,387 @@
+//! Bytes both ways: a tcp listener's connections, and HTTP connections after an upgrade.
+//!
+//! Rules of this file
+//! 1. Not a byte of the client is read before somebody is there to take it. So nothing of it is
+//!    lost, and nothing has to be kept, when the first backend doesn't answer.
+//! 2. Who is not read from is not being read from because the other side is slower: at most one
+//!    receive buffer waits in each direction.
+//! 3. A FIN is passed on and the other direction goes on. A reset is passed on as a reset.
+//! 4. A client that leaves ends the search for a backend at once.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fairlead_balance::hash;
+use fairlead_model::moment::Moment;
+use fairlead_model::plan::{HashOn, Policy};
+use fairlead_model::reason::Reason;
+
+use crate::context::Role;
+use crate::driver::{ConnId, Driver, IoFailure, Peer, Sent};
+use crate::flow::Flow;
+use crate::idle::Reuse;
+use crate::link::{LinkUse, Owner};
+use crate::local::LocalListener;
+use crate::seek::{Found, Seek};
+use crate::slab::Key;
+use crate::wheel::Alarm;
+
+/// Which side of a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Backend,
+}
+
+/// Two connections, joined (or, while `seek` is there, about to be).
+#[derive(Debug)]
+pub(crate) struct Relay {
+    client: ConnId,
+    listener: Rc<LocalListener>,
+    seek: Option<Box<Seek>>,
+    link: Option<Key>,
+    backend: Option<ConnId>,
+    idle: Duration,
+    client_finished: bool,
+    backend_finished: bool,
+    received: u64,
+    sent: u64,
+    started: Moment,
+    deadline: Moment,
+    filed: Moment,
+}
+
+/// The part of a client's address that a hash on the source looks at.
+pub(crate) fn source_key(peer: Peer) -> u64 {
+    match peer.address.map(|address| address.ip().to_canonical()) {
+        Some(std::net::IpAddr::V4(four)) => hash::of(&four.octets()),
+        Some(std::net::IpAddr::V6(six)) => hash::of(&six.octets()),
+        None => hash::of(b"unix"),
+    }
+}
+
+impl Flow {
+    /// A client has connected to a tcp listener: a backend is sought at once.
+    pub(crate) fn relay_accepted<D: Driver>(
+        &mut self,
+        d: &mut D,
+        client: ConnId,
+        listener: Rc<LocalListener>,
+        peer: Peer,
+        now: Moment,
+    ) {
+        let Some(pool) = listener.plan().pool.and_then(|index| listener.pools.get(index)) else {
+            listener.state.leave();
+            return d.close(client);
+        };
+        let hashed = pool.plan().policy == Policy::Hash && pool.plan().hash_on == HashOn::SourceIp;
+        let seek = Seek::new(Rc::clone(pool), hashed.then(|| source_key(peer)), Reuse::Never);
+        let idle = listener.plan().timeouts.idle.duration();
+        let key = self.relays.insert(Relay {
+            client,
+            listener,
+            seek: Some(Box::new(seek)),
+            link: None,
+            backend: None,
+            idle,
+            client_finished: false,
+            backend_finished: false,
+            received: 0,
+            sent: 0,
+            started: now,
+            deadline: Moment(u64::MAX),
+            filed: Moment(u64::MAX),
+        });
+        self.ctx.roles.set(client, Role::RelayClient(key));
+        d.pause(client);
+        self.relay_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, Owner::Relay(key), now));
+    }
+
+    /// An HTTP exchange becomes a tunnel over `link`. `unread` came from the client already.
+    pub(crate) fn relay_tunnel<D: Driver>(
+        &mut self,
+        d: &mut D,
+        client: ConnId,
+        listener: Rc<LocalListener>,
+        link: Key,
+        unread: &[u8],
+        now: Moment,
+    ) {
+        let Some(to) = self.ctx.links.get(link).map(|link| link.conn) else { return };
+        let idle = listener.plan().timeouts.tunnel.duration();
+        let key = self.relays.insert(Relay {
+            client,
+            listener,
+            seek: None,
+            link: Some(link),
+            backend: Some(to),
+            idle,
+            client_finished: false,
+            backend_finished: false,
+            received: 0,
+            sent: 0,
+            started: now,
+            deadline: Moment(u64::MAX),
+            filed: Moment(u64::MAX),
+        });
+        self.ctx.roles.set(client, Role::RelayClient(key));
+        self.relay_join(d, key, link, now);
+        if !unread.is_empty() {
+            self.relay_data(d, key, Side::Client, unread, now);
+        }
+    }
+
+    /// Does one step of the search, and what follows from it.
+    pub(crate) fn relay_seek<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        now: Moment,
+        step: impl FnOnce(&mut Seek, &mut crate::context::Context, &mut D) -> Found,
+    ) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        let Some(seek) = relay.seek.as_mut() else { return };
+        match step(seek, &mut self.ctx, d) {
+            Found::Waiting => {
+                let deadline = seek.deadline();
+                self.relay_arm(key, deadline);
+            }
+            Found::Link(link) => {
+                let pool = Rc::clone(&seek.pool);
+                if let Some(slot) = self.ctx.links.get(link).map(|link| link.slot) {
+                    self.ctx.succeeded(&pool, slot, now);
+                }
+                self.relay_join(d, key, link, now);
+            }
+            Found::Failed(reason) => self.relay_end(d, key, reason, now),
+        }
+    }
+
+    fn relay_join<D: Driver>(&mut self, d: &mut D, key: Key, link: Key, now: Moment) {
+        let (Some(relay), Some(to)) = (self.relays.get_mut(key), self.ctx.links.get_mut(link))
+        else {
+            return;
+        };
+        to.used = LinkUse::Relay(key);
+        // The latency of a connection is the time until it was there.
+        if relay.seek.is_some() {
+            to.backend.state.shard(self.ctx.worker).add_request(now.since(relay.started));
+        }
+        relay.link = Some(link);
+        relay.backend = Some(to.conn);
+        relay.seek = None;
+        let (client, deadline) = (relay.client, now + relay.idle);
+        self.relay_arm(key, deadline);
+        d.resume(client);
+    }
+
+    fn relay_arm(&mut self, key: Key, deadline: Moment) {
+        if let Some(relay) = self.relays.get_mut(key) {
+            relay.deadline = deadline;
+            self.ctx.timers.arm(Alarm::Relay(key), deadline, &mut relay.filed);
+        }
+    }
+
+    /// Bytes of the client.
+    pub(crate) fn relay_client_data<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        now: Moment,
+    ) {
+        self.relay_data(d, key, Side::Client, bytes, now);
+    }
+
+    /// Bytes of the backend.
+    pub(crate) fn relay_backend_data<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        now: Moment,
+    ) {
+        self.relay_data(d, key, Side::Backend, bytes, now);
+    }
+
+    fn relay_data<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        from: Side,
+        bytes: &[u8],
+        now: Moment,
+    ) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        let Some(backend) = relay.backend else { return };
+        relay.deadline = now + relay.idle;
+        let (source, target) = match from {
+            Side::Client => {
+                relay.received += bytes.len() as u64;
+                (relay.client, backend)
+            }
+            Side::Backend => {
+                relay.sent += bytes.len() as u64;
+                (backend, relay.client)
+            }
+        };
+        if d.send(target, bytes, &[]) == Sent::Queued {
+            d.pause(source);
+        }
+    }
+
+    /// What was queued for one side is gone: the other is read again.
+    pub(crate) fn relay_writable<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        to_client: bool,
+        now: Moment,
+    ) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        let Some(backend) = relay.backend else { return };
+        relay.deadline = now + relay.idle;
+        d.resume(if to_client { backend } else { relay.client });
+    }
+
+    /// One side has nothing more to say.
+    pub(crate) fn relay_eof<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        of_client: bool,
+        now: Moment,
+    ) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        let Some(backend) = relay.backend else { return };
+        relay.deadline = now + relay.idle;
+        if of_client {
+            relay.client_finished = true;
+        } else {
+            relay.backend_finished = true;
+        }
+        if relay.client_finished && relay.backend_finished {
+            self.relay_end(d, key, Reason::Ok, now);
+        } else {
+            d.finish(if of_client { backend } else { relay.client });
+        }
+    }
+
+    /// One side is gone: the other is told in the same way.
+    pub(crate) fn relay_failed<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        of_client: bool,
+        failure: IoFailure,
+        now: Moment,
+    ) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        if of_client {
+            if let Some(mut seek) = relay.seek.take() {
+                seek.cancel(&mut self.ctx, d, now);
+            }
+            return self.relay_drop(d, key, Reason::ClientGone);
+        }
+        let reason = match failure {
+            IoFailure::TimedOut => Reason::ResponseStalled,
+            _ => Reason::ResponseTruncated,
+        };
+        if failure == IoFailure::TimedOut {
+            // The kernel gave up on a backend that no longer acknowledges: a dead host.
+            let link = relay.link;
+            if let Some((pool, slot)) = self.link_place(link) {
+                self.ctx.failed(&pool, slot, "connection timed out", String::new(), now);
+            }
+        }
+        self.relay_drop(d, key, reason);
+    }
+
+    /// Time is up for a relay: for a step of its search, or for its silence.
+    pub(crate) fn relay_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        relay.filed = Moment(u64::MAX);
+        if now < relay.deadline {
+            let deadline = relay.deadline;
+            return self.relay_arm(key, deadline);
+        }
+        if relay.seek.is_some() {
+            let owner = Owner::Relay(key);
+            return self.relay_seek(d, key, now, |seek, ctx, d| seek.timer(ctx, d, owner, now));
+        }
+        self.relay_end(d, key, Reason::ClientIdle, now);
+    }
+
+    /// Ends a relay in order: what is queued is still sent.
+    pub(crate) fn relay_end<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        reason: Reason,
+        now: Moment,
+    ) {
+        let Some(mut relay) = self.relays.remove(key) else { return };
+        if let Some(mut seek) = relay.seek.take() {
+            seek.cancel(&mut self.ctx, d, now);
+        }
+        let link = relay.link;
+        self.relay_count(&relay, reason);
+        self.ctx.roles.clear(relay.client);
+        // The search failed before a byte of the client was read: a plain close would look like
+        // an empty answer, a reset says that there was none.
+        if relay.backend.is_none() {
+            d.abort(relay.client);
+        } else {
+            d.close(relay.client);
+        }
+        if let Some(link) = link {
+            self.ctx.close_link(d, link);
+        }
+    }
+
+    /// Ends a relay by resets on both sides.
+    pub(crate) fn relay_drop<D: Driver>(&mut self, d: &mut D, key: Key, reason: Reason) {
+        let Some(relay) = self.relays.remove(key) else { return };
+        self.relay_count(&relay, reason);
+        self.ctx.roles.clear(relay.client);
+        d.abort(relay.client);
+        if let Some(link) = relay.link {
+            self.ctx.abort_link(d, link);
+        }
+    }
+
+    fn relay_count(&mut self, relay: &Relay, reason: Reason) {
+        let listener = &relay.listener.state;
+        listener.leave();
+        listener.count_bytes(self.ctx.worker, relay.received, relay.sent);
+        listener.count(self.ctx.worker, 0, reason);
+        if let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) {
+            let shard = link.backend.state.shard(self.ctx.worker);
+            shard.add_bytes(relay.received, relay.sent);
+            link.backend.state.end();
+        }
+    }
+
+    /// Where a link leads.
+    pub(crate) fn link_place(
+        &self,
+        link: Option<Key>,
+    ) -> Option<(Rc<crate::local::LocalPool>, fairlead_model::backend::Slot)> {
+        let link = self.ctx.links.get(link?)?;
+        Some((Rc::clone(&link.pool), link.slot))
+    }
+}
+
+impl Flow {
+    /// The client of a fresh tunnel had finished sending before it became one.
+    pub(crate) fn relay_client_finished<D: Driver>(
+        &mut self,
+        d: &mut D,
+        client: ConnId,
+        now: Moment,
+    ) {
+        if let Role::RelayClient(key) = self.ctx.roles.get(client) {
+            self.relay_eof(d, key, true, now);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Deadlines: a hierarchical wheel (Varghese and Lauck, SOSP 1987, scheme 7) with lazy entries.
+//!
+//! Most deadlines only ever move later: a kept connection's idle time begins anew with each
+//! request. So a machine writes its deadline into a field, and an entry is filed only when there
+//! is none that fires early enough. When an entry fires, the machine looks at its field and files
+//! again if it isn't time yet. In steady state a request costs a comparison.
+//!
+//! One tick is a millisecond. Four levels of 64 slots reach 4.6 hours; what lies beyond fires
+//! early at that bound and is filed again.
+
+use fairlead_model::moment::Moment;
+
+use crate::slab::Key;
+
+const TICK_NANOS: u64 = 1_000_000;
+const LEVELS: usize = 4;
+const BITS: u32 = 6;
+const SLOTS: usize = 1 << BITS;
+const REACH: u64 = 1 << (BITS * LEVELS as u32);
+
+/// What fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alarm {
+    Client(Key),
+    Relay(Key),
+    Link(Key),
+    Probe(Key),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    tick: u64,
+    alarm: Alarm,
+}
+
+/// The wheel.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    /// The last tick whose entries have fired.
+    tick: u64,
+    occupied: [u64; LEVELS],
+    slots: Vec<Vec<Entry>>,
+    due: Vec<Alarm>,
+    len: usize,
+}
+
+impl Wheel {
+    pub(crate) fn new() -> Self {
+        Wheel {
+            tick: 0,
+            occupied: [0; LEVELS],
+            slots: (0..LEVELS * SLOTS).map(|_| Vec::new()).collect(),
+            due: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// Makes sure that `alarm` fires at `deadline` or (if `filed` says that it will anyway)
+    /// earlier. `filed` belongs to the machine; `Moment(u64::MAX)` means that nothing is filed.
+    #[inline]
+    pub(crate) fn arm(&mut self, alarm: Alarm, deadline: Moment, filed: &mut Moment) {
+        if deadline < *filed {
+            *filed = self.file(alarm, deadline);
+        }
+    }
+
+    fn file(&mut self, alarm: Alarm, deadline: Moment) -> Moment {
+        let wanted = deadline.0.div_ceil(TICK_NANOS);
+        let tick = wanted.clamp(self.tick + 1, self.tick + REACH - 1);
+        self.place(Entry { tick, alarm });
+        self.len += 1;
+        Moment(tick * TICK_NANOS)
+    }
+
+    fn place(&mut self, entry: Entry) {
+        let ahead = entry.tick ^ self.tick;
+        // The highest differing group of six bits says on which level the entry waits.
+        let level = if ahead == 0 { 0 } else { (ahead.ilog2() / BITS) as usize };
+        let level = level.min(LEVELS - 1);
+        let slot = ((entry.tick >> (BITS * level as u32)) as usize) & (SLOTS - 1);
+        self.slots[level * SLOTS + slot].push(entry);
+        self.occupied[level] |= 1 << slot;
+    }
+
+    /// When [`Self::advance`] has something to do next. May be early (a level has to be sorted
+    /// into the one below), never late.
+    pub(crate) fn next(&self) -> Option<Moment> {
+        if self.len == 0 {
+            return None;
+        }
+        let mut best = u64::MAX;
+        for level in 0..LEVELS {
+            let shift = BITS * level as u32;
+            let here = ((self.tick >> shift) as usize) & (SLOTS - 1);
+            let bits = self.occupied[level].rotate_right(here as u32);
+            if bits == 0 {
+                continue;
+            }
+            // The current slot of a higher level is always sorted already, unless its entries
+            // are a whole turn ahead.
+            let steps = match (bits & !1).trailing_zeros() {
+                64 => SLOTS as u64,
+                steps => u64::from(steps),
+            };
+            let steps = if bits & 1 == 1 && level == 0 { 0 } else { steps };
+            best = best.min((((self.tick >> shift) + steps) << shift).max(self.tick + 1));
+        }
+        Some(Moment(best * TICK_NANOS))
+    }
+
+    /// Fires what is due; then ask [`Self::pop`] until it has nothing more.
+    pub(crate) fn advance(&mut self, now: Moment) {
+        let until = now.0 / TICK_NANOS;
+        while self.tick < until {
+            if self.len == 0 {
+                self.tick = until;
+                return;
+            }
+            let next = self.next().map_or(until, |next| next.0 / TICK_NANOS);
+            self.tick = next.clamp(self.tick + 1, until);
+            self.turn();
+        }
+    }
+
+    fn turn(&mut self) {
+        for level in (1..LEVELS).rev() {
+            let shift = BITS * level as u32;
+            if self.tick & ((1 << shift) - 1) == 0 {
+                let slot = ((self.tick >> shift) as usize) & (SLOTS - 1);
+                self.empty(level, slot);
+            }
+        }
+        self.empty(0, (self.tick as usize) & (SLOTS - 1));
+    }
+
+    fn empty(&mut self, level: usize, slot: usize) {
+        if self.occupied[level] & (1 << slot) == 0 {
+            return;
+        }
+        self.occupied[level] &= !(1 << slot);
+        let mut entries = std::mem::take(&mut self.slots[level * SLOTS + slot]);
+        for entry in entries.drain(..) {
+            if entry.tick <= self.tick {
+                self.len -= 1;
+                self.due.push(entry.alarm);
+            } else {
+                self.place(entry);
+            }
+        }
+        // Give the allocation back to the slot, unless the re-placing used it.
+        let place = &mut self.slots[level * SLOTS + slot];
+        if place.is_empty() {
+            *place = entries;
+        }
+    }
+
+    /// One alarm that is due, if any is left.
+    pub(crate) fn pop(&mut self) -> Option<Alarm> {
+        self.due.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(index: u32) -> Alarm {
+        Alarm::Client(Key { index, generation: 0 })
+    }
+
+    const MS: u64 = TICK_NANOS;
+
+    #[test]
+    fn each_alarm_fires_once_and_never_early_or_late() {
+        let mut random = 88_172_645_463_325_252_u64;
+        let mut wheel = Wheel::new();
+        let mut wanted: Vec<u64> = Vec::new();
+        for index in 0..3000_u32 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let at = random % (1 << (5 + random % 17));
+            let mut filed = Moment(u64::MAX);
+            wheel.arm(key(index), Moment(at * MS), &mut filed);
+            wanted.push(at.max(1));
+        }
+        let mut fired = vec![None; wanted.len()];
+        while let Some(next) = wheel.next() {
+            wheel.advance(next);
+            while let Some(Alarm::Client(key)) = wheel.pop() {
+                assert_eq!(fired[key.index as usize].replace(next.0 / MS), None);
+            }
+        }
+        for (index, at) in wanted.iter().enumerate() {
+            assert_eq!(fired[index], Some(*at), "alarm {index}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_fires_early_enough_is_not_filed_again() {
+        let mut wheel = Wheel::new();
+        let mut filed = Moment(u64::MAX);
+        wheel.arm(key(0), Moment(5 * MS), &mut filed);
+        wheel.arm(key(0), Moment(9 * MS), &mut filed);
+        assert_eq!(wheel.len, 1);
+        wheel.arm(key(0), Moment(2 * MS), &mut filed);
+        assert_eq!(wheel.len, 2);
+        assert_eq!(filed, Moment(2 * MS));
+    }
+
+    #[test]
+    fn a_long_sleep_fires_all_that_was_due() {
+        let mut wheel = Wheel::new();
+        for index in 0..100 {
+            let mut filed = Moment(u64::MAX);
+            wheel.arm(key(index), Moment(u64::from(index) * 1000 * MS), &mut filed);
+        }
+        wheel.advance(Moment(50_500 * MS));
+        let mut count = 0;
+        while wheel.pop().is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 51);
+    }
+}

@@ -1,0 +1,58 @@
+//! What happened, for whoever wants to know: log, API, dashboard.
+
+use serde::Serialize;
+
+use crate::health::Health;
+
+/// Something worth telling a person. The engine adds the wall-clock time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A backend's health changed.
+    Health {
+        /// The pool.
+        pool: String,
+        /// The backend's address as configured.
+        backend: String,
+        /// Before.
+        from: Health,
+        /// After.
+        to: Health,
+        /// The evidence.
+        why: String,
+    },
+    /// An operator's wish or weight took effect.
+    Wish {
+        /// The pool.
+        pool: String,
+        /// The backend's address as configured.
+        backend: String,
+        /// What changed: `state enabled -> draining`, `weight 1 -> 3`.
+        what: String,
+    },
+    /// A new configuration is in force.
+    Applied {
+        /// How many listeners it has.
+        listeners: usize,
+        /// How many pools it has.
+        pools: usize,
+        /// How many backends it has.
+        backends: usize,
+    },
+    /// New connections can't be accepted (out of descriptors), or can be again.
+    Accepting {
+        /// The listener.
+        listener: String,
+        /// False when accepting paused.
+        accepting: bool,
+        /// Why.
+        why: String,
+    },
+    /// A panic was caught. It cost one connection.
+    Panic {
+        /// Which worker.
+        worker: usize,
+        /// The panic's message.
+        what: String,
+    },
+}

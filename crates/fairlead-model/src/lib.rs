@@ -1,0 +1,14 @@
+//! The nouns: plain data that every other crate speaks about.
+//!
+//! Nothing here decides, measures or moves anything. A [`plan::Plan`] is a value: it can be
+//! compared, printed, hashed, and written as JSON (the form in which Python hands it over).
+//!
+//! Absent on purpose: sockets, clocks, threads, randomness, hash maps with random order.
+
+pub mod backend;
+pub mod event;
+pub mod health;
+pub mod limits;
+pub mod moment;
+pub mod plan;
+pub mod reason;

@@ -1,0 +1,333 @@
+//! The resolved configuration of the data plane: numbers, addresses, indices; no option open.
+//!
+//! Python lowers the user's configuration to this and hands it over as JSON. The engine takes
+//! nothing else, and checks only what needs a socket.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{Endpoint, Wish};
+
+/// A duration in milliseconds.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// As the standard library's type.
+    #[inline]
+    pub fn duration(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+}
+
+/// Everything the engine is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// In the configuration's order. Names are unique.
+    pub listeners: Vec<ListenerPlan>,
+    /// In the configuration's order. Names are unique.
+    pub pools: Vec<PoolPlan>,
+    /// How long connections under way may take after a stop was asked for.
+    pub shutdown_timeout: Millis,
+}
+
+/// An address that clients connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerPlan {
+    /// The configuration's name for it.
+    pub name: String,
+    /// Where it listens; at least one.
+    pub bind: Vec<Bind>,
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// Index of the pool that gets what no route takes. `None`: such requests are answered 404.
+    pub pool: Option<usize>,
+    /// In order; the first match wins. Empty on tcp.
+    pub routes: Vec<RoutePlan>,
+    /// How long to wait for what.
+    pub timeouts: ListenerTimeouts,
+    /// How much is too much.
+    pub limits: ListenerLimits,
+    /// Networks whose forwarding headers are believed.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// Where to listen: `{"any": 8080}` · `{"tcp": "127.0.0.1:80"}` · `{"unix": "/path"}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bind {
+    /// This port on all addresses, IPv6 and IPv4 (IPv4 alone where the host has no IPv6).
+    Any(u16),
+    /// One address and port. Port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(String),
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1 and 1.0.
+    Http,
+    /// Bytes as they are.
+    Tcp,
+}
+
+/// Which requests go to which pool. All given conditions must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutePlan {
+    /// On the `Host`, without port, lower case.
+    pub host: Option<HostMatch>,
+    /// On the path, without query, as it stands in the request.
+    pub path: Option<PathMatch>,
+    /// Methods, upper case; empty for any.
+    pub methods: Vec<String>,
+    /// Header name (lower case) and the value it must have, or `None` for any value.
+    pub headers: Vec<(String, Option<String>)>,
+    /// Index of the pool.
+    pub pool: usize,
+}
+
+/// A condition on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostMatch {
+    /// This host.
+    Exact(String),
+    /// Any host one or more labels below: `example.com` for `*.example.com`.
+    Below(String),
+}
+
+/// A condition on the path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathMatch {
+    /// It begins so.
+    Prefix(String),
+    /// It is this.
+    Exact(String),
+    /// This regular expression (of the `regex` crate) finds a match in it.
+    Regex(String),
+}
+
+/// Time-outs on the client's side.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerTimeouts {
+    /// From the first byte of a request until its head is whole.
+    pub head: Millis,
+    /// Between two pieces of a request body.
+    pub body: Millis,
+    /// Between two requests on a kept connection; on tcp: neither side sends.
+    pub idle: Millis,
+    /// Upgraded connections: neither side sends.
+    pub tunnel: Millis,
+}
+
+/// Limits on the client's side.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerLimits {
+    /// Bytes of a request head.
+    pub head: u64,
+    /// Header lines of a request.
+    pub headers: u32,
+    /// Bytes of a request body; `None` for no limit.
+    pub body: Option<u64>,
+    /// Client connections at once, over all workers.
+    pub connections: u32,
+}
+
+/// A network: `10.0.0.0/8`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// The address, with the bits beyond the prefix zero.
+    pub address: IpAddr,
+    /// How many bits count.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether `address` is in this network. An IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let bits = |address: IpAddr| match address.to_canonical() {
+            IpAddr::V4(four) => (u128::from(four.to_bits()) << 96, false),
+            IpAddr::V6(six) => (six.to_bits(), true),
+        };
+        let ((ours, our_family), (theirs, their_family)) = (bits(self.address), bits(address));
+        let keep = u32::from(self.prefix).min(128);
+        let mask = if keep == 0 { 0 } else { u128::MAX << (128 - keep) };
+        our_family == their_family && (ours & mask) == (theirs & mask)
+    }
+}
+
+/// A set of interchangeable backends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolPlan {
+    /// The configuration's name for it.
+    pub name: String,
+    /// How a backend is picked.
+    pub policy: Policy,
+    /// What `Policy::Hash` looks at.
+    pub hash_on: HashOn,
+    /// In the configuration's order; addresses are unique.
+    pub backends: Vec<BackendPlan>,
+    /// How backends are probed.
+    pub check: CheckPlan,
+    /// How long to wait for what.
+    pub timeouts: PoolTimeouts,
+    /// What is sent again, and how often.
+    pub retry: RetryPlan,
+    /// Source address of connections to backends.
+    pub source: Option<IpAddr>,
+}
+
+/// How a pool picks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// In turn, smoothly by weight.
+    RoundRobin,
+    /// By chance, by weight.
+    Random,
+    /// Fewest in flight per weight.
+    LeastConnections,
+    /// The better of two by chance.
+    P2c,
+    /// The better of two by expected latency.
+    PeakEwma,
+    /// By a property of the request (Maglev).
+    Hash,
+    /// The first available in order.
+    First,
+}
+
+/// What a hash looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HashOn {
+    /// The client's address without its port.
+    SourceIp,
+    /// The request's path.
+    Path,
+    /// This header (lower case).
+    Header(String),
+    /// This cookie.
+    Cookie(String),
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackendPlan {
+    /// As configured: its identity within the pool, over reloads too.
+    pub address: String,
+    /// Where it is now: what its name resolved to. Never empty.
+    pub endpoints: Vec<Endpoint>,
+    /// 0 to 256; 0 means no new traffic.
+    pub weight: u16,
+    /// 0 first; a higher group takes traffic while lower ones have nobody available.
+    pub group: u16,
+    /// Most requests or connections in flight to it.
+    pub max_connections: Option<u32>,
+    /// The operator's wish that the configuration starts with.
+    pub state: Wish,
+}
+
+/// How backends are probed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckPlan {
+    /// What a probe does.
+    pub kind: CheckKind,
+    /// Between two probes of a backend that is not in doubt.
+    pub interval: Millis,
+    /// Between two probes of a backend in doubt (suspect, or down within the last minute).
+    pub fast_interval: Millis,
+    /// For a whole probe.
+    pub timeout: Millis,
+    /// Passes in a row before a down backend is used again.
+    pub rise: u32,
+    /// Failures in a row before a healthy one is down.
+    pub fall: u32,
+}
+
+/// What a probe does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    /// No probe.
+    None,
+    /// Connects.
+    Tcp,
+    /// Sends a request and looks at the status.
+    Http {
+        /// `GET` unless the user said otherwise.
+        method: String,
+        /// Path and query.
+        path: String,
+        /// The `Host` header; `None`: the backend's address.
+        host: Option<String>,
+        /// Ranges of good statuses, both ends included.
+        expect_status: Vec<(u16, u16)>,
+    },
+    /// Python probes (a command or a function) and reports.
+    External,
+}
+
+/// Time-outs on the backends' side.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolTimeouts {
+    /// Per attempt to connect.
+    pub connect: Millis,
+    /// From the last byte of the request until the response head.
+    pub response: Millis,
+    /// Between two pieces of a response.
+    pub idle: Millis,
+    /// How long an idle kept connection may be used again.
+    pub keepalive: Millis,
+}
+
+/// What is sent again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPlan {
+    /// Backends tried for one request or connection, in all; 1 to 64.
+    pub attempts: u32,
+    /// Tries on one backend before the next; at least 1.
+    pub same_backend: u32,
+    /// Between tries on the same backend.
+    pub delay: Millis,
+    /// Whether late requests that may be repeated are sent to a second backend.
+    pub hedge: bool,
+    /// Hedges and retries of late requests, in hundredths of a percent of requests.
+    pub budget: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_what_shares_their_prefix() {
+        let ten = Network { address: "10.0.0.0".parse().expect("address"), prefix: 8 };
+        assert!(ten.contains("10.255.0.1".parse().expect("address")));
+        assert!(!ten.contains("11.0.0.1".parse().expect("address")));
+        assert!(ten.contains("::ffff:10.1.2.3".parse().expect("address")));
+        let all = Network { address: "::".parse().expect("address"), prefix: 0 };
+        assert!(all.contains("2001:db8::1".parse().expect("address")));
+        assert!(!all.contains("10.0.0.1".parse().expect("address")));
+    }
+}

@@ -1,0 +1,153 @@
+//! A body, whatever its framing: where it ends, and what of it goes on.
+//!
+//! Bytes are counted or walked, never kept. A body that stops before its end is not a shorter body:
+//! [`BodyReader::ends_at_close`] says whether the connection's end is the body's.
+
+use crate::http1::chunk::{ChunkReader, Fed};
+use crate::http1::framing::Framing;
+use crate::refusal::Refusal;
+
+/// Walks the body of one message.
+///
+/// ```
+/// # use fairlead_proto::http1::*;
+/// let mut body = BodyReader::new(Framing::Length(3));
+/// let mut out = Vec::new();
+/// let fed = body.feed(b"abcGET /", true, &mut out)?;
+/// assert_eq!(fed, Fed { consumed: 3, done: true, verbatim: true });
+/// # Ok::<(), fairlead_proto::Refusal>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct BodyReader {
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// Bytes of data so far, and how many are left.
+    Length { data: u64, left: u64 },
+    /// Chunks.
+    Chunked(ChunkReader),
+    /// Bytes of data so far.
+    UntilClose { data: u64 },
+}
+
+impl Default for Kind {
+    fn default() -> Kind {
+        Kind::Length { data: 0, left: 0 }
+    }
+}
+
+impl BodyReader {
+    /// A reader at the start of a body.
+    pub fn new(framing: Framing) -> BodyReader {
+        let kind = match framing {
+            Framing::None => Kind::default(),
+            Framing::Length(left) => Kind::Length { data: 0, left },
+            Framing::Chunked => Kind::Chunked(ChunkReader::default()),
+            Framing::UntilClose => Kind::UntilClose { data: 0 },
+        };
+        BodyReader { kind }
+    }
+
+    /// Takes the next piece; see [`ChunkReader::feed`]. `keep_framing` makes a difference to
+    /// chunked bodies alone, and only they are ever refused.
+    pub fn feed(
+        &mut self,
+        input: &[u8],
+        keep_framing: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<Fed, Refusal> {
+        let consumed = match &mut self.kind {
+            Kind::Chunked(chunks) => return chunks.feed(input, keep_framing, out),
+            Kind::Length { data, left } => {
+                let taken = (input.len() as u64).min(*left);
+                *left -= taken;
+                *data += taken;
+                taken as usize
+            }
+            Kind::UntilClose { data } => {
+                *data += input.len() as u64;
+                input.len()
+            }
+        };
+        Ok(Fed { consumed, done: self.is_done(), verbatim: true })
+    }
+
+    /// Whether the end was seen. Never of a body that ends with the connection.
+    pub fn is_done(&self) -> bool {
+        match &self.kind {
+            Kind::Length { left, .. } => *left == 0,
+            Kind::Chunked(chunks) => chunks.is_done(),
+            Kind::UntilClose { .. } => false,
+        }
+    }
+
+    /// Whether it is whole if the connection ends now.
+    pub fn ends_at_close(&self) -> bool {
+        self.is_done() || matches!(self.kind, Kind::UntilClose { .. })
+    }
+
+    /// Bytes of data so far, without framing.
+    pub fn data_bytes(&self) -> u64 {
+        match &self.kind {
+            Kind::Length { data, .. } | Kind::UntilClose { data } => *data,
+            Kind::Chunked(chunks) => chunks.data_bytes(),
+        }
+    }
+
+    /// Bytes that are still to come, where that is known.
+    pub fn left(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Length { left, .. } => Some(*left),
+            Kind::Chunked(_) | Kind::UntilClose { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fed(consumed: usize, done: bool) -> Result<Fed, Refusal> {
+        Ok(Fed { consumed, done, verbatim: true })
+    }
+
+    #[test]
+    fn no_body_takes_nothing() {
+        for framing in [Framing::None, Framing::Length(0)] {
+            let mut body = BodyReader::new(framing);
+            assert!(body.is_done() && body.ends_at_close());
+            assert_eq!(body.feed(b"next", true, &mut Vec::new()), fed(0, true));
+        }
+    }
+
+    #[test]
+    fn a_length_is_counted_down() {
+        let mut body = BodyReader::new(Framing::Length(5));
+        assert_eq!(body.feed(b"ab", true, &mut Vec::new()), fed(2, false));
+        assert_eq!((body.data_bytes(), body.left()), (2, Some(3)));
+        assert!(!body.ends_at_close());
+        assert_eq!(body.feed(b"cdeNEXT", false, &mut Vec::new()), fed(3, true));
+        assert_eq!((body.data_bytes(), body.left()), (5, Some(0)));
+        assert!(body.ends_at_close());
+    }
+
+    #[test]
+    fn a_body_until_close_is_never_done_but_whole_at_any_end() {
+        let mut body = BodyReader::new(Framing::UntilClose);
+        assert_eq!(body.feed(b"abc", true, &mut Vec::new()), fed(3, false));
+        assert!(!body.is_done() && body.ends_at_close());
+        assert_eq!((body.data_bytes(), body.left()), (3, None));
+    }
+
+    #[test]
+    fn chunks_are_walked() {
+        let mut body = BodyReader::new(Framing::Chunked);
+        let mut out = Vec::new();
+        assert_eq!(body.feed(b"3\r\nabc\r\n", true, &mut out), fed(8, false));
+        assert!(!body.ends_at_close());
+        assert_eq!(body.feed(b"0\r\n\r\nNEXT", true, &mut out), fed(5, true));
+        assert_eq!((body.data_bytes(), body.left(), out.len()), (3, None, 0));
+    }
+}

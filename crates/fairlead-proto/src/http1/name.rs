@@ -1,0 +1,266 @@
+//! Header names that matter, and what an intermediary does with each.
+//!
+//! A name is looked up by its length and first byte, then compared once, without case. Names that
+//! nobody here has an interest in are [`Known::Other`].
+//!
+//! An underscore for a dash makes another name by the RFC, but the same one to whatever hands
+//! headers over as environment variables (CGI, WSGI, PHP). So an underscore spelling of any name in
+//! the table is an [`Known::Alias`], which is never passed on (Traefik's CVE-2026-88004).
+
+/// A header name that matters to an intermediary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "each variant is the name that it stands for")]
+pub enum Known {
+    /// A name that is of no interest here.
+    #[default]
+    Other,
+    /// Any header that the message's own `Connection` names. It ends here.
+    Nominated,
+    /// A name in the table with underscores for dashes. It ends here.
+    Alias,
+    Authorization,
+    CacheControl,
+    Connection,
+    ContentEncoding,
+    ContentLength,
+    ContentRange,
+    ContentType,
+    Cookie,
+    Date,
+    Expect,
+    Forwarded,
+    Host,
+    Http2Settings,
+    KeepAlive,
+    MaxForwards,
+    Proxy,
+    ProxyAuthenticate,
+    ProxyAuthenticationInfo,
+    ProxyAuthorization,
+    ProxyConnection,
+    Server,
+    SetCookie,
+    Te,
+    Trailer,
+    TransferEncoding,
+    Upgrade,
+    Via,
+    XForwardedFor,
+    XForwardedHost,
+    /// Any other name that begins with `x-forwarded-`.
+    XForwardedOther,
+    XForwardedProto,
+    XRealIp,
+    XRequestId,
+}
+
+type Row = (&'static [u8], Known);
+
+/// The table, by length of the name: `BY_LENGTH[n]` has the names of n bytes.
+const BY_LENGTH: [&[Row]; 26] = [
+    &[],
+    &[],
+    &[(b"te", Known::Te)],
+    &[(b"via", Known::Via)],
+    &[(b"host", Known::Host), (b"date", Known::Date)],
+    &[(b"proxy", Known::Proxy)],
+    &[(b"cookie", Known::Cookie), (b"expect", Known::Expect), (b"server", Known::Server)],
+    &[(b"upgrade", Known::Upgrade), (b"trailer", Known::Trailer)],
+    &[],
+    &[(b"forwarded", Known::Forwarded), (b"x-real-ip", Known::XRealIp)],
+    &[
+        (b"connection", Known::Connection),
+        (b"keep-alive", Known::KeepAlive),
+        (b"set-cookie", Known::SetCookie),
+    ],
+    &[],
+    &[
+        (b"content-type", Known::ContentType),
+        (b"x-request-id", Known::XRequestId),
+        (b"max-forwards", Known::MaxForwards),
+    ],
+    &[
+        (b"cache-control", Known::CacheControl),
+        (b"authorization", Known::Authorization),
+        (b"content-range", Known::ContentRange),
+    ],
+    &[(b"content-length", Known::ContentLength), (b"http2-settings", Known::Http2Settings)],
+    &[(b"x-forwarded-for", Known::XForwardedFor)],
+    &[
+        (b"content-encoding", Known::ContentEncoding),
+        (b"proxy-connection", Known::ProxyConnection),
+        (b"x-forwarded-host", Known::XForwardedHost),
+    ],
+    &[
+        (b"x-forwarded-proto", Known::XForwardedProto),
+        (b"transfer-encoding", Known::TransferEncoding),
+    ],
+    &[(b"proxy-authenticate", Known::ProxyAuthenticate)],
+    &[(b"proxy-authorization", Known::ProxyAuthorization)],
+    &[],
+    &[],
+    &[],
+    &[],
+    &[],
+    &[(b"proxy-authentication-info", Known::ProxyAuthenticationInfo)],
+];
+
+const FORWARDED_PREFIX: &[u8] = b"x-forwarded-";
+
+impl Known {
+    /// The tag of a name, in any case.
+    ///
+    /// ```
+    /// # use fairlead_proto::http1::Known;
+    /// assert_eq!(Known::of(b"Content-Length"), Known::ContentLength);
+    /// assert_eq!(Known::of(b"Content_Length"), Known::Alias);
+    /// assert_eq!(Known::of(b"Accept"), Known::Other);
+    /// ```
+    #[inline]
+    pub fn of(name: &[u8]) -> Known {
+        let first = name.first().map_or(0, |byte| byte | 0x20);
+        for (known, tag) in BY_LENGTH.get(name.len()).copied().unwrap_or_default() {
+            if known[0] == first && same_spelling(name, known) {
+                return or_alias(name, *tag);
+            }
+        }
+        if first == b'x' {
+            return forwarded(name);
+        }
+        Known::Other
+    }
+
+    /// Whether the line ends here whatever the configuration says: it speaks about this connection,
+    /// about its body's framing, or to the nearest proxy (RFC 9110 §7.6.1; `Proxy-Authorization`
+    /// and its answers are for the proxy that asked, which is not us, and none of a backend's
+    /// business; `Proxy` is the header of httpoxy, CVE-2016-5385). Content-Length is not among
+    /// them: its line goes on if it is in plain form.
+    #[inline]
+    pub const fn is_hop_by_hop(self) -> bool {
+        matches!(
+            self,
+            Known::Nominated
+                | Known::Alias
+                | Known::Connection
+                | Known::Http2Settings
+                | Known::KeepAlive
+                | Known::Proxy
+                | Known::ProxyAuthenticate
+                | Known::ProxyAuthenticationInfo
+                | Known::ProxyAuthorization
+                | Known::ProxyConnection
+                | Known::Te
+                | Known::TransferEncoding
+                | Known::Upgrade
+        )
+    }
+
+    /// Whether the line tells a backend who the client was. Believed only from trusted proxies.
+    #[inline]
+    pub const fn is_forwarding(self) -> bool {
+        matches!(
+            self,
+            Known::Forwarded
+                | Known::XForwardedFor
+                | Known::XForwardedHost
+                | Known::XForwardedOther
+                | Known::XForwardedProto
+                | Known::XRealIp
+                | Known::XRequestId
+        )
+    }
+
+    /// Whether `Connection` may not take it away: the framing and whatever is meant for all
+    /// recipients of the content (RFC 9110 §7.6.1 forbids naming those).
+    pub const fn is_protected(self) -> bool {
+        matches!(
+            self,
+            Known::CacheControl
+                | Known::ContentEncoding
+                | Known::ContentLength
+                | Known::ContentRange
+                | Known::ContentType
+                | Known::Expect
+                | Known::Host
+                | Known::TransferEncoding
+        )
+    }
+
+    /// Whether a trailer of this name is left out: what frames, routes, authenticates or describes
+    /// a message has to come before it (RFC 9110 §6.5.1).
+    pub const fn is_no_trailer(self) -> bool {
+        self.is_hop_by_hop()
+            || self.is_forwarding()
+            || self.is_protected()
+            || matches!(
+                self,
+                Known::Authorization
+                    | Known::Cookie
+                    | Known::MaxForwards
+                    | Known::SetCookie
+                    | Known::Trailer
+            )
+    }
+}
+
+/// Whether `name` is `known`, without case, an underscore counting as a dash.
+#[inline]
+fn same_spelling(name: &[u8], known: &[u8]) -> bool {
+    name.iter().zip(known).all(|(byte, want)| {
+        byte.to_ascii_lowercase() == *want || (*byte == b'_' && *want == b'-')
+    })
+}
+
+#[inline]
+fn or_alias(name: &[u8], tag: Known) -> Known {
+    if name.contains(&b'_') {
+        Known::Alias
+    } else {
+        tag
+    }
+}
+
+fn forwarded(name: &[u8]) -> Known {
+    if name.len() <= FORWARDED_PREFIX.len() || !same_spelling(name, FORWARDED_PREFIX) {
+        return Known::Other;
+    }
+    or_alias(name, Known::XForwardedOther)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_by_length_and_finds_itself() {
+        for (length, rows) in BY_LENGTH.iter().enumerate() {
+            for (name, tag) in *rows {
+                assert_eq!(name.len(), length);
+                assert_eq!(Known::of(name), *tag);
+                assert_eq!(Known::of(&name.to_ascii_uppercase()), *tag);
+            }
+        }
+    }
+
+    #[test]
+    fn an_underscore_makes_an_alias_of_every_name_with_a_dash() {
+        for (name, tag) in BY_LENGTH.iter().flat_map(|rows| rows.iter()) {
+            let alias: Vec<u8> =
+                name.iter().map(|byte| if *byte == b'-' { b'_' } else { *byte }).collect();
+            let want = if alias == *name { *tag } else { Known::Alias };
+            assert_eq!(Known::of(&alias), want);
+        }
+        assert_eq!(Known::of(b"x-forwarded_for"), Known::Alias);
+        assert_eq!(Known::of(b"X_Forwarded_Anything"), Known::Alias);
+    }
+
+    #[test]
+    fn near_misses_are_other_names() {
+        for name in ["", "hos", "hosts", "hest", "content-lengti", "x-forwarded-", "x-forwardedfor"] {
+            assert_eq!(Known::of(name.as_bytes()), Known::Other, "{name}");
+        }
+        assert_eq!(Known::of(b"x_y"), Known::Other);
+        assert_eq!(Known::of(b"X-Forwarded-Port"), Known::XForwardedOther);
+    }
+}

@@ -1,0 +1,66 @@
+//! Trailer lines: which go on, and how much is too much.
+//!
+//! A trailer must not frame, route or authenticate a message, nor say who the client was (RFC 9110
+//! §6.5.1; trusted names in trailers were Traefik's CVE-2026-88004). Such lines are left out; other
+//! right ones go on; wrong ones are refused.
+
+use crate::http1::head::{Line, Stop};
+use crate::http1::strict;
+use crate::refusal::Refusal;
+
+/// Bytes of all trailer lines of a message.
+const BYTES_MAX: usize = 8 * 1024;
+
+/// Trailer lines of a message.
+const LINES_MAX: u8 = 32;
+
+/// The trailers of one body so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trailers {
+    /// The beginning of a line whose rest has not come.
+    held: Vec<u8>,
+    bytes: u16,
+    lines: u8,
+}
+
+impl Trailers {
+    /// Whether the next byte begins a line.
+    pub(crate) fn is_at_line_start(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Counts bytes of trailer lines.
+    pub(crate) fn count(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let sum = usize::from(self.bytes) + bytes;
+        if sum > BYTES_MAX {
+            return Err(strict::TRAILERS_TOO_LARGE);
+        }
+        self.bytes = sum as u16;
+        Ok(())
+    }
+
+    /// Keeps a part of a line until its rest comes.
+    pub(crate) fn hold(&mut self, part: &[u8]) {
+        self.held.extend_from_slice(part);
+    }
+
+    /// The line that was held.
+    pub(crate) fn take_held(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Judges a line that ends with LF; says whether it goes on.
+    pub(crate) fn judge(&mut self, line: &[u8]) -> Result<bool, Refusal> {
+        self.lines += 1;
+        if self.lines > LINES_MAX {
+            return Err(strict::TOO_MANY_TRAILERS);
+        }
+        match Line::read(line, 0) {
+            Ok(found) => Ok(!found.known.is_no_trailer()),
+            Err(Stop::Partial) => Err(strict::BAD_TRAILER),
+            Err(Stop::Refused(strict::BARE_LF)) => Err(strict::CHUNK_BARE_LF),
+            Err(Stop::Refused(strict::BARE_CR)) => Err(strict::CHUNK_BARE_CR),
+            Err(Stop::Refused(_)) => Err(strict::BAD_TRAILER),
+        }
+    }
+}
