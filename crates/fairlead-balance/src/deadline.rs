@@ -1,4 +1,5 @@
-//! How long a connect to this backend is waited for before another backend is tried beside it.
+//! How long a connect to this backend, or its answer, is waited for before another backend is
+//! tried beside it.
 //!
 //! Rules of this file
 //! 1. What is learned is a high quantile (about the 93rd percentile) of the times that connects
@@ -12,7 +13,11 @@
 //! below lowers it by a smaller one, and it comes to rest where the steps cancel out. While little
 //! has been seen it sinks by halves: four connects bring it from 50 ms to the floor.
 //!
-//! Not here: `timeouts.connect`, the hard end, which the caller applies too.
+//! Answers are learned in the same way, with times of their own: [`RESPONSE_START`] and
+//! [`RESPONSE_FLOOR`].
+//!
+//! Not here: `timeouts.connect` and `timeouts.response`, the hard ends, which the caller applies
+//! too.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -28,13 +33,22 @@ pub const FLOOR: Duration = Duration::from_millis(3);
 /// Late is this many times what a connect seldom exceeds.
 pub const TIMES: u32 = 3;
 
+/// An answer is late before anything was learned. A second try for a request costs more than one
+/// for a connect, so it waits longer; it is what a person begins to notice.
+pub const RESPONSE_START: Duration = Duration::from_millis(250);
+
+/// An answer is never late before. Half a scheduler's bad day on a busy machine.
+pub const RESPONSE_FLOOR: Duration = Duration::from_millis(25);
+
 /// So many connects are learned from in big steps.
 const YOUNG: u32 = 8;
 
-/// The learned connect time of one backend, written by all workers without order: a lost update
-/// is a lost sample.
+/// A learned time of one backend, written by all workers without order: a lost update is a lost
+/// sample.
 #[derive(Debug)]
-pub struct ConnectTime {
+pub struct LearnedTime {
+    floor: Duration,
+    start: Duration,
     quantile: AtomicU64,
     seen: AtomicU32,
 }
@@ -42,14 +56,23 @@ pub struct ConnectTime {
 /// No connect takes longer; keeps the steps within 64 bits.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-impl Default for ConnectTime {
-    fn default() -> ConnectTime {
-        ConnectTime { quantile: AtomicU64::new(nanos(START / TIMES)), seen: AtomicU32::new(0) }
+impl LearnedTime {
+    /// For connects.
+    pub fn of_connects() -> LearnedTime {
+        LearnedTime::new(START, FLOOR)
     }
-}
 
-impl ConnectTime {
-    /// Learns from a connect that came about.
+    /// For answers, from the request's last byte to the head.
+    pub fn of_responses() -> LearnedTime {
+        LearnedTime::new(RESPONSE_START, RESPONSE_FLOOR)
+    }
+
+    fn new(start: Duration, floor: Duration) -> LearnedTime {
+        let quantile = AtomicU64::new(nanos(start / TIMES));
+        LearnedTime { floor, start, quantile, seen: AtomicU32::new(0) }
+    }
+
+    /// Learns from one that came about.
     pub fn record(&self, took: Duration) {
         let (known, took) = (self.quantile.load(Relaxed), nanos(took.min(LONGEST)));
         let seen = self.seen.load(Relaxed);
@@ -72,9 +95,9 @@ impl ConnectTime {
     /// When an attempt is late, counted from its start.
     pub fn late_after(&self) -> Duration {
         if self.seen.load(Relaxed) == 0 {
-            return START;
+            return self.start;
         }
-        (Duration::from_nanos(self.quantile.load(Relaxed)) * TIMES).max(FLOOR)
+        (Duration::from_nanos(self.quantile.load(Relaxed)) * TIMES).max(self.floor)
     }
 }
 
@@ -88,7 +111,7 @@ mod tests {
     use crate::Random;
 
     fn learned(times: impl IntoIterator<Item = Duration>) -> Duration {
-        let connects = ConnectTime::default();
+        let connects = LearnedTime::of_connects();
         times.into_iter().for_each(|took| connects.record(took));
         connects.late_after()
     }
@@ -106,7 +129,10 @@ mod tests {
     #[test]
     fn a_distant_backend_is_given_three_times_its_round_trip() {
         let late = learned([Duration::from_millis(90); 40]);
-        assert!(late >= Duration::from_millis(270) && late <= Duration::from_millis(400), "{late:?}");
+        assert!(
+            late >= Duration::from_millis(270) && late <= Duration::from_millis(400),
+            "{late:?}"
+        );
     }
 
     #[test]
@@ -126,7 +152,7 @@ mod tests {
     #[test]
     fn one_connect_in_twenty_may_be_slower_than_the_quantile() {
         let mut random = Random::new(3);
-        let connects = ConnectTime::default();
+        let connects = LearnedTime::of_connects();
         let mut above = 0;
         for turn in 0..20_000 {
             let took = random.spread(Duration::from_millis(20), 0.5);

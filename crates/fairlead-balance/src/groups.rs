@@ -78,8 +78,8 @@ impl Groups {
             .iter()
             .filter(|(group, health, _)| {
                 // A suspect's check decides, where there is one.
-                let ill = *health == Health::Down
-                    || (*health == Health::Suspect && !rules.has_check);
+                let ill =
+                    *health == Health::Down || (*health == Health::Suspect && !rules.has_check);
                 ill && used.is_none_or(|used| *group <= used)
             })
             .map(|(_, _, row)| row.clone())
@@ -98,14 +98,16 @@ impl Groups {
 
 /// All whom the operator wants, with group and health, down ones too.
 fn rows(pool: &Pool) -> impl Iterator<Item = (u16, Health, Row)> + '_ {
-    pool.plan.backends.iter().zip(pool.backends()).enumerate().filter_map(|(index, (plan, state))| {
-        let weight = state.weight();
-        (state.wish() == Wish::Enabled && weight > 0).then(|| {
-            let slot = Slot(index as u32);
-            let max = plan.max_connections.unwrap_or(u32::MAX);
-            (plan.group, state.health(), Row { slot, weight, max, state: Arc::clone(state) })
-        })
-    })
+    pool.plan.backends.iter().zip(pool.backends()).enumerate().filter_map(
+        |(index, (plan, state))| {
+            let weight = state.weight();
+            (state.wish() == Wish::Enabled && weight > 0).then(|| {
+                let slot = Slot(index as u32);
+                let max = plan.max_connections.unwrap_or(u32::MAX);
+                (plan.group, state.health(), Row { slot, weight, max, state: Arc::clone(state) })
+            })
+        },
+    )
 }
 
 /// Which of a group's tiers a health belongs to.

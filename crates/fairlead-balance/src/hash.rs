@@ -10,7 +10,7 @@
 //!
 //! # Source
 //!
-//! [1] Aumasson, Bernstein: SipHash: a fast short-input PRF. INDOCRYPT 2012, LNCS 7668, 489–508.
+//! [1] Aumasson, Bernstein: `SipHash`: a fast short-input PRF. INDOCRYPT 2012, LNCS 7668, 489–508.
 
 /// Hashes a property of a request for `Policy::Hash`.
 ///

@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod deadline;
 pub mod ewma;
 mod groups;
@@ -37,6 +38,7 @@ pub mod stats;
 pub mod tracker;
 pub mod view;
 
+pub use budget::Budget;
 pub use pool::Pool;
 pub use random::Random;
 pub use registry::Registry;

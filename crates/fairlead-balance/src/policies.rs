@@ -118,9 +118,7 @@ impl Table {
             Table::Random(aliases) => random::pick(aliases, candidates, ask.random),
             Table::Least(aliases) => least::pick(aliases, candidates, ask.random),
             Table::TwoChoices(aliases) => two_choices::pick(aliases, candidates, ask.random),
-            Table::PeakEwma(aliases) => {
-                peak_ewma::pick(aliases, candidates, ask.now, ask.random)
-            }
+            Table::PeakEwma(aliases) => peak_ewma::pick(aliases, candidates, ask.now, ask.random),
             Table::Hash(table) => {
                 let key = ask.key.unwrap_or_else(|| ask.random.next());
                 table.get_or_init(|| Maglev::of(candidates.rows)).pick(candidates, key)

@@ -98,8 +98,7 @@ impl PoolEntry {
 
     fn add(&mut self, pool: &str, plan: &BackendPlan, workers: usize) -> Arc<BackendState> {
         let (shared, wish, weight) = (Arc::clone(&self.shared), plan.state, plan.weight);
-        let state =
-            Arc::new(BackendState::new(pool, &plan.address, shared, wish, weight, workers));
+        let state = Arc::new(BackendState::new(pool, &plan.address, shared, wish, weight, workers));
         let entry = BackendEntry { state: Arc::clone(&state), wish, weight };
         self.backends.insert(plan.address.clone(), entry);
         state

@@ -19,7 +19,7 @@ use fairlead_model::backend::Wish;
 use fairlead_model::health::{Evidence, Health, Origin, Transition};
 use fairlead_model::moment::Moment;
 
-use crate::deadline::ConnectTime;
+use crate::deadline::LearnedTime;
 use crate::ewma::{Estimate, Ewma};
 use crate::pool::Shared;
 use crate::stats::{BackendStats, Shard};
@@ -44,7 +44,8 @@ pub struct BackendState {
     endpoint: AtomicUsize,
     active: CachePadded<AtomicU32>,
     latency: CachePadded<Ewma>,
-    connects: ConnectTime,
+    connects: LearnedTime,
+    responses: LearnedTime,
     tracker: Mutex<Tracker>,
     shards: Box<[CachePadded<Shard>]>,
 }
@@ -71,7 +72,8 @@ impl BackendState {
             endpoint: AtomicUsize::new(0),
             active: CachePadded::default(),
             latency: CachePadded::default(),
-            connects: ConnectTime::default(),
+            connects: LearnedTime::of_connects(),
+            responses: LearnedTime::of_responses(),
             tracker: Mutex::default(),
             shards: (0..workers.max(1)).map(|_| CachePadded::default()).collect(),
         }
@@ -218,6 +220,12 @@ impl BackendState {
     #[inline]
     pub fn latency_took(&self, took: Duration, now: Moment) {
         self.latency.record(took, now);
+        self.responses.record(took);
+    }
+
+    /// From when on an answer is late: learned, see [`deadline`](crate::deadline).
+    pub fn response_late_after(&self) -> Duration {
+        self.responses.late_after()
     }
 
     /// The latency estimate that `peak-ewma` compares.

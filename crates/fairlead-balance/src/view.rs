@@ -226,6 +226,3 @@ fn claim(row: &Row, groups: &Groups, asker: Asker, now: Moment) -> Trial {
     }
     trial
 }
-
-#[cfg(test)]
-mod tests;

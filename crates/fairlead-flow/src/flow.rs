@@ -221,7 +221,7 @@ impl Flow {
             Role::RelayClient(key) => self.relay_client_data(d, key, bytes, now),
             Role::Probe(key) => self.probe_data(d, key, bytes, now),
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
-                Some(LinkUse::Busy(client)) => self.response_data(d, client, bytes, now),
+                Some(LinkUse::Busy(client)) => self.response_data(d, client, key, bytes, now),
                 Some(LinkUse::Relay(relay)) => self.relay_backend_data(d, relay, bytes, now),
                 // Bytes that nobody asked for: the next answer could be read wrongly.
                 Some(_) => self.ctx.close_link(d, key),
@@ -239,7 +239,7 @@ impl Flow {
             Role::RelayClient(key) => self.relay_eof(d, key, true, now),
             Role::Probe(key) => self.probe_eof(d, key, now),
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
-                Some(LinkUse::Busy(client)) => self.response_eof(d, client, now),
+                Some(LinkUse::Busy(client)) => self.response_eof(d, client, key, now),
                 Some(LinkUse::Relay(relay)) => self.relay_eof(d, relay, false, now),
                 Some(LinkUse::Idle) => self.idle_closed(d, key, now),
                 Some(_) => self.ctx.close_link(d, key),
@@ -270,7 +270,7 @@ impl Flow {
             Role::RelayClient(key) => self.relay_failed(d, key, true, failure, now),
             Role::Probe(key) => self.probe_failed(d, key, failure, now),
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
-                Some(LinkUse::Busy(client)) => self.response_failed(d, client, failure, now),
+                Some(LinkUse::Busy(client)) => self.response_failed(d, client, key, failure, now),
                 Some(LinkUse::Relay(relay)) => self.relay_failed(d, relay, false, failure, now),
                 Some(_) => self.ctx.abort_link(d, key),
                 None => {}
@@ -297,7 +297,7 @@ impl Flow {
             Role::Client(key) => self.client_writable(d, key, now),
             Role::RelayClient(key) => self.relay_writable(d, key, true, now),
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
-                Some(LinkUse::Busy(client)) => self.request_writable(d, client, now),
+                Some(LinkUse::Busy(client)) => self.request_writable(d, client, key, now),
                 Some(LinkUse::Relay(relay)) => self.relay_writable(d, relay, false, now),
                 _ => {}
             },

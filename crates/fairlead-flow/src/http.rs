@@ -2,7 +2,8 @@
 //!
 //! The order of things, one file each: [`client`] reads heads and decides what comes next on a
 //! connection; [`exchange`] is one request and its answer, whatever carries it; [`attempt`] gets
-//! it to a backend, and to another when that fails; [`relay`] brings the answer back; [`finish`]
+//! it to a backend, and to another when that fails; [`hedge`] gets it to a second one when the
+//! first is late; [`relay`] brings the answer back; [`finish`]
 //! ends it; [`answer`] is what fairlead says itself.
 
 pub(crate) mod answer;
@@ -10,4 +11,5 @@ pub(crate) mod attempt;
 pub(crate) mod client;
 pub(crate) mod exchange;
 pub(crate) mod finish;
+pub(crate) mod hedge;
 pub(crate) mod relay;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairlead_balance::{BackendState, Pool, Rules, View};
+use fairlead_balance::{BackendState, Budget, Pool, Rules, View};
 use fairlead_model::backend::{Endpoint, Slot};
 use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan};
 
@@ -104,6 +104,8 @@ pub(crate) struct LocalPool {
     pub(crate) view: RefCell<View>,
     pub(crate) backends: Vec<Rc<LocalBackend>>,
     pub(crate) rules: Rules,
+    /// What may be sent twice; `None` if nothing may.
+    pub(crate) budget: Option<RefCell<Budget>>,
     pub(crate) connect: Duration,
     pub(crate) response: Duration,
     pub(crate) idle: Duration,
@@ -136,10 +138,12 @@ impl LocalPool {
             })
             .collect();
         let timeouts = &pool.plan.timeouts;
+        let hedges = pool.plan.retry.hedge && pool.plan.backends.len() > 1;
         LocalPool {
             view: RefCell::new(View::new(Arc::clone(pool))),
             backends,
             rules: pool.rules(),
+            budget: hedges.then(|| RefCell::new(Budget::new(pool.plan.retry.budget))),
             connect: timeouts.connect.duration(),
             response: timeouts.response.duration(),
             idle: timeouts.idle.duration(),

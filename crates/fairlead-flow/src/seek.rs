@@ -85,6 +85,8 @@ pub(crate) struct Seek {
     pub(crate) pool: Rc<LocalPool>,
     pub(crate) key: Option<u64>,
     pub(crate) reuse: Reuse,
+    /// Whether what is sent may be sent again: only such requests are sent to backends on trial.
+    pub(crate) repeatable: bool,
     /// Whether connections that come too late are kept for the next request.
     keeps: bool,
     tried: Tried,
@@ -100,6 +102,7 @@ impl Seek {
             pool,
             key,
             reuse,
+            repeatable: true,
             keeps: reuse != Reuse::Never,
             tried: Tried::default(),
             attempts: 0,
@@ -114,6 +117,7 @@ impl Seek {
         self.pool = pool;
         self.key = None;
         self.reuse = Reuse::Any;
+        self.repeatable = true;
         self.keeps = true;
         self.tried.clear();
         self.attempts = 0;
@@ -151,7 +155,7 @@ impl Seek {
                 return Found::Failed(self.failure.unwrap_or(Reason::NoBackend));
             }
             let pool = Rc::clone(&self.pool);
-            let pick = pool.view.borrow_mut().pick(self.key, &self.tried, now, &mut ctx.random);
+            let pick = self.pick(ctx, now);
             let slot = match pick {
                 Pick::Backend(slot) => slot,
                 Pick::Saturated => return Found::Failed(self.failure.unwrap_or(Reason::Saturated)),
@@ -168,6 +172,32 @@ impl Seek {
             if self.run(ctx, d, owner, Target::fresh(slot), now) {
                 return Found::Waiting;
             }
+        }
+    }
+
+    fn pick(&self, ctx: &mut Context, now: Moment) -> Pick {
+        let mut view = self.pool.view.borrow_mut();
+        if self.repeatable {
+            view.pick(self.key, &self.tried, now, &mut ctx.random)
+        } else {
+            view.pick_unrepeatable(self.key, &self.tried, now, &mut ctx.random)
+        }
+    }
+
+    /// Whether nothing is on the way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.pause.is_none() && self.runners.iter().all(Option::is_none)
+    }
+
+    /// Nobody waits for those on the way any more. They go on, and are kept if they succeed.
+    pub(crate) fn leave(&mut self, ctx: &mut Context) {
+        self.pause = None;
+        for runner in std::mem::take(&mut self.runners).into_iter().flatten() {
+            self.pool.backend(runner.slot).state.end();
+            if let Some(link) = ctx.links.get_mut(runner.link) {
+                link.used = LinkUse::Late { keep: self.keeps };
+            }
+            ctx.arm_link(runner.link, runner.started + self.pool.connect);
         }
     }
 

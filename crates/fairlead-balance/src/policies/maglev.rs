@@ -159,7 +159,10 @@ mod tests {
     fn a_thousand_rows_share_alike_within_one_percent() {
         let shares = shares(&table(&addresses(1_000), |_| 1), 1_000);
         let mean = PLACES as f64 / 1_000.0;
-        assert!(shares.iter().all(|share| (*share as f64 / mean - 1.0).abs() <= 0.01), "{shares:?}");
+        assert!(
+            shares.iter().all(|share| (*share as f64 / mean - 1.0).abs() <= 0.01),
+            "{shares:?}"
+        );
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! `peak-ewma`: the one that is expected to answer sooner, of two drawn by chance.
 //!
-//! The cost of a backend is its latency estimate × (what is in flight + this request) / weight.
-//! Two draws instead of a scan keep one fast backend from getting everything at once, before its
+//! The cost of a backend is its latency estimate × (what is in flight per unit of weight + what
+//! this request will be per unit of the mean weight of the two). The second term is the same for
+//! both: so two idle ones that are equally fast cost the same whatever their weights, and the
+//! draw, which is by weight, decides. Two draws instead of a scan keep one fast backend from getting everything at once, before its
 //! first answer can tell that it is not so fast any more.
 //!
 //! Not here: how estimates rise, sink and age ([`ewma`](crate::ewma)).
@@ -30,8 +32,11 @@ pub(super) fn pick(
 
 fn cheaper(one: &Row, other: &Row, now: Moment) -> bool {
     let (mine, theirs) = compared(one.state.latency(), other.state.latency(), now);
-    let cost = |nanos: u64, row: &Row, weight: u16| {
-        u128::from(nanos) * (u128::from(row.state.active()) + 1) * u128::from(weight)
+    let weights = u64::from(one.weight) + u64::from(other.weight);
+    // latency × (active / weight + 2 / weights), times everything that is divided by.
+    let cost = |nanos: u64, row: &Row, others: u16| {
+        let work = u64::from(row.state.active()) * weights + 2 * u64::from(row.weight);
+        u128::from(nanos) * u128::from(work) * u128::from(others)
     };
     cost(mine, one, other.weight) < cost(theirs, other, one.weight)
 }

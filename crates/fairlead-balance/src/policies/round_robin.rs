@@ -46,9 +46,8 @@ impl Wheel {
         }
         let count = parts.len() as u64;
         // (k + phase) / w with phase = (2i + 1) / 2n, times 2n · 2³² so that it is whole.
-        let position = |row: usize, turn: u64| {
-            ((2 * count * turn + 2 * row as u64 + 1) << 32) / parts[row]
-        };
+        let position =
+            |row: usize, turn: u64| ((2 * count * turn + 2 * row as u64 + 1) << 32) / parts[row];
         let first = (0..parts.len()).map(|row| Reverse((position(row, 0), row, 0)));
         let mut heap: BinaryHeap<_> = first.collect();
         let mut turns = Vec::with_capacity(parts.iter().sum::<u64>() as usize);

@@ -1,9 +1,7 @@
 use fairlead_model::backend::Endpoint;
 use fairlead_model::health::{Evidence, Health, Origin};
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::{
-    CheckKind, CheckPlan, HashOn, Millis, Policy, PoolTimeouts, RetryPlan,
-};
+use fairlead_model::plan::{CheckKind, CheckPlan, HashOn, Millis, Policy, PoolTimeouts, RetryPlan};
 
 use super::*;
 

@@ -27,6 +27,7 @@ use crate::driver::{Driver, Peer, Sent};
 use crate::flow::Flow;
 use crate::http::answer::reason_of;
 use crate::http::exchange::{Exchange, Facts, Kept, Phase};
+use crate::http::hedge::late_at;
 use crate::idle::Reuse;
 use crate::link::{LinkUse, Owner};
 use crate::route::Facts as RouteFacts;
@@ -70,6 +71,7 @@ impl Flow {
         exchange.received = bytes.len() as u64;
         exchange.seek.key = hash_key(pool.plan(), client.peer, bytes, head);
         exchange.seek.reuse = if facts.method.is_idempotent() { Reuse::Any } else { Reuse::Sure };
+        exchange.seek.repeatable = facts.method.is_idempotent();
         if facts.upgrade {
             exchange.seek.reuse = Reuse::Never;
         }
@@ -146,12 +148,20 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         match step(&mut exchange.seek, &mut self.ctx, d) {
-            Found::Waiting => {
+            Found::Waiting if exchange.phase == Phase::Seeking => {
                 let deadline = exchange.seek.deadline();
                 self.client_arm(key, deadline);
             }
-            Found::Link(link) => self.send_request(d, key, link, now),
-            Found::Failed(reason) => self.answer(d, key, reason, "", now),
+            Found::Link(link) if exchange.phase == Phase::Seeking => {
+                self.send_request(d, key, link, now);
+            }
+            Found::Failed(reason) if exchange.phase == Phase::Seeking => {
+                self.answer(d, key, reason, "", now);
+            }
+            // Somebody has the request already; this was the search for a second one.
+            Found::Link(link) => self.hedge_send(d, key, link, now),
+            Found::Waiting => self.sent_arm(key, now),
+            Found::Failed(_) => {}
         }
     }
 
@@ -166,6 +176,7 @@ impl Flow {
         exchange.sent_anything = true;
         exchange.sent_at = now;
         exchange.held_back = d.send(link.conn, &exchange.head, &exchange.body) == Sent::Queued;
+        exchange.late = late_at(exchange, &link.pool, link.slot, now);
         if !exchange.facts.method.is_idempotent() {
             exchange.kept = Kept::Dropped;
             exchange.body.clear();
@@ -247,9 +258,18 @@ impl Flow {
     }
 
     /// What was queued for the backend is gone: the client is read again.
-    pub(crate) fn request_writable<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+    pub(crate) fn request_writable<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        link: Key,
+        now: Moment,
+    ) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
+        if exchange.link != Some(link) {
+            return; // a second one, which got all at once
+        }
         exchange.held_back = false;
         if exchange.phase == Phase::Sent {
             exchange.sent_at = now;
@@ -269,14 +289,20 @@ impl Flow {
         &mut self,
         d: &mut D,
         key: Key,
-        reason: Reason,
-        what: &'static str,
-        detail: &str,
+        link_key: Key,
+        failure: Failure<'_>,
         now: Moment,
     ) {
+        let Failure { reason, what, detail } = failure;
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        let Some(link_key) = exchange.link.take() else { return };
+        if exchange.second == Some(link_key) {
+            exchange.second = None;
+        } else {
+            // If there is a second one, it goes on as the only one.
+            exchange.link = exchange.second.take();
+        }
+        let goes_on = exchange.link.is_some();
         let Some(link) = self.ctx.links.get(link_key) else { return };
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         link.backend.state.end();
@@ -284,6 +310,11 @@ impl Flow {
         if reason.row().evidence {
             self.ctx.failed(&pool, slot, what, detail.into(), now);
         }
+        if goes_on {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
         let sendable = Sendable {
             idempotent: exchange.facts.method.is_idempotent(),
             sent_anything: exchange.sent_anything,
@@ -295,6 +326,11 @@ impl Flow {
         }
         exchange.phase = Phase::Seeking;
         exchange.held_back = false;
+        if !exchange.seek.is_quiet() {
+            // A second one was on its way already: now it is the first.
+            let deadline = exchange.seek.deadline();
+            return self.client_arm(key, deadline);
+        }
         let owner = Owner::Client(key);
         if reason == Reason::StaleConnection {
             return self
@@ -305,57 +341,79 @@ impl Flow {
     }
 
     /// Sets the time at which a request that was sent is looked after.
-    fn sent_arm(&mut self, key: Key, now: Moment) {
-        self.client_arm(key, now + WATCH);
+    pub(crate) fn sent_arm(&mut self, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_ref() else { return };
+        let mut deadline = (now + WATCH).min(exchange.late);
+        if !exchange.seek.is_quiet() {
+            deadline = deadline.min(exchange.seek.deadline());
+        }
+        self.client_arm(key, deadline);
     }
 
     /// Looks after a request that waits for its answer.
     pub(crate) fn sent_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) else { return };
+        if now >= exchange.late {
+            self.hedge_begin(d, key, now);
+        } else if !exchange.seek.is_quiet() {
+            let owner = Owner::Client(key);
+            self.exchange_seek(d, key, now, |seek, ctx, d| seek.timer(ctx, d, owner, now));
+        }
+        self.sent_check(d, key, now);
+    }
+
+    fn sent_check<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        let Some(link_key) = exchange.link else { return };
+        let Some(link) = self.ctx.links.get(link_key) else { return };
         let waited = now.since(exchange.sent_at);
-        if Context::is_down(&link.pool, link.slot) {
+        if Context::is_down(&link.pool, link.slot) && exchange.second.is_none() {
             let sendable = Sendable {
                 idempotent: exchange.facts.method.is_idempotent(),
                 sent_anything: exchange.sent_anything,
                 relayed_anything: false,
                 replayable: exchange.kept == Kept::Whole,
             };
-            if may_resend(Reason::BackendDown, &sendable) {
-                return self.attempt_failed(d, key, Reason::BackendDown, "found down", "", now);
+            if may_resend(Reason::BackendDown, &sendable) && exchange.seek.is_quiet() {
+                let failure = Failure { reason: Reason::BackendDown, what: "down", detail: "" };
+                return self.attempt_failed(d, key, link_key, failure, now);
             }
         }
         if exchange.request_done || exchange.held_back {
             let limit = link.pool.response;
             if waited >= limit {
-                let detail = format!("no answer within {}", crate::seek::millis(limit));
-                return self.attempt_failed(
-                    d,
-                    key,
-                    Reason::ResponseTimeout,
-                    "no answer",
-                    &detail,
-                    now,
-                );
+                let detail = format!("within {}", crate::seek::millis(limit));
+                let reason = Reason::ResponseTimeout;
+                let failure = Failure { reason, what: "no answer", detail: &detail };
+                return self.attempt_failed(d, key, link_key, failure, now);
             }
-            let next = (exchange.sent_at + limit).min(now + WATCH);
-            return self.client_arm(key, next);
+            let end = exchange.sent_at + limit;
+            self.sent_arm(key, now);
+            return self.client_arm_no_later(key, end);
         }
         let limit = client.listener.plan().timeouts.body.duration();
         if waited >= limit {
             exchange.facts.keep_alive = false;
-            return self.answer(
-                d,
-                key,
-                Reason::RequestTimeout,
-                "the request body stopped coming",
-                now,
-            );
+            let detail = "the request body stopped coming";
+            return self.answer(d, key, Reason::RequestTimeout, detail, now);
         }
-        let next = (exchange.sent_at + limit).min(now + WATCH);
-        self.client_arm(key, next);
+        let end = exchange.sent_at + limit;
+        self.sent_arm(key, now);
+        self.client_arm_no_later(key, end);
     }
+}
+
+/// How an attempt failed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failure<'a> {
+    pub(crate) reason: Reason,
+    /// For the evidence: what was seen.
+    pub(crate) what: &'static str,
+    /// Its particulars, or empty.
+    pub(crate) detail: &'a str,
 }
 
 /// A request as a route looks at it.

@@ -100,6 +100,13 @@ impl Flow {
         }
     }
 
+    /// Brings a client's deadline forward to `deadline`, if it is later.
+    pub(crate) fn client_arm_no_later(&mut self, key: Key, deadline: Moment) {
+        if self.clients.get(key).is_some_and(|client| deadline < client.deadline) {
+            self.client_arm(key, deadline);
+        }
+    }
+
     /// Bytes of a client.
     pub(crate) fn client_data<D: Driver>(
         &mut self,

@@ -62,6 +62,12 @@ pub(crate) struct Exchange {
     pub(crate) request_done: bool,
     /// Whoever has the request.
     pub(crate) link: Option<Key>,
+    /// Whoever else has it, because the first was late.
+    pub(crate) second: Option<Key>,
+    /// When the second was asked.
+    pub(crate) second_at: Moment,
+    /// When a second is to be asked.
+    pub(crate) late: Moment,
     /// The connection to the backend takes no more: the client isn't read.
     pub(crate) held_back: bool,
     /// A byte of it went out, on any connection.
@@ -94,6 +100,9 @@ impl Exchange {
             request: BodyReader::default(),
             request_done: false,
             link: None,
+            second: None,
+            second_at: now,
+            late: Moment(u64::MAX),
             held_back: false,
             sent_anything: false,
             sent_at: now,
@@ -120,6 +129,9 @@ impl Exchange {
         self.request = BodyReader::default();
         self.request_done = false;
         self.link = None;
+        self.second = None;
+        self.second_at = now;
+        self.late = Moment(u64::MAX);
         self.held_back = false;
         self.sent_anything = false;
         self.sent_at = now;

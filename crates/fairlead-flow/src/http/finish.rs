@@ -117,7 +117,7 @@ impl Flow {
         let Some(mut exchange) = client.exchange.take() else { return };
         exchange.reason = reason;
         exchange.seek.cancel(&mut self.ctx, d, now);
-        if let Some(link) = exchange.link.take() {
+        for link in [exchange.link.take(), exchange.second.take()].into_iter().flatten() {
             if let Some(link) = self.ctx.links.get(link) {
                 link.backend.state.end();
             }

@@ -22,6 +22,7 @@ use fairlead_proto::RefusalKind;
 
 use crate::driver::{Driver, IoFailure, Sent};
 use crate::flow::Flow;
+use crate::http::attempt::Failure;
 use crate::http::exchange::Phase;
 use crate::slab::Key;
 
@@ -35,6 +36,7 @@ impl Flow {
         &mut self,
         d: &mut D,
         key: Key,
+        link_key: Key,
         bytes: &[u8],
         now: Moment,
     ) {
@@ -43,26 +45,29 @@ impl Flow {
         if exchange.phase == Phase::Relaying {
             return self.relay_body(d, key, bytes, now);
         }
-        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
-            return;
-        };
+        let Some(link) = self.ctx.links.get_mut(link_key) else { return };
         if link.input.is_empty() {
-            return self.response_head(d, key, bytes, now);
+            return self.response_head(d, key, link_key, bytes, now);
         }
         let mut input = std::mem::take(&mut link.input);
         input.extend_from_slice(bytes);
-        self.response_head(d, key, &input, now);
+        self.response_head(d, key, link_key, &input, now);
     }
 
     /// Reads heads until the final one, which is passed on with what is behind it.
-    fn response_head<D: Driver>(&mut self, d: &mut D, key: Key, bytes: &[u8], now: Moment) {
+    fn response_head<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        link_key: Key,
+        bytes: &[u8],
+        now: Moment,
+    ) {
         let mut rest = bytes;
         let mut head = std::mem::take(&mut self.response_head);
         while let Some(client) = self.clients.get_mut(key) {
             let Some(exchange) = client.exchange.as_mut() else { break };
-            let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
-                break;
-            };
+            let Some(link) = self.ctx.links.get_mut(link_key) else { break };
             let limits = Limits { head: RESPONSE_HEAD_BYTES, headers: RESPONSE_HEADERS };
             match head.parse(rest, exchange.facts.method, &limits, &mut link.progress) {
                 Parsed::Partial => {
@@ -76,17 +81,19 @@ impl Flow {
                         }
                         _ => Reason::BadResponse,
                     };
-                    self.attempt_failed(d, key, reason, "bad response", refusal.what, now);
+                    let failure = Failure { reason, what: "bad response", detail: refusal.what };
+                    self.attempt_failed(d, key, link_key, failure, now);
                     break;
                 }
                 Parsed::Complete if head.status() >= 200 => {
                     let (own, behind) = rest.split_at(head.len());
+                    self.hedge_settle(d, key, link_key, now);
                     self.response_begin(d, key, own, &head, behind, now);
                     break;
                 }
                 Parsed::Complete => {
                     let (own, behind) = rest.split_at(head.len());
-                    if !self.interim(d, key, own, &head, behind, now) {
+                    if !self.interim(d, key, link_key, (own, &head, behind), now) {
                         break;
                     }
                     rest = behind;
@@ -99,48 +106,36 @@ impl Flow {
         self.response_head = head;
     }
 
-    /// A 1xx response. False if the exchange is over.
+    /// A 1xx response: its bytes, what they say, and what is behind them. False if the exchange
+    /// doesn't go on here.
     fn interim<D: Driver>(
         &mut self,
         d: &mut D,
         key: Key,
-        bytes: &[u8],
-        head: &ResponseHead,
-        behind: &[u8],
+        link_key: Key,
+        (bytes, head, behind): (&[u8], &ResponseHead, &[u8]),
         now: Moment,
     ) -> bool {
         let Some(client) = self.clients.get_mut(key) else { return false };
         let Some(exchange) = client.exchange.as_mut() else { return false };
+        let bad = |detail| Failure { reason: Reason::BadResponse, what: "bad response", detail };
         if head.status() == 101 {
-            let asked = exchange.facts.upgrade && head.upgrade().is_some();
-            if asked {
+            if exchange.facts.upgrade && head.upgrade().is_some() {
                 self.tunnel(d, key, bytes, head, behind, now);
             } else {
-                self.attempt_failed(
-                    d,
-                    key,
-                    Reason::BadResponse,
-                    "bad response",
-                    "it switched protocols unasked",
-                    now,
-                );
+                let failure = bad("it switched protocols unasked");
+                self.attempt_failed(d, key, link_key, failure, now);
             }
             return false;
         }
         exchange.interim += 1;
         if exchange.interim > INTERIM_RESPONSES {
-            self.attempt_failed(
-                d,
-                key,
-                Reason::BadResponse,
-                "bad response",
-                "too many interim responses",
-                now,
-            );
+            self.attempt_failed(d, key, link_key, bad("too many interim responses"), now);
             return false;
         }
-        // RFC 9110 §15.2: a client of HTTP/1.0 must not be sent one.
-        if exchange.facts.version == Version::Http11 {
+        // RFC 9110 §15.2: a client of HTTP/1.0 must not be sent one. A second backend's are its
+        // own: the client has asked once.
+        if exchange.facts.version == Version::Http11 && exchange.link == Some(link_key) {
             self.out.clear();
             write_interim(&mut self.out, bytes, head);
             exchange.sent += self.out.len() as u64;
@@ -259,11 +254,17 @@ impl Flow {
     }
 
     /// The backend finished sending.
-    pub(crate) fn response_eof<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+    pub(crate) fn response_eof<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        link_key: Key,
+        now: Moment,
+    ) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         if exchange.phase != Phase::Relaying {
-            return self.response_lost(d, key, "closed before its answer", now);
+            return self.response_lost(d, key, link_key, "closed before its answer", now);
         }
         if exchange.response.ends_at_close() {
             if exchange.delivery == Delivery::Chunk {
@@ -286,6 +287,7 @@ impl Flow {
         &mut self,
         d: &mut D,
         key: Key,
+        link_key: Key,
         failure: IoFailure,
         now: Moment,
     ) {
@@ -294,22 +296,29 @@ impl Flow {
         if exchange.phase == Phase::Relaying {
             return self.broke_off(d, key, Reason::ResponseTruncated, failure.text(), now);
         }
-        self.response_lost(d, key, failure.text(), now);
+        self.response_lost(d, key, link_key, failure.text(), now);
     }
 
     /// The connection ended before the head was whole. If it had been kept and not a byte of this
     /// answer came, that is a stale connection and no evidence.
-    fn response_lost<D: Driver>(&mut self, d: &mut D, key: Key, what: &'static str, now: Moment) {
+    fn response_lost<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        link_key: Key,
+        what: &'static str,
+        now: Moment,
+    ) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) else { return };
+        let Some(link) = self.ctx.links.get(link_key) else { return };
         let stale = link.was_kept && link.input.is_empty() && exchange.interim == 0;
         if stale {
             let age = exchange.sent_at.since(link.idle_since);
             link.backend.idle.borrow_mut().announced(age);
-            return self.attempt_failed(d, key, Reason::StaleConnection, what, "", now);
         }
-        self.attempt_failed(d, key, Reason::BackendReset, what, "", now);
+        let reason = if stale { Reason::StaleConnection } else { Reason::BackendReset };
+        self.attempt_failed(d, key, link_key, Failure { reason, what, detail: "" }, now);
     }
 
     /// The answer broke off after its head had gone out: the client has to see that.

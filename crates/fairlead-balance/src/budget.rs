@@ -1,0 +1,118 @@
+//! How many requests may be sent twice because they are late.
+//!
+//! A token bucket: each request earns its share of a token, each hedge costs one. A full bucket
+//! holds some tens, so that a host that freezes under load is covered at once; an overloaded pool,
+//! where everything is late, soon gets no hedges at all and isn't made worse by them.
+//!
+//! The right to hedge is earned. A hedge that doesn't win was sent for nothing: what the bucket
+//! takes in and holds is halved, down to a sixty-fourth. One that wins doubles it. So legitimate
+//! long polls are executed twice a few times, and then hardly ever.
+//!
+//! Not here: whether a request may be sent twice at all, and when it is late.
+
+/// Tokens of a full bucket.
+pub const BURST: f64 = 32.0;
+
+/// The smallest share of the right that is left.
+const LEAST: f64 = 1.0 / 64.0;
+
+/// The hedges of one pool, as one worker counts them.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    tokens: f64,
+    /// Tokens that a request earns.
+    share: f64,
+    /// What part of the right is left: 1 at best.
+    right: f64,
+}
+
+impl Budget {
+    /// A full bucket; `hundredths` is the budget in hundredths of a percent of requests.
+    pub fn new(hundredths: u32) -> Budget {
+        Budget { tokens: BURST, share: f64::from(hundredths) / 10_000.0, right: 1.0 }
+    }
+
+    /// A request came.
+    #[inline]
+    pub fn earn(&mut self) {
+        let room = BURST * self.right;
+        if self.tokens < room {
+            self.tokens = (self.tokens + self.share * self.right).min(room);
+        }
+    }
+
+    /// Takes a token for a hedge, if there is one.
+    pub fn spend(&mut self) -> bool {
+        let may = self.share > 0.0 && self.tokens >= 1.0;
+        if may {
+            self.tokens -= 1.0;
+        }
+        may
+    }
+
+    /// The hedge answered first: it was needed.
+    pub fn won(&mut self) {
+        self.right = (self.right * 2.0).min(1.0);
+        // Half of it back: a pool with a frozen member needs one hedge after another.
+        self.tokens += 0.5;
+    }
+
+    /// The first try answered first: the hedge was for nothing.
+    pub fn lost(&mut self) {
+        self.right = (self.right / 2.0).max(LEAST);
+        self.tokens = self.tokens.min((BURST * self.right).max(1.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hedges_stay_within_their_share_of_requests() {
+        let mut budget = Budget::new(200);
+        let spent = (0..100_000).filter(|_| {
+            budget.earn();
+            budget.spend()
+        });
+        let spent = spent.count();
+        assert!((2_000..=2_000 + BURST as usize).contains(&spent), "{spent}");
+    }
+
+    #[test]
+    fn a_full_bucket_covers_a_burst() {
+        let mut budget = Budget::new(200);
+        assert_eq!((0..100).filter(|_| budget.spend()).count(), BURST as usize);
+    }
+
+    #[test]
+    fn hedges_for_nothing_cost_the_right_and_wins_bring_it_back() {
+        let mut budget = Budget::new(200);
+        let mut spent = 0;
+        for _ in 0..10_000 {
+            budget.earn();
+            if budget.spend() {
+                spent += 1;
+                budget.lost();
+            }
+        }
+        assert!(spent <= 12, "{spent}");
+        for _ in 0..8 {
+            budget.won();
+        }
+        assert!(
+            (0..100_000)
+                .filter(|_| {
+                    budget.earn();
+                    budget.spend()
+                })
+                .count()
+                > 1_900
+        );
+    }
+
+    #[test]
+    fn no_budget_no_hedge() {
+        assert!(!Budget::new(0).spend());
+    }
+}

@@ -1,0 +1,11 @@
+//! The laws of fairlead-balance, tested through what other crates see of it. One file per law,
+//! `pools.rs` makes what they are tested on.
+
+mod evidence;
+mod hashing;
+mod picks;
+mod pools;
+mod recovery;
+mod shares;
+mod threads;
+mod trials;
