@@ -1,4 +1,5 @@
-//! What a pick costs: nanoseconds per pick and end, for each policy, at several pool sizes.
+//! What a pick costs: nanoseconds per pick and end, for each policy, with 4 and with 1,000
+//! backends; and what a change costs the first pick after it, with 1,000.
 //!
 //! `cargo run --release -p fairlead-balance --example pick_cost`
 
@@ -9,9 +10,11 @@
     reason = "it measures the pure crate from outside, so it needs a clock"
 )]
 
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use fairlead_balance::{hash, Pick, Random, Registry, Tried, View};
+use fairlead_balance::{hash, Pick, Pool, Random, Registry, Tried, View};
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{
@@ -31,40 +34,71 @@ const PICKS: u32 = 1_000_000;
 const REPETITIONS: usize = 5;
 
 fn main() {
-    println!("{:<36}{:>10}{:>10}{:>14}", "policy, work, weights", "4", "1,000", "table, 1,000");
+    println!("{:<36}{:>10}{:>10}{:>10}", "policy, work, weights", "4", "1,000", "table");
     for policy in POLICIES {
         for (work, busy) in [("idle", 0), ("busy", 3)] {
             for (kind, varied) in [("equal", false), ("varied", true)] {
                 let name = format!("{policy:?}, {work}, {kind}");
-                let cost = |count| cost(policy, count, busy, varied);
-                let (few, many) = (cost(4), cost(1_000));
-                println!("{name:<36}{:>7.0} ns{:>7.0} ns{:>11.0} µs", few.0, many.0, many.1);
+                let few = pick_cost(&made(policy, 4, busy, varied), 1);
+                let many = pick_cost(&made(policy, 1_000, busy, varied), 1);
+                let table = table_cost(policy, varied);
+                println!("{name:<36}{few:>7.0} ns{many:>7.0} ns{table:>7.0} µs");
             }
         }
+    }
+    for policy in POLICIES {
+        let name = format!("{policy:?}, two workers at once");
+        let few = pick_cost(&made(policy, 4, 1, false), 2);
+        let many = pick_cost(&made(policy, 1_000, 1, false), 2);
+        println!("{name:<36}{few:>7.0} ns{many:>7.0} ns");
     }
     println!("hash of a path of 20 bytes: {:.0} ns", hash_cost());
 }
 
-/// Nanoseconds for a pick and its end, and microseconds for making the table; the best of several
-/// runs, as others are on this machine too.
-fn cost(policy: Policy, count: usize, busy: u32, varied: bool) -> (f64, f64) {
-    let mut best = (f64::MAX, f64::MAX);
-    for seed in 0..REPETITIONS {
-        let pool = Registry::new().pool(&plan(policy, count, varied), 1);
-        for state in pool.backends() {
-            (0..busy).for_each(|_| assert!(state.try_begin(None)));
-            state.latency_took(Duration::from_micros(500), Moment::ZERO);
-        }
-        let (tried, mut random) = (Tried::new(), Random::new(seed as u64));
-        let begun = Instant::now();
-        let mut view = View::new(pool);
+/// A pool with so much under way on each backend.
+fn made(policy: Policy, count: usize, busy: u32, varied: bool) -> Arc<Pool> {
+    let pool = Registry::new().pool(&plan(policy, count, varied), 1);
+    for state in pool.backends() {
+        (0..busy).for_each(|_| assert!(state.try_begin(None)));
+        state.latency_took(Duration::from_micros(500), Moment::ZERO);
+    }
+    pool
+}
+
+/// Nanoseconds for a pick and its end in each worker; the best of several runs, as others are on
+/// this machine too.
+fn pick_cost(pool: &Arc<Pool>, workers: u64) -> f64 {
+    let run = |worker: u64| {
+        let (tried, mut random) = (Tried::new(), Random::new(worker));
+        let mut view = View::new(Arc::clone(pool));
         pick(&mut view, &tried, Moment(1), &mut random);
-        best.1 = best.1.min(begun.elapsed().as_secs_f64() * 1e6);
         let begun = Instant::now();
         for turn in 0..PICKS {
             pick(&mut view, &tried, Moment(u64::from(turn) * 1_000), &mut random);
         }
-        best.0 = best.0.min(begun.elapsed().as_secs_f64() * 1e9 / f64::from(PICKS));
+        begun.elapsed().as_secs_f64() * 1e9 / f64::from(PICKS)
+    };
+    let once = || {
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..workers).map(|it| scope.spawn(move || run(it))).collect();
+            let own = run(0);
+            others.into_iter().map(|it| it.join().expect("it only counts")).fold(own, f64::max)
+        })
+    };
+    (0..REPETITIONS).map(|_| once()).fold(f64::MAX, f64::min)
+}
+
+/// Microseconds from a change to the first pick after it, with 1,000 backends.
+fn table_cost(policy: Policy, varied: bool) -> f64 {
+    let pool = made(policy, 1_000, 0, varied);
+    let (tried, mut random) = (Tried::new(), Random::new(0));
+    let mut view = View::new(Arc::clone(&pool));
+    let mut best = f64::MAX;
+    for turn in 0..40_u16 {
+        pool.backends()[7].set_weight(2 + turn % 2);
+        let begun = Instant::now();
+        pick(&mut view, &tried, Moment(1), &mut random);
+        best = best.min(begun.elapsed().as_secs_f64() * 1e6);
     }
     best
 }

@@ -143,7 +143,9 @@ mod tests {
 
     fn counts(of: &[&Histogram]) -> Counts {
         let mut sum = Counts::default();
-        of.iter().for_each(|histogram| histogram.merge_into(&mut sum));
+        for histogram in of {
+            histogram.merge_into(&mut sum);
+        }
         sum
     }
 

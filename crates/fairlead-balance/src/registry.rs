@@ -104,6 +104,3 @@ impl PoolEntry {
         state
     }
 }
-
-#[cfg(test)]
-mod tests;

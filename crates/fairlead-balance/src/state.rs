@@ -178,12 +178,13 @@ impl BackendState {
     #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
     pub fn doubt(&self, what: &'static str, detail: String, now: Moment) -> Option<Transition> {
         let mut tracker = self.tracker();
-        let change = tracker.doubt(what, &detail, now)?;
-        self.health.store(change.to as u8, Relaxed);
-        // Perhaps it isn't; the next request that goes well finds out.
+        let change = tracker.doubt(what, &detail, now);
+        self.health.store(tracker.health() as u8, Relaxed);
+        self.on_trial.store(tracker.on_trial(), Relaxed);
+        // Perhaps there is nothing to forgive; the next request that goes well finds out.
         self.forgivable.store(true, Relaxed);
         drop(tracker);
-        self.announce(Some(change))
+        self.announce(change)
     }
 
     /// Claims the one extra chain of probes that a backend in doubt gets, over all workers.

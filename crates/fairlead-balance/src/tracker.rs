@@ -7,11 +7,11 @@
 //! 3. What the check took down comes back by `rise` passes of the check, never by waiting and
 //!    never by a client's request: a host that swallows packets must not get one as its probe.
 //! 4. What traffic took down while the check was well comes back by *trial requests*: one at a
-//!    time, the first after a hold of 1 s, which doubles to 60 s with each that fails.
+//!    time, the first after a hold of 1 s, which doubles to 60 s with each that fails or is late.
 //! 5. A backend that goes down soon after it came back is believed less each time: passes begin
 //!    to count after a hold of 1 s that doubles to 30 s. Both holds decay with time in health.
 //! 6. "Late" is no failure. It makes a backend suspect (so that it is probed at once and used
-//!    last) and counts towards nothing.
+//!    last) and counts towards no streak.
 //!
 //! Not here: what counts as evidence (`Reason`'s table), who probes when (flow), who may be picked
 //! (`groups`).
@@ -71,8 +71,19 @@ pub struct Tracker {
     /// Suspect or down: the hold before a trial runs from here.
     held_from: Moment,
     trial_hold: Duration,
-    /// A trial request is out since.
-    trial: Option<Moment>,
+    trial: Progress,
+}
+
+/// How far a trial has come. It began at `held_from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// There is none.
+    None,
+    /// The request is under way.
+    Out,
+    /// The request has ended without a verdict so far. One that still comes counts, so that it
+    /// doesn't matter whether a caller reports first or ends first.
+    Ended,
 }
 
 /// Who asks for a trial, and so from when on it is due.
@@ -113,7 +124,7 @@ impl Default for Tracker {
             flap_hold: Duration::ZERO,
             held_from: Moment::ZERO,
             trial_hold: FIRST_HOLD,
-            trial: None,
+            trial: Progress::None,
         }
     }
 }
@@ -188,9 +199,12 @@ impl Tracker {
     /// |---------|---------|
     /// | Unknown | Suspect |
     /// | Healthy | Suspect |
-    /// | Suspect | –       |
-    /// | Down    | –       |
+    /// | Suspect | – (T: the hold doubles) |
+    /// | Down    | – (T: the hold doubles) |
     pub fn doubt(&mut self, what: &str, detail: &str, now: Moment) -> Option<Transition> {
+        if self.end_trial() {
+            self.prolong_hold(now);
+        }
         let to = match self.health {
             Health::Unknown | Health::Healthy => Health::Suspect,
             same => same,
@@ -215,18 +229,22 @@ impl Tracker {
             Asker::Unrepeatable => self.trial_hold + TRIAL_RESERVED,
             Asker::Last => self.trial_hold.min(FIRST_HOLD),
         };
-        let patience = self.trial.map_or(Moment::ZERO, |since| since + TRIAL_PATIENCE);
-        let due = (self.held_from + hold).max(patience);
+        let hold = if self.trial == Progress::Out { hold.max(TRIAL_PATIENCE) } else { hold };
+        let due = self.held_from + hold;
         if now < due {
             return Trial::NotBefore(due);
         }
-        self.trial = Some(now);
+        self.held_from = now;
+        self.trial = Progress::Out;
         Trial::Claimed
     }
 
-    /// Takes back a claim: the trial request ended without having shown anything.
+    /// Takes note that the trial request has ended. If it has shown nothing, and nothing comes
+    /// after all, the next one is due when the same hold has passed since this one began.
     pub fn release_trial(&mut self) {
-        self.trial = None;
+        if self.trial == Progress::Out {
+            self.trial = Progress::Ended;
+        }
     }
 
     /// What is believed now.
@@ -244,9 +262,9 @@ impl Tracker {
         &self.why
     }
 
-    /// Whether a trial request is out.
+    /// Whether a trial request is under way.
     pub fn on_trial(&self) -> bool {
-        self.trial.is_some()
+        self.trial == Progress::Out
     }
 
     /// Whether a request that went well would change anything here.
@@ -255,7 +273,7 @@ impl Tracker {
             Health::Unknown => true,
             Health::Healthy => self.traffic_failures > 0,
             Health::Suspect => self.traffic_failures > 0 || !self.check_objects(rules),
-            Health::Down => self.trial.is_some(),
+            Health::Down => self.trial != Progress::None,
         }
     }
 
@@ -289,7 +307,7 @@ impl Tracker {
     }
 
     fn traffic_says(&mut self, passed: bool, rules: &Rules, now: Moment) -> (Health, u32) {
-        let trial = self.trial.take().is_some();
+        let trial = self.end_trial();
         if self.health == Health::Down && !(trial && self.down_by_traffic(rules)) {
             // What was under way when it went down; the verdict stands without it.
             return (Health::Down, 0);
@@ -300,15 +318,26 @@ impl Tracker {
             return (if objects { Health::Suspect } else { Health::Healthy }, 1);
         }
         if trial {
-            self.trial_hold = (self.trial_hold * 2).min(LONGEST_TRIAL_HOLD);
+            self.prolong_hold(now);
         }
-        self.held_from = now;
         if self.health == Health::Down {
             return (Health::Down, 0);
         }
+        self.held_from = now;
         self.traffic_failures = self.traffic_failures.saturating_add(1);
         let fell = self.traffic_failures >= rules.fall;
         (if fell { Health::Down } else { Health::Suspect }, self.traffic_failures)
+    }
+
+    /// Says whether there is a trial, which is over with that.
+    fn end_trial(&mut self) -> bool {
+        std::mem::replace(&mut self.trial, Progress::None) != Progress::None
+    }
+
+    /// Twice the hold from now on: a trial went badly.
+    fn prolong_hold(&mut self, now: Moment) {
+        self.trial_hold = (self.trial_hold * 2).min(LONGEST_TRIAL_HOLD);
+        self.held_from = now;
     }
 
     /// Whether it is down and trial requests, not check passes, bring it back.
@@ -339,7 +368,7 @@ impl Tracker {
             (_, Health::Suspect) => self.lose_health(now),
             _ => {}
         }
-        self.trial = None;
+        self.trial = Progress::None;
         self.since = Some(now);
         self.why = why();
         Some(Transition { from, to, why: self.why.clone() })

@@ -135,8 +135,14 @@ mod tests {
             String::from_utf8(out).expect("ASCII")
         };
         assert_eq!(written(&[], None), ">");
-        assert_eq!(written(&[b"1.1.1.1", b"2.2.2.2"], None), ">X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\n");
-        assert_eq!(written(&[b"1.1.1.1"], Some("9.9.9.9")), ">X-Forwarded-For: 1.1.1.1, 9.9.9.9\r\n");
+        assert_eq!(
+            written(&[b"1.1.1.1", b"2.2.2.2"], None),
+            ">X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\n"
+        );
+        assert_eq!(
+            written(&[b"1.1.1.1"], Some("9.9.9.9")),
+            ">X-Forwarded-For: 1.1.1.1, 9.9.9.9\r\n"
+        );
         assert_eq!(written(&[], Some("9.9.9.9")), ">X-Forwarded-For: 9.9.9.9\r\n");
     }
 }

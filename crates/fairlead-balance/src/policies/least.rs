@@ -6,7 +6,7 @@
 //! Before anything is scanned, one row is drawn by weight and taken if it is idle: nobody can have
 //! less, and among all idle ones it had its share of the chance. So a pool with slack costs one
 //! draw. Of more than [`SCAN`] rows, that many in a row from a random place are compared: the
-//! least busy of 128 is, in effect, among the least busy of all, and a pick stays within half a
+//! least busy of 128 is, in effect, among the least busy of all, and a pick stays near half a
 //! microsecond.
 
 use super::random::Aliases;

@@ -202,10 +202,46 @@ fn only_one_trial_at_a_time() {
     let begun = told.now;
     assert_eq!(told.trial(), Trial::Claimed);
     assert_eq!(told.trial(), Trial::NotBefore(begun + TRIAL_PATIENCE));
-    told.tracker.release_trial();
-    assert_eq!(told.trial(), Trial::Claimed);
     told.wait(TRIAL_PATIENCE);
     assert_eq!(told.trial(), Trial::Claimed, "one that never ends doesn't block the next for ever");
+}
+
+#[test]
+fn a_trial_that_shows_nothing_is_followed_by_another_after_the_same_hold() {
+    let mut told = Told::with(NO_CHECK);
+    told.say(Origin::Traffic, false, 3);
+    for _ in 0..5 {
+        told.wait(FIRST_HOLD);
+        assert_eq!(told.trial(), Trial::Claimed);
+        told.tracker.release_trial();
+        assert_eq!(told.hold(), FIRST_HOLD);
+    }
+}
+
+#[test]
+fn a_verdict_counts_even_if_it_comes_after_the_end() {
+    for (passed, health) in [(true, Health::Healthy), (false, Health::Down)] {
+        let mut told = Told::with(NO_CHECK);
+        told.say(Origin::Traffic, false, 3);
+        told.wait(FIRST_HOLD);
+        told.trial();
+        told.tracker.release_trial();
+        assert!(told.tracker.forgivable(&NO_CHECK));
+        assert_eq!(told.traffic(passed), health);
+        assert!(passed || told.hold() == FIRST_HOLD * 2);
+    }
+}
+
+#[test]
+fn a_trial_that_is_late_prolongs_the_hold() {
+    let mut told = Told::with(NO_CHECK);
+    told.say(Origin::Traffic, false, 3);
+    told.wait(FIRST_HOLD);
+    told.trial();
+    assert_eq!(told.tracker.doubt("answer late", "", told.now), None);
+    assert_eq!(told.hold(), FIRST_HOLD * 2);
+    told.tracker.doubt("answer late", "", told.now);
+    assert_eq!(told.hold(), FIRST_HOLD * 2, "only a trial does");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod hashing;
 mod picks;
 mod pools;
 mod recovery;
+mod reload;
 mod shares;
 mod threads;
 mod trials;

@@ -132,6 +132,8 @@ impl World {
 
 pub(crate) fn tried(indices: &[usize]) -> Tried {
     let mut tried = Tried::new();
-    indices.iter().for_each(|index| tried.add(Slot(*index as u32)));
+    for index in indices {
+        tried.add(Slot(*index as u32));
+    }
     tried
 }

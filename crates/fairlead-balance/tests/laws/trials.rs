@@ -49,19 +49,42 @@ fn a_failed_trial_is_followed_by_a_longer_hold() {
         assert_eq!(world.begin(), Some(1));
         world.say(1, Origin::Traffic, false);
         world.state(1).end();
-        world.wait((SECOND * hold).checked_sub(Duration::from_millis(1)).unwrap());
+        world.wait(Duration::from_millis(hold * 1_000 - 1));
         assert!((0..20).all(|_| world.touch() != Some(1)));
         world.wait(Duration::from_millis(1));
     }
 }
 
 #[test]
-fn a_trial_without_verdict_is_followed_by_another() {
+fn a_trial_without_verdict_is_followed_by_another_after_the_hold() {
     let mut world = one_due(Policy::P2c);
     for _ in 0..5 {
         assert_eq!(world.begin(), Some(1));
         world.state(1).end();
+        assert!((0..20).all(|_| world.touch() != Some(1)));
+        world.wait(SECOND);
     }
+}
+
+#[test]
+fn a_verdict_may_be_told_after_the_end() {
+    let mut world = one_due(Policy::P2c);
+    assert_eq!(world.begin(), Some(1));
+    world.state(1).end();
+    world.state(1).succeeded(&world.pool.rules(), world.now);
+    assert_eq!(world.state(1).health(), Health::Healthy);
+}
+
+#[test]
+fn a_trial_that_is_late_is_not_repeated_at_once() {
+    let mut world = one_due(Policy::P2c);
+    assert_eq!(world.begin(), Some(1));
+    assert_eq!(world.state(1).doubt("answer late", "120 ms".to_owned(), world.now), None);
+    world.state(1).end();
+    world.wait(Duration::from_millis(1_999));
+    assert!((0..20).all(|_| world.touch() != Some(1)));
+    world.wait(Duration::from_millis(1));
+    assert_eq!(world.begin(), Some(1));
 }
 
 #[test]

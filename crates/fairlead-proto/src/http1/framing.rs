@@ -91,9 +91,8 @@ fn wrong_coding(value: &[u8]) -> Refusal {
     let mut codings = value.split(|byte| *byte == b',').map(grammar::trimmed);
     let last_is_chunked =
         codings.next_back().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
-    let others_are = |coding: &[u8]| {
-        grammar::is_token(coding) && !coding.eq_ignore_ascii_case(b"chunked")
-    };
+    let others_are =
+        |coding: &[u8]| grammar::is_token(coding) && !coding.eq_ignore_ascii_case(b"chunked");
     if last_is_chunked && codings.all(others_are) {
         strict::OTHER_CODING
     } else {
@@ -107,9 +106,21 @@ mod tests {
 
     #[test]
     fn a_length_is_one_number_of_digits() {
-        for wrong in ["", "+5", "-5", "5,5", "5, 5", "0x5", "5 5", "5.", "1e3", "5;", "\"5\"",
-            "18446744073709551616", "99999999999999999999999"]
-        {
+        for wrong in [
+            "",
+            "+5",
+            "-5",
+            "5,5",
+            "5, 5",
+            "0x5",
+            "5 5",
+            "5.",
+            "1e3",
+            "5;",
+            "\"5\"",
+            "18446744073709551616",
+            "99999999999999999999999",
+        ] {
             assert_eq!(
                 Transfer::default().note_length(wrong.as_bytes()),
                 Err(strict::BAD_LENGTH),
@@ -138,9 +149,20 @@ mod tests {
         for other in ["gzip, chunked", "gzip,deflate ,\tchunked"] {
             assert_eq!(coded(other), Err(strict::OTHER_CODING), "{other}");
         }
-        for wrong in ["", "identity", "gzip", "chunked, gzip", "chunked, chunked", "chunked,",
-            ",chunked", "xchunked", "chunked;q=1", "chunked x", "\"chunked\"", "chunked, identity"]
-        {
+        for wrong in [
+            "",
+            "identity",
+            "gzip",
+            "chunked, gzip",
+            "chunked, chunked",
+            "chunked,",
+            ",chunked",
+            "xchunked",
+            "chunked;q=1",
+            "chunked x",
+            "\"chunked\"",
+            "chunked, identity",
+        ] {
             assert_eq!(coded(wrong), Err(strict::BAD_CODING), "{wrong}");
         }
     }

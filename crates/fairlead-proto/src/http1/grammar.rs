@@ -194,7 +194,8 @@ mod tests {
         assert_eq!(number(b"0"), Some(0));
         assert_eq!(number(b"0012"), Some(12));
         assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
-        for wrong in [&b""[..], b"18446744073709551616", b"+1", b"-1", b"1 ", b"0x1", b"1_0", b":"] {
+        for wrong in [&b""[..], b"18446744073709551616", b"+1", b"-1", b"1 ", b"0x1", b"1_0", b":"]
+        {
             assert_eq!(number(wrong), None, "{wrong:?}");
         }
         for value in [0, 9, 10, 12_345, u64::MAX] {

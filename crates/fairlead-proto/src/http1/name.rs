@@ -207,9 +207,9 @@ impl Known {
 /// Whether `name` is `known`, without case, an underscore counting as a dash.
 #[inline]
 fn same_spelling(name: &[u8], known: &[u8]) -> bool {
-    name.iter().zip(known).all(|(byte, want)| {
-        byte.to_ascii_lowercase() == *want || (*byte == b'_' && *want == b'-')
-    })
+    name.iter()
+        .zip(known)
+        .all(|(byte, want)| byte.to_ascii_lowercase() == *want || (*byte == b'_' && *want == b'-'))
 }
 
 #[inline]
@@ -257,7 +257,8 @@ mod tests {
 
     #[test]
     fn near_misses_are_other_names() {
-        for name in ["", "hos", "hosts", "hest", "content-lengti", "x-forwarded-", "x-forwardedfor"] {
+        for name in ["", "hos", "hosts", "hest", "content-lengti", "x-forwarded-", "x-forwardedfor"]
+        {
             assert_eq!(Known::of(name.as_bytes()), Known::Other, "{name}");
         }
         assert_eq!(Known::of(b"x_y"), Known::Other);

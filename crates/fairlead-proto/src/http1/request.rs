@@ -241,11 +241,12 @@ impl Facts {
             Some(b'\r' | b'\n') => return Err(strict::NO_VERSION.into()),
             Some(_) => return Err(strict::BAD_TARGET.into()),
         }
+        // The version before the form: HTTP/2's preface (`PRI * HTTP/2.0`) is another version first.
+        let (version, version_end) = read_version(input, target_end + 1)?;
+        self.version = version;
         self.target = Target::read(input, target_start, target_end, self.method)?;
         self.authority = self.target.authority;
         self.host_length = self.target.host_length;
-        let (version, version_end) = read_version(input, target_end + 1)?;
-        self.version = version;
         let end = line_end(input, version_end).map_err(in_version)?;
         self.has_line = true;
         Ok(end)

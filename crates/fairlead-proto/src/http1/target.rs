@@ -41,9 +41,8 @@ impl Target {
         let (authority, host_length) = match text {
             [b'/', ..] => (start..start, 0),
             b"*" if method == Method::Options => (start..start, 0),
-            _ => absolute_authority(text).map(|(range, host)| {
-                (start + range.start..start + range.end, host)
-            })?,
+            _ => absolute_authority(text)
+                .map(|(range, host)| (start + range.start..start + range.end, host))?,
         };
         let path_start = authority.end;
         let query = memchr::memchr(b'?', &input[path_start..end]);
@@ -198,9 +197,28 @@ mod tests {
             assert_eq!(host_length(text.as_bytes()), Ok(length), "{text}");
         }
         for text in [
-            "a b", "a,b", "a/b", "a@b", "a?b", "a#b", "a:b", "a:1:2", "a:65536", "a:000080",
-            "a:-1", "[::1", "::1", "[::1]a", "[v1.a]", "[fe80::1%25eth0]", "[]", "a[", "a%41",
-            "ä", "a\\b", "a\tb",
+            "a b",
+            "a,b",
+            "a/b",
+            "a@b",
+            "a?b",
+            "a#b",
+            "a:b",
+            "a:1:2",
+            "a:65536",
+            "a:000080",
+            "a:-1",
+            "[::1",
+            "1::1",
+            "[::1]a",
+            "[v1.a]",
+            "[fe80::1%25eth0]",
+            "[]",
+            "a[",
+            "a%41",
+            "ä",
+            "a\\b",
+            "a\tb",
         ] {
             assert_eq!(host_length(text.as_bytes()), Err(strict::BAD_HOST), "{text}");
         }

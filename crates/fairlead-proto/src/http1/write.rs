@@ -204,12 +204,7 @@ fn write_upgrade(out: &mut Vec<u8>, token: &str) {
 /// Writes the head of a final response, or of the 101 that was asked for, for a client.
 ///
 /// `input` is what `head` was parsed from.
-pub fn write_response(
-    out: &mut Vec<u8>,
-    input: &[u8],
-    head: &ResponseHead,
-    how: &ForwardResponse,
-) {
+pub fn write_response(out: &mut Vec<u8>, input: &[u8], head: &ResponseHead, how: &ForwardResponse) {
     write_status_line(out, input, head);
     copy_runs(out, input, head.fields(), |line| match line.known {
         Known::Other => false,
@@ -263,12 +258,7 @@ pub(crate) fn write_persistence(out: &mut Vec<u8>, client: Version, close: bool)
 
 /// Copies all lines but those that end here.
 #[inline]
-fn copy_runs(
-    out: &mut Vec<u8>,
-    input: &[u8],
-    fields: &Fields,
-    ends_here: impl Fn(&Line) -> bool,
-) {
+fn copy_runs(out: &mut Vec<u8>, input: &[u8], fields: &Fields, ends_here: impl Fn(&Line) -> bool) {
     let mut run = fields.start as usize;
     for line in &fields.lines {
         if ends_here(line) {

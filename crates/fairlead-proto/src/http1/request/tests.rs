@@ -138,7 +138,7 @@ fn versions_of_the_first_major_are_read_as_ours() {
         assert_eq!(refusal, strict::OTHER_MAJOR);
         assert_eq!(refusal.kind, RefusalKind::VersionNotSupported);
     }
-    assert_eq!(refusal("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), strict::TARGET_FORM);
+    assert_eq!(refusal("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), strict::OTHER_MAJOR);
 }
 
 #[test]
@@ -203,7 +203,8 @@ fn a_host_is_named_once() {
     assert_eq!(refusal("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"), strict::TWO_HOSTS);
     assert_eq!(refusal("GET / HTTP/1.1\r\nHost:\r\n\r\n"), strict::EMPTY_HOST);
     assert_eq!(refusal("GET / HTTP/1.0\r\nHost: \r\n\r\n"), strict::EMPTY_HOST);
-    for bad in ["a b", "a,b", "a/b", "u@a", "a:b", "a:99999", "http://a", "[::1", "a\\b", "a:80:80"] {
+    for bad in ["a b", "a,b", "a/b", "u@a", "a:b", "a:99999", "http://a", "[::1", "a\\b", "a:80:80"]
+    {
         let text = format!("GET / HTTP/1.1\r\nHost: {bad}\r\n\r\n");
         assert_eq!(refusal(&text), strict::BAD_HOST, "{bad}");
     }
@@ -234,9 +235,8 @@ fn ipv6_hosts_keep_their_brackets() {
 
 #[test]
 fn one_framing_or_none() {
-    let framing = |lines: &str| {
-        head(&format!("POST / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")).framing()
-    };
+    let framing =
+        |lines: &str| head(&format!("POST / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")).framing();
     assert_eq!(framing(""), Framing::None);
     assert_eq!(framing("Content-Length: 0\r\n"), Framing::Length(0));
     assert_eq!(framing("content-length:  12 \r\n"), Framing::Length(12));
@@ -307,9 +307,8 @@ fn options_of_a_connection_are_bounded() {
 
 #[test]
 fn an_expectation_is_to_continue_or_fails() {
-    let post = |version: &str, lines: &str| {
-        format!("POST / HTTP/{version}\r\nHost: a\r\n{lines}\r\n")
-    };
+    let post =
+        |version: &str, lines: &str| format!("POST / HTTP/{version}\r\nHost: a\r\n{lines}\r\n");
     let length = "Content-Length: 1\r\n";
     let expects = |lines: &str| head(&post("1.1", &format!("{lines}{length}"))).expect_continue();
     assert!(expects("Expect: 100-continue\r\n"));
@@ -389,7 +388,8 @@ fn nominated_headers_and_underscores_are_invisible() {
 
 #[test]
 fn cookies_are_found_by_their_whole_name() {
-    let text = "GET / HTTP/1.1\r\nHost: a\r\nCookie: aa=1; a=2;a=3\r\nCookie: b; c==;d=\"x\"\r\n\r\n";
+    let text =
+        "GET / HTTP/1.1\r\nHost: a\r\nCookie: aa=1; a=2;a=3\r\nCookie: b; c==;d=\"x\"\r\n\r\n";
     let (head, input) = (head(text), text.as_bytes());
     let cookie = |name: &str| head.fields().cookie(input, name.as_bytes());
     assert_eq!(cookie("a"), Some(&b"2"[..]));

@@ -50,7 +50,8 @@ fn answer(start: &str, lines: &str) -> ResponseHead {
 
 #[test]
 fn a_plain_response_says_what_it_says() {
-    let input = b"HTTP/1.1 404 Not  Found!\r\nContent-Length: 3\r\nKeep-Alive: timeout=5\r\n\r\nxyz";
+    let input =
+        b"HTTP/1.1 404 Not  Found!\r\nContent-Length: 3\r\nKeep-Alive: timeout=5\r\n\r\nxyz";
     let head = parse(input, Method::Get).expect("accepted");
     assert_eq!((head.status(), head.phrase(input)), (404, &b"Not  Found!"[..]));
     assert_eq!(head.framing(), Framing::Length(3));
