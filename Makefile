@@ -1,0 +1,148 @@
+# The commands of the repository. `make help` lists them. Each does its own set-up, and each also
+# works by plain cargo, maturin and pytest (CONTRIBUTING.md says how).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	command -v $$name >/dev/null && $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && { echo $$name; exit; }; done; echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+CARGO ?= cargo
+STAGE := tools/stage.sh
+
+# Everything that the native module is made of: when one of these is newer, it is built again.
+RUST := $(shell find crates \( -path '*/src/*' -name '*.rs' \) -o -name Cargo.toml) Cargo.toml Cargo.lock
+# The Rust tests leave out fairlead-python: it converts and delegates, and tests/ tests it whole.
+RUST_TESTED := --workspace --exclude fairlead-python --locked
+
+.PHONY: help
+help: ## This list
+	@echo 'make TARGET, of these:'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
+		awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
+
+# ------------------------------------------------------------------------------- set-up and running
+
+.PHONY: setup
+setup: $(VENV)/.dev $(VENV)/.engine ## Everything that developing needs, into .venv and target
+
+.PHONY: rust
+rust:
+	@tools/ensure_rust.sh
+
+$(BIN)/python:
+	@tools/ensure_python.sh $(PYTHON)
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt | $(BIN)/python
+	@echo 'installing what fairlead needs to run (requirements/run.txt)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/run.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo 'installing what the tests and linters need (requirements/dev.txt)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
+
+# The release profile without link-time optimisation: about a minute the first time.
+$(VENV)/.engine: $(RUST) pyproject.toml $(VENV)/.run | rust
+	@echo 'building the engine (a minute or two the first time)'
+	@$(BIN)/maturin develop --release --locked --quiet --group build
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/.engine ## The demo: a balancer over backends that misbehave (SECONDS=15 ends it)
+	@$(BIN)/fairlead demo $(if $(SECONDS_ASKED),--seconds $(SECONDS_ASKED))
+
+# Bash has a variable SECONDS of its own; only one given to make counts.
+SECONDS_ASKED := $(if $(filter command line environment%,$(origin SECONDS)),$(SECONDS))
+
+# ------------------------------------------------------------------------------------------ testing
+
+.PHONY: test
+test: setup ## All that CI runs: lint, Rust tests, Python tests (under 15 minutes)
+	@$(MAKE) --no-print-directory lint
+	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
+		$(CARGO) test $(RUST_TESTED) --quiet
+	@$(STAGE) 'Python tests' '^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$' \
+		$(BIN)/pytest -m 'not long' --color=no
+
+.PHONY: test-fast
+test-fast: setup ## The tests that take seconds
+	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
+		$(CARGO) test $(RUST_TESTED) --quiet
+	@$(STAGE) 'Python tests' '^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$' \
+		$(BIN)/pytest -m 'not slow and not long and not root' --color=no
+
+.PHONY: test-all
+test-all: setup ## Everything, also what takes minutes (10,000 seeds, a GiB, thousands of connections)
+	@$(MAKE) --no-print-directory lint
+	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
+		$(CARGO) test $(RUST_TESTED) --release -- --include-ignored --quiet
+	@$(STAGE) 'Python tests' '^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$' \
+		$(BIN)/pytest --color=no
+
+.PHONY: lint
+lint: $(VENV)/.dev | rust ## clippy, rustfmt, ruff, mypy, import-linter, cargo-deny
+	@$(STAGE) 'rustfmt' '' $(CARGO) fmt --all --check
+	@$(STAGE) 'clippy' '^warning: `' $(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@$(STAGE) 'ruff' '^All checks' $(BIN)/ruff check python tests tools
+	@$(STAGE) 'ruff format' '' $(BIN)/ruff format --check --quiet python tests tools
+	@$(STAGE) 'mypy' '^Success' $(BIN)/mypy
+	@$(STAGE) 'import-linter' '^Contracts:' $(BIN)/lint-imports --no-cache
+	@if command -v cargo-deny >/dev/null; then $(STAGE) 'cargo-deny' '' tools/deny.sh; \
+		else echo 'stage cargo-deny: left out, it is not installed (cargo install cargo-deny)'; fi
+
+.PHONY: fix
+fix: $(VENV)/.dev | rust ## What the linters can mend by themselves
+	@$(CARGO) fmt --all
+	@$(BIN)/ruff check --fix --quiet python tests tools || true
+	@$(BIN)/ruff format --quiet python tests tools
+
+# ------------------------------------------------------------------------------- docs and releasing
+
+.PHONY: docs
+docs: setup ## docs/reference anew from the source
+	@$(BIN)/python tools/generate_docs.py
+
+.PHONY: change
+change: ## A changelog fragment: make change KIND=added TEXT='`fairlead top` shows …'
+	@tools/change.sh '$(KIND)' '$(TEXT)'
+
+.PHONY: lock
+lock: $(VENV)/.dev ## requirements/*.txt anew from pyproject.toml
+	@for group in run dev; do \
+		$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet \
+			--generate-hashes --no-emit-index-url --custom-compile-command 'make lock' \
+			--group build $$([ $$group = run ] || echo --group dev -c requirements/run.txt) \
+			-o requirements/$$group.txt; \
+	done
+
+.PHONY: wheel
+wheel: $(VENV)/.run | rust ## A wheel in dist/, with link-time optimisation (some minutes)
+	@$(BIN)/maturin build --profile dist --locked --out dist
+
+# ------------------------------------------------------------------------------- measuring, breaking
+
+.PHONY: bench
+bench: setup ## CPU per request beside the rivals: root; bench/README.md says how to set them up
+	@tools/bench.sh $(ARGS)
+
+.PHONY: fuzz
+fuzz: | rust ## make fuzz TARGET=request_head SECONDS=60 (nightly Rust, cargo-fuzz)
+	@tools/fuzz.sh '$(TARGET)' '$(or $(SECONDS_ASKED),60)'
+
+.PHONY: soak
+soak: setup ## Traffic, faults and reloads for a long time, memory watched: SECONDS=3600
+	@$(BIN)/python tools/soak.py --seconds '$(or $(SECONDS_ASKED),3600)'
+
+.PHONY: clean
+clean: ## Removes .venv, target and caches
+	@rm -rf $(VENV) target dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find python tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -f python/fairlead/_engine*.so

@@ -1,0 +1,348 @@
+//! One socket of a worker: what the kernel said about it, and what of that was told to the flow.
+//!
+//! Rules of this file
+//! 1. The poller speaks once per change (it is edge-triggered), so each of its signs is kept
+//!    until a system call has shown that it no longer holds.
+//! 2. A read that does not fill the buffer has emptied the socket; no second one is made to hear
+//!    `EAGAIN`. Once the other end has finished, though, reads go on until the end itself is
+//!    seen, because no further sign will come.
+//! 3. What arrived before a failure is told before the failure.
+//!
+//! Not here: which connection it is and when it gets its turn (`drive`), opening (`connect`).
+
+use std::os::fd::OwnedFd;
+
+use fairlead_flow::driver::IoFailure;
+use rustix::io::Errno;
+use rustix::net::{sockopt, Shutdown};
+
+use crate::queue::Queue;
+use crate::sys::poll::Signs;
+use crate::sys::socket;
+
+/// Where a connection stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The connect is under way; to this port (0: not TCP).
+    Connecting(u16),
+    /// Connected at once; that is still to be told.
+    Connected,
+    /// In use.
+    Open,
+    /// The flow has closed it; what is queued is still being sent.
+    Closing,
+}
+
+/// What is told about a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The connect succeeded.
+    Connected,
+    /// The connect failed; the id is dead.
+    ConnectFailed(IoFailure),
+    /// That many bytes are in the buffer.
+    Data(usize),
+    /// The other end has finished.
+    Eof,
+    /// The connection broke; the id is dead.
+    Failed(IoFailure),
+    /// It broke while paused.
+    Hangup,
+    /// All that was queued is gone.
+    Writable,
+}
+
+/// One socket.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) socket: OwnedFd,
+    pub(crate) queue: Queue,
+    pub(crate) phase: Phase,
+    failure: Option<IoFailure>,
+    /// There may be something to read.
+    readable: bool,
+    /// There may be room to write.
+    writable: bool,
+    /// The other end sends no more: read until the end shows.
+    ending: bool,
+    hung: bool,
+    error: bool,
+    pub(crate) paused: bool,
+    eof_told: bool,
+    hangup_told: bool,
+    /// FIN is to follow what is queued.
+    finishing: bool,
+    /// FIN was sent.
+    finished: bool,
+    /// It stands in the list of those that have something to do.
+    pub(crate) listed: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: OwnedFd, phase: Phase) -> Self {
+        Connection {
+            socket,
+            queue: Queue::default(),
+            phase,
+            failure: None,
+            readable: false,
+            writable: false,
+            ending: false,
+            hung: false,
+            error: false,
+            paused: false,
+            eof_told: false,
+            hangup_told: false,
+            finishing: false,
+            finished: false,
+            listed: false,
+        }
+    }
+
+    /// Keeps what the poller said.
+    #[inline]
+    pub(crate) fn note(&mut self, signs: Signs) {
+        self.readable |= signs.readable;
+        self.writable |= signs.writable;
+        self.ending |= signs.ending;
+        self.hung |= signs.hung;
+        self.error |= signs.error;
+    }
+
+    /// Whether there may be something to read that nobody has asked for yet.
+    pub(crate) fn has_more(&self) -> bool {
+        self.readable && !self.paused && !self.eof_told
+    }
+
+    /// Whether [`Connection::next`] may tell something without a new sign.
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_more() || self.error || self.failure.is_some()
+    }
+
+    /// What is to be told next, if anything. [`Told::Failed`] and [`Told::ConnectFailed`] are the
+    /// last words.
+    #[inline]
+    pub(crate) fn next(&mut self, buffer: &mut [u8]) -> Option<Told> {
+        match self.phase {
+            Phase::Open => {}
+            Phase::Connecting(port) => return self.connected(port),
+            Phase::Connected => {
+                self.phase = Phase::Open;
+                return Some(Told::Connected);
+            }
+            Phase::Closing => return None,
+        }
+        if self.writable && !self.queue.is_empty() && self.flush() {
+            return Some(Told::Writable);
+        }
+        if self.paused {
+            return self.hangup();
+        }
+        if self.readable && !self.eof_told {
+            if let Some(told) = self.read(buffer) {
+                return Some(told);
+            }
+        }
+        self.broken().map(Told::Failed)
+    }
+
+    /// Sends `first` and `then`, or keeps what the socket doesn't take; true if all of it went.
+    #[inline]
+    pub(crate) fn send(&mut self, first: &[u8], then: &[u8]) -> bool {
+        if self.failure.is_some() {
+            return true;
+        }
+        let total = first.len() + then.len();
+        if total == 0 {
+            return true;
+        }
+        if !self.queue.is_empty() || matches!(self.phase, Phase::Connecting(_)) {
+            self.queue.push(first, then, 0);
+            return false;
+        }
+        match socket::send(&self.socket, first, then) {
+            Ok(sent) if sent == total => true,
+            Ok(sent) => {
+                self.writable = false;
+                self.queue.push(first, then, sent);
+                false
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {
+                self.writable = false;
+                self.queue.push(first, then, 0);
+                false
+            }
+            Err(error) => {
+                self.fail(socket::failure(error));
+                true
+            }
+        }
+    }
+
+    /// Sends FIN after what is queued.
+    pub(crate) fn finish(&mut self) {
+        self.finishing = true;
+        if self.queue.is_empty() && !matches!(self.phase, Phase::Connecting(_)) {
+            self.send_fin();
+        }
+    }
+
+    /// Whether it is known to be broken.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Whether nothing at all has arrived, the end included.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let silent = self.failure.is_none() && !self.error && !self.ending;
+        silent && socket::peek(&self.socket) == Err(Errno::AGAIN)
+    }
+
+    /// Begins a close in the background: what is queued, then FIN, then nothing.
+    pub(crate) fn begin_closing(&mut self) {
+        self.phase = Phase::Closing;
+        self.paused = false;
+        self.finish();
+    }
+
+    /// Goes on with that; true when it is done. What comes in is thrown away: closing with unread
+    /// bytes would reset the connection, and the reset can overtake what was sent.
+    pub(crate) fn wind_up(&mut self, buffer: &mut [u8], reads: usize) -> bool {
+        if self.writable && !self.queue.is_empty() {
+            self.flush();
+        }
+        for _ in 0..reads {
+            if !self.has_more() || self.failure.is_some() {
+                break;
+            }
+            match socket::receive(&self.socket, buffer) {
+                Ok(0) => self.eof_told = true,
+                Ok(count) => self.readable = count == buffer.len() || self.ending,
+                Err(Errno::AGAIN) => self.readable = false,
+                Err(Errno::INTR) => {}
+                Err(error) => self.fail(socket::failure(error)),
+            }
+        }
+        self.failure.is_some() || (self.eof_told && self.queue.is_empty())
+    }
+
+    /// Sends what is queued; true if that was the last of it.
+    fn flush(&mut self) -> bool {
+        self.writable = false;
+        let (one, other) = self.queue.pieces();
+        let total = one.len() + other.len();
+        match socket::send(&self.socket, one, other) {
+            Ok(sent) => {
+                self.queue.advance(sent);
+                if sent == total && self.finishing {
+                    self.send_fin();
+                }
+                sent == total
+            }
+            Err(Errno::AGAIN | Errno::INTR) => false,
+            Err(error) => {
+                self.fail(socket::failure(error));
+                false
+            }
+        }
+    }
+
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> Option<Told> {
+        match socket::receive(&self.socket, buffer) {
+            // After a failed send the kernel has nothing more to say than "no more": what happened
+            // is known already.
+            Ok(0) if self.failure.is_some() => {
+                self.readable = false;
+                None
+            }
+            Ok(0) => {
+                self.readable = false;
+                self.eof_told = true;
+                Some(Told::Eof)
+            }
+            Ok(count) => {
+                self.readable = count == buffer.len() || self.ending;
+                Some(Told::Data(count))
+            }
+            Err(Errno::AGAIN) => {
+                self.readable = false;
+                None
+            }
+            // Signals are blocked; should one get through, the next turn tries again.
+            Err(Errno::INTR) => None,
+            Err(error) => {
+                self.readable = false;
+                self.failure.get_or_insert(socket::failure(error));
+                None
+            }
+        }
+    }
+
+    /// The failure, once everything before it was told.
+    fn broken(&mut self) -> Option<IoFailure> {
+        if self.error && self.failure.is_none() && !self.has_more() {
+            self.error = false;
+            if let Ok(Err(error)) = sockopt::socket_error(&self.socket) {
+                self.failure = Some(socket::failure(error));
+            }
+        }
+        if self.has_more() {
+            return None;
+        }
+        self.failure
+    }
+
+    fn hangup(&mut self) -> Option<Told> {
+        // Both directions closed without an error is an orderly end, whose bytes are still to be
+        // read.
+        let gone = self.failure.is_some() || self.error;
+        if !gone || self.hangup_told {
+            return None;
+        }
+        self.hangup_told = true;
+        Some(Told::Hangup)
+    }
+
+    fn connected(&mut self, port: u16) -> Option<Told> {
+        if !self.writable && !self.hung && !self.error {
+            return None;
+        }
+        if self.hung || self.error {
+            self.error = false;
+            if let Ok(Err(error)) = sockopt::socket_error(&self.socket) {
+                let failure = socket::failure(error);
+                let said_something = socket::peek(&self.socket).is_ok_and(|count| count > 0);
+                if failure != IoFailure::Reset || !said_something {
+                    return Some(Told::ConnectFailed(failure));
+                }
+                // It did connect, the other end said something and reset.
+                self.fail(failure);
+            }
+        }
+        if port != 0 && socket::is_self_connected(&self.socket, port) {
+            return Some(Told::ConnectFailed(IoFailure::Refused));
+        }
+        self.phase = Phase::Open;
+        if self.finishing && self.queue.is_empty() {
+            self.send_fin();
+        }
+        Some(Told::Connected)
+    }
+
+    fn send_fin(&mut self) {
+        if !self.finished {
+            self.finished = true;
+            // It fails only on a connection that is broken, which is told by itself.
+            let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+        }
+    }
+
+    fn fail(&mut self, failure: IoFailure) {
+        self.failure.get_or_insert(failure);
+        self.queue.clear();
+        // There may be bytes that arrived before.
+        self.readable = true;
+        self.ending = true;
+    }
+}

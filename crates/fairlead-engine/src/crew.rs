@@ -1,0 +1,92 @@
+//! The workers' threads: started together, ended together.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::events::Events;
+use crate::mailbox::{Command, Mailbox};
+use crate::sys::poll::Poller;
+use crate::worker::{self, Common};
+
+/// How long a thread that was told to end is waited for. Only one that hangs takes longer, and
+/// nobody is to hang because of it.
+const ENDING: Duration = Duration::from_secs(2);
+
+/// All workers of an engine.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    common: Common,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Crew {
+    /// Starts `workers` threads.
+    ///
+    /// # Errors
+    ///
+    /// A text, if the system has no more descriptors or threads. What was started has ended then.
+    pub(crate) fn start(
+        workers: usize,
+        clock: Clock,
+        board: &Arc<Board>,
+        events: &Arc<Events>,
+    ) -> Result<Crew, String> {
+        let text = |error: std::io::Error| format!("can't start the workers: {error}");
+        let boxes: Result<Arc<[_]>, _> = (0..workers).map(|_| Mailbox::new().map(Arc::new)).collect();
+        let boxes = boxes.map_err(|error| text(error.into()))?;
+        let (board, events) = (Arc::clone(board), Arc::clone(events));
+        let mut crew = Crew { common: Common { clock, board, events, boxes }, threads: Vec::new() };
+        for number in 0..workers {
+            match crew.spawn(number) {
+                Ok(thread) => crew.threads.push(thread),
+                Err(error) => {
+                    for missing in number..workers {
+                        crew.common.board.end(missing);
+                    }
+                    crew.end();
+                    return Err(text(error));
+                }
+            }
+        }
+        Ok(crew)
+    }
+
+    fn spawn(&self, number: usize) -> std::io::Result<JoinHandle<()>> {
+        let common = self.common.clone();
+        let poller = Poller::new()?;
+        poller.add_wake(&*common.boxes[number])?;
+        // The standard library seeds its hash maps from the system's randomness.
+        let seed = RandomState::new().build_hasher().finish();
+        std::thread::Builder::new()
+            .name(format!("fairlead-{number}"))
+            .spawn(move || worker::live(number, seed, poller, common))
+    }
+
+    /// Tells all workers the same.
+    pub(crate) fn tell(&self, command: impl Fn() -> Command) {
+        Mailbox::put_all(&self.common.boxes, command);
+    }
+
+    /// Makes all workers take a turn.
+    pub(crate) fn wake(&self) {
+        for mailbox in &*self.common.boxes {
+            mailbox.wake();
+        }
+    }
+
+    /// Ends all threads, whatever is still open.
+    pub(crate) fn end(self) {
+        self.tell(|| Command::End);
+        if self.common.board.wait_ended(ENDING) {
+            for thread in self.threads {
+                // A panic that got through is told already, and there is nothing left to save.
+                drop(thread.join());
+            }
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! All sockets of a worker: does what the flow wants, and finds out what to tell it.
+//!
+//! Rules of this file (the contract stands in `fairlead_flow::driver`)
+//! 1. A call of the flow never leads to a call into the flow: what it leads to is noted, and its
+//!    connection put on the ready list.
+//! 2. I/O is tried at once. The poller is asked only for what didn't work at once.
+//! 3. An id finds its own connection or none.
+//! 4. Nothing is allocated for a connection that moves its bytes without waiting.
+//!
+//! No branch here depends on what the bytes say, nor on who is well.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use fairlead_flow::driver::{ConnId, Driver, IoFailure, Sent};
+use fairlead_model::backend::Endpoint;
+use fairlead_model::limits::READS_PER_TURN;
+use fairlead_model::moment::Moment;
+
+use crate::connect;
+use crate::connection::{Connection, Phase, Told};
+use crate::slots::Slots;
+use crate::sys::poll::{Poller, Signs};
+use crate::sys::socket;
+
+/// How long a closed connection may take to send what is queued. A client that takes nothing for
+/// five seconds will hardly take it later.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// All sockets of a worker.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    poller: Poller,
+    slots: Slots<Connection>,
+    /// Those that have something to do without a new sign from the poller.
+    ready: VecDeque<ConnId>,
+    /// Those that the flow has closed and that still send, oldest first, with their last moment.
+    /// Some may be gone already.
+    closing: VecDeque<(Moment, ConnId)>,
+    closing_count: usize,
+    now: Moment,
+}
+
+impl Sockets {
+    pub(crate) fn new(poller: Poller) -> Self {
+        Sockets {
+            poller,
+            slots: Slots::new(),
+            ready: VecDeque::new(),
+            closing: VecDeque::new(),
+            closing_count: 0,
+            now: Moment::ZERO,
+        }
+    }
+
+    pub(crate) fn poller(&self) -> &Poller {
+        &self.poller
+    }
+
+    /// Says what time it is; once per turn.
+    pub(crate) fn set_now(&mut self, now: Moment) {
+        self.now = now;
+    }
+
+    /// Takes an accepted socket.
+    pub(crate) fn adopt(&mut self, socket: OwnedFd) -> Result<ConnId, IoFailure> {
+        self.register(Connection::new(socket, Phase::Open))
+    }
+
+    /// Keeps what the poller said; false if that connection is gone.
+    #[inline]
+    pub(crate) fn note(&mut self, id: ConnId, signs: Signs) -> bool {
+        self.slots.get_mut(id).map(|connection| connection.note(signs)).is_some()
+    }
+
+    /// What is to be told next about this connection, if anything. To be asked until it answers
+    /// `None`, or given back with [`Sockets::yield_turn`].
+    #[inline]
+    pub(crate) fn next(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Told> {
+        let connection = self.slots.get_mut(id)?;
+        if connection.phase == Phase::Closing {
+            self.wind_up(id, buffer);
+            return None;
+        }
+        let told = connection.next(buffer);
+        if matches!(told, Some(Told::Failed(_) | Told::ConnectFailed(_))) {
+            self.slots.remove(id);
+        }
+        told
+    }
+
+    /// Puts a connection that still has something to read behind the others.
+    pub(crate) fn yield_turn(&mut self, id: ConnId) {
+        if self.slots.get(id).is_some_and(Connection::has_more) {
+            self.list(id);
+        }
+    }
+
+    /// How many connections have something to do now.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The next one of them. (It may be gone by now.)
+    pub(crate) fn pop_ready(&mut self) -> Option<ConnId> {
+        let id = self.ready.pop_front()?;
+        if let Some(connection) = self.slots.get_mut(id) {
+            connection.listed = false;
+        }
+        Some(id)
+    }
+
+    /// How many connections are being closed in the background.
+    pub(crate) fn closing(&self) -> usize {
+        self.closing_count
+    }
+
+    /// When [`Sockets::expire`] wants to be called next.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        self.closing.front().map(|(last, _)| *last)
+    }
+
+    /// Gives up closed connections whose time is over.
+    pub(crate) fn expire(&mut self) {
+        while let Some(&(last, id)) = self.closing.front() {
+            if let Some(connection) = self.slots.get(id) {
+                if last > self.now {
+                    return;
+                }
+                if connection.queue.is_empty() {
+                    self.slots.remove(id);
+                } else {
+                    self.reset(id);
+                }
+                self.closing_count -= 1;
+            }
+            self.closing.pop_front();
+        }
+    }
+
+    fn wind_up(&mut self, id: ConnId, buffer: &mut [u8]) {
+        let Some(connection) = self.slots.get_mut(id) else { return };
+        if connection.wind_up(buffer, READS_PER_TURN) {
+            self.slots.remove(id);
+            self.closing_count -= 1;
+        } else {
+            self.yield_turn(id);
+        }
+    }
+
+    fn register(&mut self, connection: Connection) -> Result<ConnId, IoFailure> {
+        let id = self.slots.insert(connection);
+        let added = match self.slots.get(id) {
+            Some(connection) => self.poller.add_connection(&connection.socket, id),
+            None => Ok(()),
+        };
+        added.map(|()| id).map_err(|error| {
+            self.slots.remove(id);
+            socket::failure(error)
+        })
+    }
+
+    fn reset(&mut self, id: ConnId) {
+        if let Some(connection) = self.slots.remove(id) {
+            socket::reset(connection.socket);
+        }
+    }
+
+    fn list(&mut self, id: ConnId) {
+        if let Some(connection) = self.slots.get_mut(id) {
+            if !connection.listed {
+                connection.listed = true;
+                self.ready.push_back(id);
+            }
+        }
+    }
+
+    /// The connection, unless the flow has closed it.
+    #[inline]
+    fn in_use(&mut self, id: ConnId) -> Option<&mut Connection> {
+        self.slots.get_mut(id).filter(|connection| connection.phase != Phase::Closing)
+    }
+}
+
+impl Driver for Sockets {
+    fn connect(&mut self, to: &Endpoint, source: Option<IpAddr>) -> Result<ConnId, IoFailure> {
+        let connection = connect::start(to, source).map_err(socket::failure)?;
+        let at_once = connection.phase == Phase::Connected;
+        let id = self.register(connection)?;
+        if at_once {
+            self.list(id);
+        }
+        Ok(id)
+    }
+
+    #[inline]
+    fn send(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent {
+        let Some(connection) = self.in_use(id) else { return Sent::All };
+        if !connection.send(first, then) {
+            return Sent::Queued;
+        }
+        if connection.is_broken() {
+            self.list(id);
+        }
+        Sent::All
+    }
+
+    fn queued(&self, id: ConnId) -> usize {
+        self.slots.get(id).map_or(0, |connection| connection.queue.len())
+    }
+
+    fn finish(&mut self, id: ConnId) {
+        if let Some(connection) = self.in_use(id) {
+            connection.finish();
+        }
+    }
+
+    fn pause(&mut self, id: ConnId) {
+        if let Some(connection) = self.in_use(id) {
+            connection.paused = true;
+        }
+    }
+
+    fn resume(&mut self, id: ConnId) {
+        if let Some(connection) = self.in_use(id) {
+            if std::mem::take(&mut connection.paused) && connection.has_news() {
+                self.list(id);
+            }
+        }
+    }
+
+    fn close(&mut self, id: ConnId) {
+        let Some(connection) = self.in_use(id) else { return };
+        if connection.queue.is_empty() || matches!(connection.phase, Phase::Connecting(_)) {
+            self.slots.remove(id);
+            return;
+        }
+        connection.begin_closing();
+        self.closing_count += 1;
+        self.closing.push_back((self.now + CLOSING, id));
+        self.list(id);
+    }
+
+    fn abort(&mut self, id: ConnId) {
+        if self.in_use(id).is_some() {
+            self.reset(id);
+        }
+    }
+
+    fn is_quiet(&mut self, id: ConnId) -> bool {
+        self.in_use(id).is_some_and(|connection| connection.is_quiet())
+    }
+}
+
+#[cfg(test)]
+mod tests;

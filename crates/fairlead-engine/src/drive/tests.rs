@@ -1,0 +1,466 @@
+//! Sockets against real ones on the loopback device and in the file system.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Instant;
+
+use rustix::net::sockopt;
+
+use super::*;
+use crate::sys::poll::{Events, Source};
+
+/// What was told, with the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Heard {
+    Bytes(Vec<u8>),
+    Other(Told),
+}
+
+/// A worker's loop without a flow: everything told is written down.
+struct Rig {
+    sockets: Sockets,
+    events: Events,
+    buffer: Vec<u8>,
+    heard: Vec<(ConnId, Heard)>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Rig {
+            sockets: Sockets::new(Poller::new().expect("epoll")),
+            events: Events::new(),
+            buffer: vec![0; 16 * 1024],
+            heard: Vec::new(),
+        }
+    }
+
+    fn turn(&mut self, wait: Duration) {
+        let wait = if self.sockets.ready() > 0 { Duration::ZERO } else { wait };
+        self.sockets.poller.wait(&mut self.events, Some(wait));
+        for index in 0..self.events.len() {
+            let (Source::Connection(id), signs) = self.events.at(index) else { panic!("source") };
+            if self.sockets.note(id, signs) {
+                self.serve(id);
+            }
+        }
+        for _ in 0..self.sockets.ready() {
+            if let Some(id) = self.sockets.pop_ready() {
+                self.serve(id);
+            }
+        }
+    }
+
+    fn serve(&mut self, id: ConnId) {
+        for _ in 0..READS_PER_TURN {
+            let Some(told) = self.sockets.next(id, &mut self.buffer) else { return };
+            let heard = match told {
+                Told::Data(count) => Heard::Bytes(self.buffer[..count].to_vec()),
+                other => Heard::Other(other),
+            };
+            self.heard.push((id, heard));
+        }
+        self.sockets.yield_turn(id);
+    }
+
+    /// Turns until `done` or five seconds have passed.
+    fn until(&mut self, done: impl Fn(&Rig) -> bool) {
+        let start = Instant::now();
+        while !done(self) {
+            assert!(start.elapsed() < Duration::from_secs(5), "heard only {:?}", self.summary());
+            self.turn(Duration::from_millis(10));
+        }
+    }
+
+    /// A few turns in which nothing is to happen.
+    fn settle(&mut self) {
+        for _ in 0..3 {
+            self.turn(Duration::from_millis(10));
+        }
+    }
+
+    fn summary(&self) -> Vec<String> {
+        let text = |(id, heard): &(ConnId, Heard)| match heard {
+            Heard::Bytes(bytes) => format!("{}: {} bytes", id.index, bytes.len()),
+            Heard::Other(told) => format!("{}: {told:?}", id.index),
+        };
+        self.heard.iter().map(text).collect()
+    }
+
+    fn bytes(&self, id: ConnId) -> Vec<u8> {
+        let of = |(from, heard): &(ConnId, Heard)| match heard {
+            Heard::Bytes(bytes) if *from == id => bytes.clone(),
+            _ => Vec::new(),
+        };
+        self.heard.iter().flat_map(of).collect()
+    }
+
+    /// What was told about `id` apart from bytes.
+    fn told(&self, id: ConnId) -> Vec<Told> {
+        let of = |(from, heard): &(ConnId, Heard)| match heard {
+            Heard::Other(told) if *from == id => Some(*told),
+            _ => None,
+        };
+        self.heard.iter().filter_map(of).collect()
+    }
+
+    fn adopt(&mut self, socket: impl Into<OwnedFd>) -> ConnId {
+        let socket = socket.into();
+        rustix::io::ioctl_fionbio(&socket, true).expect("nonblocking");
+        self.sockets.adopt(socket).expect("adopt")
+    }
+}
+
+fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let one = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+    let (other, _) = listener.accept().expect("accept");
+    (one, other)
+}
+
+fn reset(stream: TcpStream) {
+    sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("linger");
+    drop(stream);
+}
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|index| (index * 7 + index / 251) as u8).collect()
+}
+
+#[test]
+fn bytes_and_end_are_told_in_order() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    client.write_all(b"hello").expect("write");
+    rig.until(|rig| rig.bytes(id) == b"hello");
+    client.write_all(b" world").expect("write");
+    client.shutdown(Shutdown::Write).expect("shutdown");
+    rig.until(|rig| rig.told(id) == [Told::Eof]);
+    assert_eq!(rig.bytes(id), b"hello world");
+    // The other direction stays open.
+    assert_eq!(rig.sockets.send(id, b"an", b"swer"), Sent::All);
+    rig.sockets.close(id);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("read");
+    assert_eq!(answer, "answer");
+}
+
+#[test]
+fn a_full_buffer_is_read_to_its_end_though_the_other_end_has_finished() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let sent = pattern(300_000);
+    let copy = sent.clone();
+    let writer = std::thread::spawn(move || {
+        client.write_all(&copy).expect("write");
+        client.shutdown(Shutdown::Write).expect("shutdown");
+        client
+    });
+    std::thread::sleep(Duration::from_millis(20));
+    let id = rig.adopt(ours);
+    rig.until(|rig| rig.told(id) == [Told::Eof]);
+    assert!(rig.bytes(id) == sent);
+    drop(writer.join());
+}
+
+#[test]
+fn what_the_socket_does_not_take_follows_in_order() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    let sent = pattern(12_000_000);
+    let (head, tail) = sent.split_at(8_000_000);
+    assert_eq!(rig.sockets.send(id, head, b""), Sent::Queued);
+    assert_eq!(rig.sockets.send(id, &tail[..1], &tail[1..]), Sent::Queued);
+    assert!(rig.sockets.queued(id) > 1_000_000);
+    rig.sockets.finish(id);
+    rig.settle();
+    assert_eq!(rig.told(id), []);
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).expect("read");
+        all
+    });
+    rig.until(|rig| rig.told(id) == [Told::Writable]);
+    assert_eq!(rig.sockets.queued(id), 0);
+    rig.until(|_| reader.is_finished());
+    assert!(reader.join().expect("reader") == sent);
+}
+
+#[test]
+fn a_paused_connection_is_silent_and_tells_everything_later() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    rig.sockets.pause(id);
+    client.write_all(b"early").expect("write");
+    rig.settle();
+    client.write_all(b" late").expect("write");
+    client.shutdown(Shutdown::Write).expect("shutdown");
+    rig.settle();
+    assert_eq!(rig.heard, []);
+    rig.sockets.resume(id);
+    rig.until(|rig| rig.told(id) == [Told::Eof]);
+    assert_eq!(rig.bytes(id), b"early late");
+}
+
+#[test]
+fn pausing_in_the_middle_loses_nothing() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    client.write_all(&pattern(200_000)).expect("write");
+    rig.until(|rig| !rig.bytes(id).is_empty());
+    rig.sockets.pause(id);
+    let before = rig.bytes(id).len();
+    rig.settle();
+    assert_eq!(rig.bytes(id).len(), before);
+    rig.sockets.resume(id);
+    rig.until(|rig| rig.bytes(id).len() == 200_000);
+    assert!(rig.bytes(id) == pattern(200_000));
+}
+
+#[test]
+fn a_reset_is_told_after_what_arrived_before() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    client.write_all(b"last words").expect("write");
+    reset(client);
+    let id = rig.adopt(ours);
+    rig.until(|rig| rig.told(id) == [Told::Failed(IoFailure::Reset)]);
+    assert_eq!(rig.bytes(id), b"last words");
+    // The id is dead.
+    assert_eq!(rig.sockets.send(id, b"x", b""), Sent::All);
+    assert_eq!(rig.sockets.queued(id), 0);
+}
+
+#[test]
+fn a_reset_while_paused_is_a_hangup_once() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    rig.sockets.pause(id);
+    client.write_all(b"last words").expect("write");
+    reset(client);
+    rig.until(|rig| rig.told(id) == [Told::Hangup]);
+    rig.settle();
+    rig.sockets.resume(id);
+    rig.until(|rig| rig.told(id) == [Told::Hangup, Told::Failed(IoFailure::Reset)]);
+    assert_eq!(rig.bytes(id), b"last words");
+}
+
+#[test]
+fn an_orderly_end_after_ours_is_no_hangup() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    rig.sockets.finish(id);
+    rig.sockets.pause(id);
+    client.write_all(b"rest").expect("write");
+    client.shutdown(Shutdown::Write).expect("shutdown");
+    rig.settle();
+    assert_eq!(rig.heard, []);
+    rig.sockets.resume(id);
+    rig.until(|rig| rig.told(id) == [Told::Eof]);
+    assert_eq!(rig.bytes(id), b"rest");
+}
+
+#[test]
+fn a_failed_send_is_told_later_and_after_what_arrived() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    client.write_all(b"bye").expect("write");
+    reset(client);
+    std::thread::sleep(Duration::from_millis(5));
+    let id = rig.adopt(ours);
+    assert_eq!(rig.sockets.send(id, b"to nobody", b""), Sent::All);
+    assert_eq!(rig.heard, []);
+    rig.until(|rig| rig.told(id).len() == 1);
+    assert_eq!(rig.bytes(id), b"bye");
+    assert_eq!(rig.told(id), [Told::Failed(IoFailure::Reset)]);
+}
+
+#[test]
+fn a_reset_after_the_end_is_told_too() {
+    let (client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    client.shutdown(Shutdown::Write).expect("shutdown");
+    rig.until(|rig| rig.told(id) == [Told::Eof]);
+    reset(client);
+    rig.until(|rig| rig.told(id).len() == 2);
+    assert_eq!(rig.told(id)[1], Told::Failed(IoFailure::Reset));
+}
+
+#[test]
+fn connects_are_told_with_their_outcome() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = listener.local_addr().expect("address");
+    let mut rig = Rig::new();
+    let good = rig.sockets.connect(&Endpoint::Tcp(address), None).expect("connect");
+    rig.until(|rig| rig.told(good) == [Told::Connected]);
+    let (mut backend, from) = listener.accept().expect("accept");
+    assert_eq!(rig.sockets.send(good, b"hi", b""), Sent::All);
+    let mut two = [0; 2];
+    backend.read_exact(&mut two).expect("read");
+    assert_eq!((&two, from.ip()), (b"hi", address.ip()));
+
+    let source = "127.0.0.2".parse().expect("source");
+    let other = rig.sockets.connect(&Endpoint::Tcp(address), Some(source)).expect("connect");
+    rig.until(|rig| rig.told(other) == [Told::Connected]);
+    assert_eq!(listener.accept().expect("accept").1.ip(), source);
+
+    drop(listener);
+    let bad = rig.sockets.connect(&Endpoint::Tcp(address), None).expect("connect");
+    rig.until(|rig| rig.told(bad) == [Told::ConnectFailed(IoFailure::Refused)]);
+}
+
+#[test]
+fn a_source_that_is_not_ours_is_not_the_backends_fault() {
+    let mut rig = Rig::new();
+    let to = Endpoint::Tcp("127.0.0.1:9".parse().expect("address"));
+    let source = "192.0.2.77".parse().expect("source");
+    assert_eq!(rig.sockets.connect(&to, Some(source)), Err(IoFailure::Exhausted));
+}
+
+#[test]
+fn unix_sockets_connect_at_once_and_tell_it_later() {
+    let folder = std::env::temp_dir().join(format!("fairlead-drive-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("folder");
+    let path = folder.join("backend.sock");
+    let to = Endpoint::Unix(path.to_string_lossy().into_owned());
+    let mut rig = Rig::new();
+    assert_eq!(rig.sockets.connect(&to, None), Err(IoFailure::Refused));
+    let listener = UnixListener::bind(&path).expect("bind");
+    let id = rig.sockets.connect(&to, None).expect("connect");
+    assert_eq!(rig.heard, []);
+    rig.until(|rig| rig.told(id) == [Told::Connected]);
+    drop(listener);
+    assert_eq!(rig.sockets.connect(&to, None), Err(IoFailure::Refused));
+    std::fs::remove_dir_all(&folder).expect("clean");
+}
+
+#[test]
+fn a_unix_socket_that_is_closed_gives_its_last_bytes() {
+    let (mut client, ours) = UnixStream::pair().expect("pair");
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    rig.sockets.pause(id);
+    client.write_all(b"all of it").expect("write");
+    drop(client);
+    rig.settle();
+    assert_eq!(rig.heard, []);
+    rig.sockets.resume(id);
+    rig.until(|rig| rig.told(id) == [Told::Eof]);
+    assert_eq!(rig.bytes(id), b"all of it");
+}
+
+#[test]
+fn abort_resets_and_close_does_not() {
+    let mut rig = Rig::new();
+    let (mut client, ours) = tcp_pair();
+    let id = rig.adopt(ours);
+    rig.sockets.abort(id);
+    let error = client.read(&mut [0]).expect_err("a reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+
+    let (mut client, ours) = tcp_pair();
+    let id = rig.adopt(ours);
+    rig.sockets.close(id);
+    assert_eq!(client.read(&mut [0]).expect("an orderly end"), 0);
+}
+
+#[test]
+fn a_closed_connection_sends_what_is_queued_and_tells_nothing() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    let sent = pattern(8_000_000);
+    assert_eq!(rig.sockets.send(id, &sent, b""), Sent::Queued);
+    client.write_all(b"unread").expect("write");
+    rig.sockets.close(id);
+    assert_eq!(rig.sockets.closing(), 1);
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).expect("read");
+        all
+    });
+    rig.until(|rig| rig.sockets.closing() == 0);
+    assert!(reader.join().expect("reader") == sent);
+    assert_eq!(rig.heard, []);
+}
+
+#[test]
+fn a_closed_connection_that_takes_nothing_is_reset_after_its_time() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    assert_eq!(rig.sockets.send(id, &pattern(8_000_000), b""), Sent::Queued);
+    rig.sockets.close(id);
+    assert_eq!(rig.sockets.deadline(), Some(Moment::ZERO + CLOSING));
+    rig.sockets.set_now(Moment::ZERO + CLOSING);
+    rig.sockets.expire();
+    assert_eq!((rig.sockets.closing(), rig.sockets.deadline()), (0, None));
+    let error = std::io::copy(&mut client, &mut std::io::sink()).expect_err("a reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn an_old_id_is_not_the_next_connection() {
+    let mut rig = Rig::new();
+    let (_client, ours) = tcp_pair();
+    let old = rig.adopt(ours);
+    rig.sockets.close(old);
+    let (mut client, ours) = tcp_pair();
+    let new = rig.adopt(ours);
+    assert_eq!(old.index, new.index);
+    assert_eq!(rig.sockets.send(old, b"wrong", b""), Sent::All);
+    rig.sockets.abort(old);
+    rig.sockets.close(old);
+    assert_eq!(rig.sockets.send(new, b"right", b""), Sent::All);
+    let mut five = [0; 5];
+    client.read_exact(&mut five).expect("read");
+    assert_eq!(&five, b"right");
+}
+
+#[test]
+fn quiet_is_what_the_socket_itself_says() {
+    let (mut client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    assert!(rig.sockets.is_quiet(id));
+    client.write_all(b"x").expect("write");
+    std::thread::sleep(Duration::from_millis(5));
+    assert!(!rig.sockets.is_quiet(id));
+
+    let (client, ours) = tcp_pair();
+    let id = rig.adopt(ours);
+    drop(client);
+    std::thread::sleep(Duration::from_millis(5));
+    assert!(!rig.sockets.is_quiet(id));
+}
+
+#[test]
+fn one_loud_connection_leaves_others_their_turn() {
+    let mut rig = Rig::new();
+    let (mut loud, ours) = UnixStream::pair().expect("pair");
+    let loud_id = rig.adopt(ours);
+    let (mut low, ours) = tcp_pair();
+    let low_id = rig.adopt(ours);
+    rig.buffer = vec![0; 1000];
+    loud.write_all(&pattern(100_000)).expect("write");
+    low.write_all(b"me too").expect("write");
+    std::thread::sleep(Duration::from_millis(5));
+    rig.turn(Duration::ZERO);
+    assert_eq!(rig.bytes(low_id), b"me too");
+    assert!(rig.bytes(loud_id).len() <= 2 * READS_PER_TURN * 1000);
+    rig.until(|rig| rig.bytes(loud_id).len() == 100_000);
+}
+
+#[test]
+fn a_connection_is_small() {
+    // DESIGN §2.13: at most 1 KiB of user memory per idle client; the driver's share is this.
+    assert!(std::mem::size_of::<Connection>() <= 40);
+}

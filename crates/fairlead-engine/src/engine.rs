@@ -1,0 +1,331 @@
+//! The engine as Python sees it: configurations in, status and events out.
+//!
+//! Rules of this file
+//! 1. Every method may be called from any thread at any time. A long wait (a stop, the first
+//!    checks) holds no lock.
+//! 2. A configuration comes into force as a whole or not at all.
+//! 3. Nothing here outlives its owner: dropping an engine ends its threads, in bounded time.
+
+use std::fmt;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fairlead_balance::{BackendState, Registry};
+use fairlead_flow::Snapshot;
+use fairlead_model::backend::Wish;
+use fairlead_model::event::Event;
+use fairlead_model::health::{Evidence, Origin};
+use fairlead_model::plan::Plan;
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::crew::Crew;
+use crate::events::Events;
+use crate::mailbox::{Command, Open};
+use crate::publish::{open_all, Bound, Ids, Problem};
+use crate::status::Status;
+use crate::sys::descriptors;
+
+/// How long workers may take to put a configuration in force before `apply` returns anyway. They
+/// need one turn each.
+const TURN: Duration = Duration::from_secs(5);
+
+/// What there is no such thing as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// The pool asked for.
+    pub pool: String,
+    /// The backend asked for.
+    pub backend: String,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "no backend `{}` in a pool `{}`", self.backend, self.pool)
+    }
+}
+
+/// A load balancer in this process.
+#[derive(Debug)]
+pub struct Engine {
+    workers: usize,
+    clock: Clock,
+    board: Arc<Board>,
+    events: Arc<Events>,
+    /// The process that made it: a forked child has a copy of it, but none of its threads.
+    process: u32,
+    inner: Mutex<Inner>,
+}
+
+/// What changes with each configuration.
+#[derive(Debug, Default)]
+struct Inner {
+    crew: Option<Crew>,
+    registry: Registry,
+    snapshot: Option<Arc<Snapshot>>,
+    bound: Vec<Bound>,
+    ids: Ids,
+    accepting: bool,
+    reports: u64,
+    stopped: bool,
+}
+
+impl Inner {
+    /// Tells all workers to say when they have done all that they were told before.
+    fn ask_for_report(&mut self) -> u64 {
+        self.reports += 1;
+        let number = self.reports;
+        if let Some(crew) = &self.crew {
+            crew.tell(|| Command::Report(number));
+        }
+        number
+    }
+
+    fn find(&self, pool: &str, backend: &str) -> Result<Arc<BackendState>, Unknown> {
+        self.registry.find(pool, backend).ok_or_else(|| Unknown {
+            pool: pool.to_owned(),
+            backend: backend.to_owned(),
+        })
+    }
+}
+
+impl Engine {
+    /// An engine of `workers` threads (0: one per CPU) that does nothing yet. Raises this
+    /// process's limit of descriptors as far as it may.
+    ///
+    /// # Errors
+    ///
+    /// If not a single descriptor can be had.
+    pub fn new(workers: usize) -> std::io::Result<Engine> {
+        let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if workers == 0 { cpus() } else { workers };
+        descriptors::raise_limit();
+        Ok(Engine {
+            workers,
+            clock: Clock::new(),
+            board: Arc::new(Board::new(workers)),
+            events: Arc::new(Events::new()?),
+            process: std::process::id(),
+            inner: Mutex::default(),
+        })
+    }
+
+    /// Puts `plan` in force. The first call starts the workers; listeners are open from then on,
+    /// but nothing is accepted before [`Engine::start_accepting`].
+    ///
+    /// # Errors
+    ///
+    /// All that stands in its way. Nothing has changed then.
+    pub fn apply(&self, plan: Plan) -> Result<(), Vec<Problem>> {
+        let mut inner = self.lock();
+        if inner.stopped {
+            return Err(vec![Problem::general("the engine has stopped")]);
+        }
+        let ids = inner.ids.of(&plan.listeners);
+        let bound = open_all(&plan.listeners, &ids, &inner.bound)?;
+        let applied = Event::Applied {
+            listeners: plan.listeners.len(),
+            pools: plan.pools.len(),
+            backends: plan.pools.iter().map(|pool| pool.backends.len()).sum(),
+        };
+        if inner.crew.is_none() {
+            let crew = Crew::start(self.workers, self.clock, &self.board, &self.events);
+            inner.crew = Some(crew.map_err(|problem| vec![Problem::general(problem)])?);
+        }
+        let listener_ids = plan.listeners.iter().map(|listener| ids.get(&listener.name)).collect();
+        let before = inner.snapshot.clone();
+        let registry = &mut inner.registry;
+        let snapshot =
+            Snapshot::build(plan, listener_ids, registry, self.workers, before.as_deref())
+                .map_err(|problem| vec![Problem::general(problem)])?;
+        self.publish(&mut inner, snapshot, bound);
+        inner.ids = ids;
+        drop(inner);
+        self.events.tell(applied);
+        Ok(())
+    }
+
+    fn publish(&self, inner: &mut Inner, snapshot: Arc<Snapshot>, bound: Vec<Bound>) {
+        let open: Arc<[Open]> = bound.iter().map(|bound| bound.open.clone()).collect();
+        if let Some(crew) = &inner.crew {
+            crew.tell(|| Command::Publish(Arc::clone(&snapshot), Arc::clone(&open)));
+        }
+        let number = inner.ask_for_report();
+        self.board.wait_reported(number, TURN);
+        inner.snapshot = Some(snapshot);
+        // What isn't in the plan any more is closed with the last reference to it, here.
+        inner.bound = bound;
+    }
+
+    /// Each listener's name with each of its addresses as they turned out.
+    pub fn addresses(&self) -> Vec<(String, String)> {
+        let text = |bound: &Bound| {
+            (bound.open.name.to_string(), bound.open.socket.address().to_string())
+        };
+        self.lock().bound.iter().map(text).collect()
+    }
+
+    /// Waits until every probe has had one result; false if that takes longer than `timeout`.
+    pub fn wait_first_checks(&self, timeout: Duration) -> bool {
+        self.board.wait_checked(timeout)
+    }
+
+    /// Begins to accept, now and for listeners that later configurations add.
+    pub fn start_accepting(&self) {
+        let mut inner = self.lock();
+        inner.accepting = true;
+        if let Some(crew) = &inner.crew {
+            crew.tell(|| Command::Accept);
+            let number = inner.ask_for_report();
+            drop(inner);
+            self.board.wait_reported(number, TURN);
+        }
+    }
+
+    /// What is counted and believed, as JSON.
+    pub fn status(&self) -> Vec<u8> {
+        let inner = self.lock();
+        let (snapshot, bound) = (inner.snapshot.clone(), inner.bound.clone());
+        drop(inner);
+        let status = Status::of(snapshot.as_deref(), &bound, &self.board, self.clock);
+        serde_json::to_vec(&status).expect("strings and numbers can always be written")
+    }
+
+    /// Follows an operator's wish. Says whether that changed anything.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such backend.
+    pub fn set_state(&self, pool: &str, backend: &str, wish: Wish) -> Result<bool, Unknown> {
+        let state = self.lock().find(pool, backend)?;
+        let before = state.wish();
+        let changed = state.set_wish(wish);
+        if changed {
+            let what = format!("state {} -> {}", before.name(), wish.name());
+            self.tell_wish(&state, what);
+        }
+        Ok(changed)
+    }
+
+    /// Follows an operator's weight. Says whether that changed anything.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such backend.
+    pub fn set_weight(&self, pool: &str, backend: &str, weight: u16) -> Result<bool, Unknown> {
+        let state = self.lock().find(pool, backend)?;
+        let before = state.weight();
+        let changed = state.set_weight(weight);
+        if changed {
+            self.tell_wish(&state, format!("weight {before} -> {}", state.weight()));
+        }
+        Ok(changed)
+    }
+
+    fn tell_wish(&self, state: &BackendState, what: String) {
+        let (pool, backend) = (state.pool().to_owned(), state.address().to_owned());
+        self.events.tell(Event::Wish { pool, backend, what });
+        self.wake();
+    }
+
+    /// Takes the result of a check that ran elsewhere. `what` is what was seen, for people.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such backend.
+    pub fn report_check(
+        &self,
+        pool: &str,
+        backend: &str,
+        passed: bool,
+        what: &str,
+    ) -> Result<(), Unknown> {
+        let inner = self.lock();
+        let state = inner.find(pool, backend)?;
+        let pools = inner.snapshot.as_deref().map_or(&[][..], Snapshot::pools);
+        let rules = pools.iter().find(|known| known.plan.name == pool).map(|known| known.rules());
+        drop(inner);
+        let Some(rules) = rules else { return Ok(()) };
+        // No worker counts checks of a pool whose checks run elsewhere, so this shard's are ours.
+        state.shard(0).add_check(passed);
+        let evidence = Evidence {
+            origin: Origin::Check,
+            passed,
+            what: if passed { "passed" } else { "failed" },
+            detail: what.to_owned(),
+        };
+        if let Some(change) = state.observe(&evidence, &rules, self.clock.now()) {
+            let (pool, backend) = (pool.to_owned(), backend.to_owned());
+            let (from, to, why) = (change.from, change.to, change.why);
+            self.events.tell(Event::Health { pool, backend, from, to, why });
+            self.wake();
+        }
+        Ok(())
+    }
+
+    fn wake(&self) {
+        if let Some(crew) = &self.lock().crew {
+            crew.wake();
+        }
+    }
+
+    /// The descriptor that is readable while there are events; the same for the engine's life.
+    pub fn event_fd(&self) -> RawFd {
+        self.events.descriptor()
+    }
+
+    /// Takes all events out, each as a JSON object with its time.
+    pub fn take_events(&self) -> Vec<Vec<u8>> {
+        self.events.take()
+    }
+
+    /// Stops gracefully: closes the listeners, finishes what is under way, and after `timeout`
+    /// gives up what is left. True if nothing was.
+    pub fn stop(&self, timeout: Duration) -> bool {
+        let start = Instant::now();
+        let mut inner = self.lock();
+        inner.stopped = true;
+        inner.bound.clear();
+        if inner.crew.is_none() {
+            return true;
+        }
+        if let Some(crew) = &inner.crew {
+            crew.tell(|| Command::Stop);
+        }
+        let number = inner.ask_for_report();
+        drop(inner);
+        // Twice: what one worker handed to another just before its stop is in that one's box.
+        self.board.wait_reported(number, TURN);
+        let number = self.lock().ask_for_report();
+        self.board.wait_reported(number, TURN);
+        let idle = self.board.wait_idle(timeout.saturating_sub(start.elapsed()));
+        let crew = self.lock().crew.take();
+        if let Some(crew) = crew {
+            crew.end();
+        }
+        idle
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(crew) = self.lock().crew.take() {
+            if self.process == std::process::id() {
+                crew.end();
+            } else {
+                // The threads are the parent's; here is nobody to wait for.
+                std::mem::forget(crew);
+            }
+        }
+    }
+}
+
+/// How many descriptors this process may have, after raising the limit as far as it may be.
+pub fn file_limit() -> u64 {
+    descriptors::raise_limit()
+}

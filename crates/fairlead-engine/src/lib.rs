@@ -1,0 +1,37 @@
+//! Do it: the only crate with sockets, a clock and threads.
+//!
+//! Nothing is decided here: what the bytes say, who gets them and who is well is the business of
+//! the crates below. One thread per worker, each with its own poller, its own sockets and its own
+//! [`Flow`](fairlead_flow::Flow); they share listening sockets, the snapshot in force, and
+//! counters.
+//!
+//! | Where | What |
+//! |---|---|
+//! | `engine`, `publish`, `status` | the outside: configurations in, status and events out |
+//! | `crew`, `mailbox`, `board`, `events` | between the outside's threads and the workers' |
+//! | `worker`, `accept` | one worker's turn |
+//! | `drive`, `connection`, `queue`, `slots`, `connect` | one worker's sockets |
+//! | `listen` | listening sockets, shared by all |
+//! | `sys` | what the kernel offers, and all unsafe code |
+
+mod accept;
+mod board;
+mod clock;
+mod connect;
+mod connection;
+mod crew;
+mod drive;
+mod engine;
+mod events;
+mod guard;
+mod listen;
+mod mailbox;
+mod publish;
+mod queue;
+mod slots;
+mod status;
+mod sys;
+mod worker;
+
+pub use engine::{file_limit, Engine, Unknown};
+pub use publish::Problem;

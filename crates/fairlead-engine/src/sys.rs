@@ -1,0 +1,10 @@
+//! What the kernel offers, in our words: the poller, socket options, limits, signals.
+//!
+//! Nothing here knows what a connection is for. The few calls that are not wrapped safely by
+//! rustix or socket2 are in the two modules that allow unsafe code, each with the invariant that
+//! makes it sound.
+
+pub(crate) mod descriptors;
+pub(crate) mod poll;
+pub(crate) mod signals;
+pub(crate) mod socket;

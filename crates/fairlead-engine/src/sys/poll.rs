@@ -1,0 +1,161 @@
+//! One epoll instance, and what its event words mean.
+//!
+//! Connections are registered once, edge-triggered, for everything; listeners level-triggered and
+//! exclusively, so that one waiting worker is woken per new connection and not all of them. The
+//! event word carries what it is about, for connections with the generation: an event for an
+//! earlier life of an index is recognised without any bookkeeping.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use fairlead_flow::driver::ConnId;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::Timespec;
+use rustix::io::Errno;
+
+/// Events taken from the kernel at once.
+const EVENTS: usize = 256;
+
+/// The index half of the word of a listener. Connections never get there: the slab would need
+/// 32 GiB first.
+const LISTENER: u32 = u32::MAX - 1;
+/// The index half of the word of the mailbox.
+const WAKE: u32 = u32::MAX;
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Somebody put something into the worker's mailbox.
+    Wake,
+    /// Connections wait on the listening socket of this number.
+    Listener(u32),
+    /// Something happened on this connection.
+    Connection(ConnId),
+}
+
+impl Source {
+    fn word(self) -> EventData {
+        let (high, low) = match self {
+            Source::Wake => (0, WAKE),
+            Source::Listener(number) => (number, LISTENER),
+            Source::Connection(id) => (id.generation, id.index),
+        };
+        EventData::new_u64(u64::from(high) << 32 | u64::from(low))
+    }
+
+    fn of(word: EventData) -> Self {
+        let word = word.u64();
+        let (high, low) = ((word >> 32) as u32, word as u32);
+        match low {
+            WAKE => Source::Wake,
+            LISTENER => Source::Listener(high),
+            index => Source::Connection(ConnId { index, generation: high }),
+        }
+    }
+}
+
+/// What happened on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Signs {
+    /// There may be something to read.
+    pub(crate) readable: bool,
+    /// There may be room to write.
+    pub(crate) writable: bool,
+    /// The other end will send no more.
+    pub(crate) ending: bool,
+    /// Neither direction works any more.
+    pub(crate) hung: bool,
+    /// The socket holds an error.
+    pub(crate) error: bool,
+}
+
+impl Signs {
+    fn of(flags: EventFlags) -> Self {
+        let hung = flags.contains(EventFlags::HUP);
+        let error = flags.contains(EventFlags::ERR);
+        let ending = flags.contains(EventFlags::RDHUP) || hung || error;
+        Signs {
+            readable: flags.contains(EventFlags::IN) || ending,
+            writable: flags.contains(EventFlags::OUT) || hung || error,
+            ending,
+            hung,
+            error,
+        }
+    }
+}
+
+/// The events of one turn.
+pub(crate) struct Events(Vec<Event>);
+
+impl Events {
+    pub(crate) fn new() -> Self {
+        Events(Vec::with_capacity(EVENTS))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn at(&self, index: usize) -> (Source, Signs) {
+        let event = self.0[index];
+        (Source::of(event.data), Signs::of(event.flags))
+    }
+}
+
+/// One epoll instance.
+#[derive(Debug)]
+pub(crate) struct Poller(OwnedFd);
+
+impl Poller {
+    pub(crate) fn new() -> Result<Self, Errno> {
+        epoll::create(CreateFlags::CLOEXEC).map(Poller)
+    }
+
+    /// Registers a connection, for good: the kernel forgets it when it is closed.
+    pub(crate) fn add_connection(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.0, socket, Source::Connection(id).word(), flags)
+    }
+
+    pub(crate) fn add_listener(&self, socket: impl AsFd, number: u32) -> Result<(), Errno> {
+        let flags = EventFlags::IN | EventFlags::EXCLUSIVE;
+        epoll::add(&self.0, socket, Source::Listener(number).word(), flags)
+    }
+
+    pub(crate) fn add_wake(&self, eventfd: impl AsFd) -> Result<(), Errno> {
+        epoll::add(&self.0, eventfd, Source::Wake.word(), EventFlags::IN)
+    }
+
+    /// Takes a listener out again. (Nothing can be changed on an exclusive registration, only
+    /// removed.)
+    pub(crate) fn remove(&self, socket: impl AsFd) {
+        // It fails only for what isn't registered, which is what was wanted.
+        let _ = epoll::delete(&self.0, socket);
+    }
+
+    /// Waits for events, at most `timeout` (rounded up to milliseconds), and replaces `events` by
+    /// them. An interruption is an empty answer.
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) {
+        let timeout = timeout.map(|time| Timespec {
+            tv_sec: time.as_secs().min(3600) as i64,
+            tv_nsec: i64::from(time.subsec_nanos()),
+        });
+        events.0.clear();
+        let into = rustix::buffer::spare_capacity(&mut events.0);
+        // Apart from an interruption it fails only for a descriptor that isn't epoll's.
+        let _ = epoll::wait(&self.0, into, timeout.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_says_what_it_is_about() {
+        let id = ConnId { index: 7, generation: u32::MAX };
+        for source in [Source::Wake, Source::Listener(3), Source::Connection(id)] {
+            assert_eq!(Source::of(source.word()), source);
+        }
+    }
+}

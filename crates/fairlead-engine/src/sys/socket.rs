@@ -1,0 +1,172 @@
+//! Sockets: made, set up, read and written.
+//!
+//! Options that accepted sockets inherit are set on the listening one (Linux copies them), so
+//! that a new client costs no further calls for them. Nothing here keeps state.
+#![allow(unsafe_code, reason = "one socket option that neither rustix nor socket2 knows")]
+
+use std::io::IoSlice;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use fairlead_flow::driver::IoFailure;
+use rustix::io::Errno;
+use rustix::net::sockopt;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType,
+};
+
+/// Silence after which an idle connection is probed. NAT tables forget after some minutes; a
+/// client's radio is not woken too often.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// Between two such probes.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Unanswered probes after which the connection is given up: a dead host is noticed in a minute.
+const KEEPALIVE_PROBES: u32 = 3;
+/// How long sent bytes may stay unacknowledged. The kernel's own patience is about 15 minutes.
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
+
+/// Sets what every TCP connection of ours has: no Nagle, keepalive, a bound on silence.
+pub(crate) fn set_up_tcp(socket: impl AsFd) -> Result<(), Errno> {
+    let socket = socket.as_fd();
+    sockopt::set_tcp_nodelay(socket, true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
+    sockopt::set_tcp_user_timeout(socket, USER_TIMEOUT.as_millis() as u32)
+}
+
+/// Makes a socket that never blocks and that no child process inherits.
+pub(crate) fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+}
+
+/// Makes connections of `socket` come from `source`, with a port that is chosen only when the
+/// other end is known (so that one source address isn't limited to one connection per port).
+pub(crate) fn bind_source(socket: &OwnedFd, source: IpAddr) -> Result<(), Errno> {
+    let on: libc::c_int = 1;
+    // SAFETY: the pointer and the length are those of `on`, which outlives the call; the
+    // descriptor is open, as its owner is borrowed. The kernel only reads.
+    unsafe {
+        // Where the kernel doesn't know the option, the port is chosen now: fewer connections.
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            std::ptr::from_ref(&on).cast(),
+            std::mem::size_of_val(&on) as libc::socklen_t,
+        );
+    }
+    rustix::net::bind(socket, &SocketAddr::new(source, 0))
+}
+
+/// Receives into `buffer`. `Ok(0)` is the end; [`Errno::AGAIN`]: nothing there.
+#[inline]
+pub(crate) fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT).map(|(_, count)| count)
+}
+
+/// Looks whether anything arrived, without taking it.
+pub(crate) fn peek(socket: impl AsFd) -> Result<usize, Errno> {
+    let mut one = [0];
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    rustix::net::recv(socket, &mut one, flags).map(|(_, count)| count)
+}
+
+/// Sends as much of `first` and `then` as the socket takes now, in one call.
+#[inline]
+pub(crate) fn send(socket: impl AsFd, first: &[u8], then: &[u8]) -> Result<usize, Errno> {
+    let socket = socket.as_fd();
+    if then.is_empty() {
+        rustix::net::send(socket, first, SEND)
+    } else if first.is_empty() {
+        rustix::net::send(socket, then, SEND)
+    } else {
+        let both = [IoSlice::new(first), IoSlice::new(then)];
+        rustix::net::sendmsg(socket, &both, &mut SendAncillaryBuffer::default(), SEND)
+    }
+}
+
+/// Closes with a reset instead of an orderly end.
+pub(crate) fn reset(socket: OwnedFd) {
+    // Without the option it is closed in the ordinary way, which frees it as well.
+    let _ = sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
+    drop(socket);
+}
+
+/// The end of `socket` named by `of`, as an IP address and port. IPv4 seen through an IPv6 socket
+/// is IPv4.
+pub(crate) fn local_address(socket: impl AsFd) -> Option<SocketAddr> {
+    let address = rustix::net::getsockname(socket).ok()?;
+    SocketAddr::try_from(address).ok().map(canonical)
+}
+
+/// `address`, as IPv4 if it is IPv4 in IPv6's clothes.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Whether a connection is to itself. Connecting to a free local port can succeed if the kernel
+/// chooses the same port on this side (TCP's simultaneous open); then nobody listens there.
+pub(crate) fn is_self_connected(socket: &OwnedFd, port: u16) -> bool {
+    match local_address(socket) {
+        Some(local) if local.port() == port => {
+            let peer = rustix::net::getpeername(socket).ok().flatten();
+            peer.and_then(|peer| SocketAddr::try_from(peer).ok()).map(canonical) == Some(local)
+        }
+        _ => false,
+    }
+}
+
+/// The machines' word for an error.
+pub(crate) fn failure(error: Errno) -> IoFailure {
+    match error {
+        // A Unix socket whose queue is full answers AGAIN: its owner takes no more.
+        Errno::CONNREFUSED | Errno::NOENT | Errno::AGAIN => IoFailure::Refused,
+        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => {
+            IoFailure::Unreachable
+        }
+        Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => IoFailure::Reset,
+        Errno::TIMEDOUT => IoFailure::TimedOut,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL => {
+            IoFailure::Exhausted
+        }
+        _ => IoFailure::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_sockets_inherit_what_the_listener_has() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        set_up_tcp(&listener).expect("options");
+        let address = listener.local_addr().expect("address");
+        let _client = std::net::TcpStream::connect(address).expect("connect");
+        let (accepted, _) = listener.accept().expect("accept");
+        assert!(sockopt::tcp_nodelay(&accepted).expect("nodelay"));
+        assert!(sockopt::socket_keepalive(&accepted).expect("keepalive"));
+        assert_eq!(sockopt::tcp_keepidle(&accepted).expect("idle"), KEEPALIVE_IDLE);
+        assert_eq!(sockopt::tcp_keepintvl(&accepted).expect("interval"), KEEPALIVE_INTERVAL);
+        assert_eq!(sockopt::tcp_keepcnt(&accepted).expect("probes"), KEEPALIVE_PROBES);
+        assert_eq!(sockopt::tcp_user_timeout(&accepted).expect("bound"), 30_000);
+    }
+
+    #[test]
+    fn a_connection_to_itself_is_noticed() {
+        let socket = stream(AddressFamily::INET).expect("socket");
+        let any: SocketAddr = "127.0.0.1:0".parse().expect("address");
+        rustix::net::bind(&socket, &any).expect("bind");
+        let local = local_address(&socket).expect("local");
+        // A simultaneous open with oneself: the classic accident, here on purpose.
+        let _ = rustix::net::connect(&socket, &local);
+        assert!(is_self_connected(&socket, local.port()));
+        assert!(!is_self_connected(&socket, local.port().wrapping_add(1)));
+    }
+}

@@ -1,0 +1,347 @@
+//! One worker: a thread, a poller, its sockets, its flow. The constructor shows the whole of it.
+//!
+//! Rules of this file
+//! 1. One turn: wait, read the clock once, tell what happened, run timers, report. Nothing else
+//!    waits, and nothing is decided here.
+//! 2. Every call into the flow goes through `guard`: a panic costs the connection that it was
+//!    about, and is told.
+//! 3. A configuration changes between two calls into the flow, never during one.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairlead_flow::driver::{ConnId, Driver, ListenerId, Peer};
+use fairlead_flow::{Flow, Snapshot};
+use fairlead_model::event::Event;
+use fairlead_model::limits::{READS_PER_TURN, RECEIVE_BYTES};
+use fairlead_model::moment::Moment;
+
+use crate::accept::{Accepted, Listening};
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::connection::Told;
+use crate::drive::Sockets;
+use crate::events::Events;
+use crate::guard;
+use crate::mailbox::{Command, Mailbox, Open};
+use crate::sys::poll::{self, Poller, Source};
+use crate::sys::signals;
+
+/// How many more clients than the least loaded worker one may have before it hands over what it
+/// accepts. One more is chance; a sixteenth more costs less than waking another thread for it.
+const AHEAD: usize = 1;
+const AHEAD_SHARE: usize = 16;
+
+/// Rest of the timers after one of them panicked: a timer that panics each time must not spin.
+const AFTER_PANIC: Duration = Duration::from_millis(10);
+
+/// What all workers of an engine share.
+#[derive(Debug, Clone)]
+pub(crate) struct Common {
+    pub(crate) clock: Clock,
+    pub(crate) board: Arc<Board>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) boxes: Arc<[Arc<Mailbox>]>,
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    number: usize,
+    common: Common,
+    mailbox: Arc<Mailbox>,
+    sockets: Sockets,
+    flow: Flow,
+    listening: Listening,
+    happened: poll::Events,
+    buffer: Box<[u8]>,
+    now: Moment,
+    /// Timers rest until then.
+    timers_from: Moment,
+    /// Clients and busy connections, as last said on the board.
+    said: (usize, usize),
+    checked: bool,
+    report: Option<u64>,
+    ended: bool,
+}
+
+/// The whole life of a worker's thread.
+pub(crate) fn live(number: usize, seed: u64, poller: Poller, common: Common) {
+    signals::block_in_this_thread();
+    guard::cover_this_thread();
+    let mut worker = Worker::new(number, seed, poller, common);
+    while !worker.ended {
+        if let Err(what) = guard::catch(|| worker.turn()) {
+            // A bug of this crate itself, outside of all handlers. The listeners must not suffer
+            // for it, nor the processor.
+            worker.tell_panic(what);
+            std::thread::sleep(AFTER_PANIC);
+        }
+    }
+    let board = Arc::clone(&worker.common.board);
+    drop(worker);
+    board.end(number);
+}
+
+impl Worker {
+    fn new(number: usize, seed: u64, poller: Poller, common: Common) -> Self {
+        let workers = common.boxes.len();
+        Worker {
+            number,
+            mailbox: Arc::clone(&common.boxes[number]),
+            sockets: Sockets::new(poller),
+            flow: Flow::new(number, workers, seed),
+            listening: Listening::new(workers),
+            happened: poll::Events::new(),
+            buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
+            now: common.clock.now(),
+            timers_from: Moment::ZERO,
+            said: (0, 0),
+            checked: false,
+            report: None,
+            ended: false,
+            common,
+        }
+    }
+
+    fn turn(&mut self) {
+        let timeout = self.timeout();
+        self.sockets.poller().wait(&mut self.happened, timeout);
+        self.now = self.common.clock.now();
+        self.sockets.set_now(self.now);
+        for index in 0..self.happened.len() {
+            match self.happened.at(index) {
+                (Source::Connection(id), signs) => {
+                    if self.sockets.note(id, signs) {
+                        self.serve(id);
+                    }
+                }
+                (Source::Listener(number), _) => self.accept(number),
+                (Source::Wake, _) => self.obey(),
+            }
+        }
+        for _ in 0..self.sockets.ready() {
+            if let Some(id) = self.sockets.pop_ready() {
+                self.serve(id);
+            }
+        }
+        self.run_timers();
+        self.say();
+    }
+
+    /// How long to wait for events; `None`: until there are some.
+    fn timeout(&self) -> Option<Duration> {
+        if self.sockets.ready() > 0 {
+            return Some(Duration::ZERO);
+        }
+        let timers = self.flow.deadline().map(|at| at.max(self.timers_from));
+        let deadlines = [timers, self.sockets.deadline(), self.listening.deadline()];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(next.since(self.now))
+    }
+
+    /// Tells all there is to tell about a connection, or as much as is one's turn.
+    fn serve(&mut self, id: ConnId) {
+        for _ in 0..READS_PER_TURN {
+            match self.sockets.next(id, &mut self.buffer) {
+                Some(told) => self.tell(id, told),
+                None => return,
+            }
+        }
+        self.sockets.yield_turn(id);
+    }
+
+    #[inline]
+    fn tell(&mut self, id: ConnId, told: Told) {
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        let buffer = &self.buffer;
+        let outcome = guard::catch(|| match told {
+            Told::Data(count) => {
+                #[cfg(test)]
+                tests::panic_if_asked(&buffer[..count]);
+                flow.handle_data(sockets, id, &buffer[..count], now);
+            }
+            Told::Connected => flow.handle_connected(sockets, id, now),
+            Told::ConnectFailed(failure) => flow.handle_connect_failed(sockets, id, failure, now),
+            Told::Eof => flow.handle_eof(sockets, id, now),
+            Told::Failed(failure) => flow.handle_failed(sockets, id, failure, now),
+            Told::Hangup => flow.handle_hangup(sockets, id, now),
+            Told::Writable => flow.handle_writable(sockets, id, now),
+        });
+        if let Err(what) = outcome {
+            self.recover(id, what);
+        }
+    }
+
+    /// After a panic in a handler for `id`: throws that connection and all tied to it away.
+    #[cold]
+    fn recover(&mut self, id: ConnId, what: String) {
+        self.tell_panic(what);
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        if let Err(what) = guard::catch(|| flow.handle_panic(sockets, id, now)) {
+            self.tell_panic(what);
+        }
+        self.sockets.abort(id);
+    }
+
+    fn tell_panic(&self, what: String) {
+        self.common.events.tell(Event::Panic { worker: self.number, what });
+    }
+
+    fn accept(&mut self, number: u32) {
+        let Some(open) = self.listening.open(number) else { return };
+        for _ in 0..self.listening.batch() {
+            match self.listening.accept(&open) {
+                Accepted::Client(socket, peer) => {
+                    self.note_accepted(&open);
+                    self.place(socket, open.listener, peer);
+                }
+                Accepted::Nobody => {}
+                Accepted::Empty => return,
+                Accepted::Exhausted(why) => return self.pause_accepting(&open, why),
+            }
+        }
+    }
+
+    /// Serves an accepted connection here, or lets the least loaded worker do it.
+    fn place(&mut self, socket: OwnedFd, listener: ListenerId, peer: Peer) {
+        let ours = self.flow.open_clients();
+        let (other, theirs) = self.common.board.least_loaded();
+        if other == self.number || ours <= theirs + AHEAD + theirs / AHEAD_SHARE {
+            return self.adopt(socket, listener, peer);
+        }
+        let command = Command::Adopt(socket, listener, peer);
+        match Mailbox::hand_over(&self.common.boxes, self.number, other, command) {
+            Err(Command::Adopt(socket, listener, peer)) => self.adopt(socket, listener, peer),
+            _ => self.common.board.expect_client(other),
+        }
+    }
+
+    fn adopt(&mut self, socket: OwnedFd, listener: ListenerId, peer: Peer) {
+        // Without kernel memory to watch it, a connection can only be closed.
+        let Ok(id) = self.sockets.adopt(socket) else { return };
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        let work = || flow.handle_accepted(sockets, id, listener, peer, now);
+        if let Err(what) = guard::catch(work) {
+            self.recover(id, what);
+        }
+    }
+
+    fn note_accepted(&self, open: &Open) {
+        if open.socket.note_accepted(self.now) {
+            let why = "there are resources again".to_owned();
+            self.tell_accepting(open, true, why);
+        }
+    }
+
+    fn pause_accepting(&mut self, open: &Open, why: &str) {
+        if open.socket.note_exhausted(self.now) {
+            self.tell_accepting(open, false, why.to_owned());
+        }
+        self.listening.pause(self.sockets.poller(), self.now);
+    }
+
+    fn tell_accepting(&self, open: &Open, accepting: bool, why: String) {
+        let listener = open.name.to_string();
+        self.common.events.tell(Event::Accepting { listener, accepting, why });
+    }
+
+    fn run_timers(&mut self) {
+        self.listening.resume(self.sockets.poller(), self.now);
+        self.sockets.expire();
+        let due = self.flow.deadline().is_some_and(|at| at <= self.now);
+        if !due || self.now < self.timers_from {
+            return;
+        }
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        if let Err(what) = guard::catch(|| flow.handle_timers(sockets, now)) {
+            self.tell_panic(what);
+            self.timers_from = self.now + AFTER_PANIC;
+        }
+    }
+
+    /// Says what others want to know.
+    fn say(&mut self) {
+        while let Some(event) = self.flow.take_event() {
+            self.common.events.tell(event);
+        }
+        let clients = self.flow.open_clients();
+        let open = (clients, clients + self.sockets.closing());
+        if open != self.said {
+            self.said = open;
+            self.common.board.set_open(self.number, open.0, open.1);
+        }
+        if !self.checked && self.flow.first_checks_done() {
+            self.checked = true;
+            self.common.board.set_checked(self.number, true);
+        }
+        if let Some(number) = self.report.take() {
+            // Said again even if nothing changed here: others may have counted on us.
+            self.common.board.set_open(self.number, open.0, open.1);
+            self.common.board.report(self.number, number);
+        }
+    }
+
+    fn obey(&mut self) {
+        for command in self.mailbox.take() {
+            match command {
+                Command::Publish(snapshot, open) => self.publish(snapshot, &open),
+                Command::Accept => self.listening.start(self.sockets.poller()),
+                Command::Adopt(socket, listener, peer) => self.adopt(socket, listener, peer),
+                Command::Stop => self.stop(),
+                Command::End => self.end(),
+                Command::Report(number) => self.report = Some(number),
+            }
+        }
+    }
+
+    fn publish(&mut self, snapshot: Arc<Snapshot>, open: &[Open]) {
+        // Who is in the queue of a listener that leaves is served under the plan that had it.
+        for leaving in self.listening.leaving(open) {
+            self.empty(&leaving);
+        }
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        if let Err(what) = guard::catch(|| flow.publish(sockets, &snapshot, now)) {
+            self.tell_panic(what);
+        }
+        self.listening.replace(self.sockets.poller(), open);
+        self.checked = false;
+        self.common.board.set_checked(self.number, false);
+    }
+
+    /// Accepts all that wait in the queue of a socket that is about to be closed.
+    fn empty(&mut self, open: &Open) {
+        if !self.listening.is_accepting() {
+            return;
+        }
+        loop {
+            match self.listening.accept(open) {
+                Accepted::Client(socket, peer) => self.adopt(socket, open.listener, peer),
+                Accepted::Nobody => {}
+                Accepted::Empty | Accepted::Exhausted(_) => return,
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        for leaving in self.listening.leaving(&[]) {
+            self.empty(&leaving);
+        }
+        self.listening.replace(self.sockets.poller(), &[]);
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        if let Err(what) = guard::catch(|| flow.stop(sockets, now)) {
+            self.tell_panic(what);
+        }
+    }
+
+    fn end(&mut self) {
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        if let Err(what) = guard::catch(|| flow.abandon(sockets, now)) {
+            self.tell_panic(what);
+        }
+        self.ended = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! The engine against real clients and backends on the loopback device.
+
+mod http;
+mod kit;
+mod limits;
+mod reload;
+mod stop;
+mod tcp;
+mod workers;

@@ -1,0 +1,138 @@
+//! The class `Engine`.
+
+use std::time::{Duration, Instant};
+
+use fairlead_engine::{Problem, Unknown};
+use fairlead_model::backend::Wish;
+use fairlead_model::plan::Plan;
+use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// The highest weight that the interface knows.
+const WEIGHT_MAX: i64 = 256;
+
+/// How long a wait may last before signals are looked at (Ctrl-C).
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Longer than any wait: seconds that certainly fit into a `Duration` and an `Instant`.
+const LONGEST: f64 = 1e9;
+
+pyo3::create_exception!(
+    fairlead._engine,
+    EngineError,
+    PyException,
+    "A plan can't be put in force; nothing has changed."
+);
+
+/// A load balancer in this process.
+#[pyclass(frozen, module = "fairlead._engine")]
+pub(crate) struct Engine {
+    engine: fairlead_engine::Engine,
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (workers = 0))]
+    fn new(workers: usize) -> PyResult<Self> {
+        let engine = fairlead_engine::Engine::new(workers)
+            .map_err(|error| PyOSError::new_err(error.to_string()))?;
+        Ok(Engine { engine })
+    }
+
+    fn apply(&self, py: Python<'_>, plan: &[u8]) -> PyResult<()> {
+        let problems = py.detach(|| {
+            let plan: Plan = serde_json::from_slice(plan)
+                .map_err(|error| vec![Problem::general(format!("not a plan: {error}"))])?;
+            self.engine.apply(plan)
+        });
+        problems.map_err(|problems| EngineError::new_err(describe(&problems)))
+    }
+
+    fn addresses(&self) -> Vec<(String, String)> {
+        self.engine.addresses()
+    }
+
+    fn wait_first_checks(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let end = Instant::now() + seconds(timeout)?;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if py.detach(|| self.engine.wait_first_checks(left.min(SLICE))) {
+                return Ok(true);
+            }
+            if left.is_zero() {
+                return Ok(false);
+            }
+            py.check_signals()?;
+        }
+    }
+
+    fn start_accepting(&self, py: Python<'_>) {
+        py.detach(|| self.engine.start_accepting());
+    }
+
+    fn status<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let status = py.detach(|| self.engine.status());
+        PyBytes::new(py, &status)
+    }
+
+    fn set_state(&self, pool: &str, backend: &str, state: &str) -> PyResult<bool> {
+        let known = [Wish::Enabled, Wish::Draining, Wish::Disabled];
+        let wish = known.into_iter().find(|wish| wish.name() == state).ok_or_else(|| {
+            PyValueError::new_err(format!("`{state}` is not enabled, draining or disabled"))
+        })?;
+        self.engine.set_state(pool, backend, wish).map_err(key_error)
+    }
+
+    fn set_weight(&self, pool: &str, backend: &str, weight: i64) -> PyResult<bool> {
+        if !(0..=WEIGHT_MAX).contains(&weight) {
+            let text = format!("a weight is a number from 0 to {WEIGHT_MAX}, not {weight}");
+            return Err(PyValueError::new_err(text));
+        }
+        self.engine.set_weight(pool, backend, weight as u16).map_err(key_error)
+    }
+
+    fn report_check(&self, pool: &str, backend: &str, passed: bool, what: &str) -> PyResult<()> {
+        self.engine.report_check(pool, backend, passed, what).map_err(key_error)
+    }
+
+    fn event_fd(&self) -> i32 {
+        self.engine.event_fd()
+    }
+
+    fn take_events<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.engine.take_events().iter().map(|event| PyBytes::new(py, event)).collect()
+    }
+
+    fn stop(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let timeout = seconds(timeout)?;
+        Ok(py.detach(|| self.engine.stop(timeout)))
+    }
+}
+
+/// How many descriptors this process may have.
+#[pyfunction]
+pub(crate) fn file_limit() -> u64 {
+    fairlead_engine::file_limit()
+}
+
+/// Problems of addresses as a JSON list; one that isn't about an address in its own words.
+fn describe(problems: &[Problem]) -> String {
+    match problems {
+        [general] if general.listener.is_empty() => general.problem.clone(),
+        list => serde_json::to_string(list).expect("strings can always be written"),
+    }
+}
+
+fn seconds(timeout: f64) -> PyResult<Duration> {
+    if timeout.is_nan() || timeout < 0.0 {
+        return Err(PyValueError::new_err(format!("{timeout} is not a time to wait")));
+    }
+    Ok(Duration::from_secs_f64(timeout.min(LONGEST)))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn key_error(unknown: Unknown) -> PyErr {
+    PyKeyError::new_err(unknown.to_string())
+}

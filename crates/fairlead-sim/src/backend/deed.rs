@@ -1,0 +1,298 @@
+//! What a back end does about one request: a good answer in any of its forms, or one of the ways
+//! in which processes fail.
+
+use std::time::Duration;
+
+use fairlead_balance::Random;
+
+use crate::network::Network;
+use crate::report::Service;
+use crate::wire::{self, Framing, Head, Pattern};
+
+/// How something ends that should have gone on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By a FIN.
+    Finish,
+    /// By a reset.
+    Reset,
+    /// Not at all: nothing more comes.
+    Stall,
+}
+
+/// How often, in thousandths, a back end does what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BadManners {
+    /// Bytes that are no HTTP.
+    pub garbage: usize,
+    /// An answer that stops in its head.
+    pub half_heads: usize,
+    /// An answer that stops in its body.
+    pub half_bodies: usize,
+    /// The connection ends without an answer.
+    pub no_answers: usize,
+    /// Nothing ever comes.
+    pub silences: usize,
+    /// `101 Switching Protocols` that nobody asked for.
+    pub unasked_switches: usize,
+    /// Interim answers without end.
+    pub endless_interims: usize,
+    /// Two lengths that differ.
+    pub two_lengths: usize,
+    /// Bytes behind the answer.
+    pub bytes_behind: usize,
+    /// An answer while the request's body is still coming.
+    pub early_answers: usize,
+}
+
+/// What a back end is like.
+#[derive(Debug, Clone)]
+pub(crate) struct Character {
+    pub(crate) manners: BadManners,
+    /// It speaks tcp: what comes is sent back.
+    pub(crate) streams: bool,
+    /// An answer takes so long at most.
+    pub(crate) delay: Duration,
+    /// A connection idles so long at most.
+    pub(crate) idle: Duration,
+    /// Requests on one connection at most.
+    pub(crate) requests_most: u32,
+    /// The last answer on a connection says that it is the last.
+    pub(crate) announces: bool,
+    /// Answers tell how long a connection may idle.
+    pub(crate) tells_idle: bool,
+    /// `Expect: 100-continue` gets its answer.
+    pub(crate) continues: bool,
+    /// Bytes of an answer's body at most.
+    pub(crate) body_most: usize,
+    /// Between two pieces of an answer, at most.
+    pub(crate) pause: Duration,
+    /// It is in no trouble all along and has good manners: claims lean on it.
+    pub(crate) is_anchor: bool,
+}
+
+/// What is done about one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Answer,
+    Garbage(End),
+    HalfHead(End),
+    HalfBody(End),
+    NoAnswer(End),
+    UnaskedSwitch,
+    EndlessInterims,
+    TwoLengths,
+    BytesBehind,
+    Early { stays: bool },
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    Send(Vec<u8>),
+    Note(u64, Service),
+    Finish,
+    Reset,
+    /// Nothing more is read or sent.
+    Stall,
+    /// The answer is out; the next request may come.
+    Next,
+}
+
+impl Character {
+    /// Draws what is done about a request.
+    pub(super) fn draw(&self, random: &mut Random, head: &Head) -> Deed {
+        let end = match random.below(3) {
+            0 => End::Finish,
+            1 => End::Reset,
+            _ => End::Stall,
+        };
+        let over = if end == End::Stall { End::Reset } else { end };
+        let manners = &self.manners;
+        let ways = [
+            (manners.garbage, Deed::Garbage(over)),
+            (manners.half_heads, Deed::HalfHead(end)),
+            (manners.half_bodies, Deed::HalfBody(end)),
+            (manners.no_answers, Deed::NoAnswer(over)),
+            (manners.silences, Deed::NoAnswer(End::Stall)),
+            (manners.unasked_switches, Deed::UnaskedSwitch),
+            (manners.endless_interims, Deed::EndlessInterims),
+            (manners.two_lengths, Deed::TwoLengths),
+            (manners.bytes_behind, Deed::BytesBehind),
+            (manners.early_answers, Deed::Early { stays: random.below(2) == 0 }),
+        ];
+        let mut drawn = random.below(1000);
+        for (often, deed) in ways {
+            if drawn < often {
+                let early = matches!(deed, Deed::Early { .. });
+                let fits = !early || head.request_framing() != Framing::Length(0);
+                return if fits { deed } else { Deed::Answer };
+            }
+            drawn -= often;
+        }
+        Deed::Answer
+    }
+}
+
+/// A good answer, ready to be sent.
+struct Answer {
+    number: u64,
+    head: Vec<u8>,
+    body: Vec<u8>,
+    closes: bool,
+}
+
+/// The acts of a deed, each with the pause before it.
+pub(super) fn acts(
+    character: &Character,
+    network: &mut Network,
+    id: u64,
+    head: &Head,
+    deed: &Deed,
+    last: bool,
+) -> Vec<(Duration, Act)> {
+    let early = matches!(deed, Deed::Early { .. });
+    let answer = Answer::draw(character, network, id, head, last || early);
+    let note = |service| (Duration::ZERO, Act::Note(id, service));
+    let send = |bytes: &[u8]| (Duration::ZERO, Act::Send(bytes.to_vec()));
+    let broken = |bytes: &[u8], end: End| {
+        vec![send(bytes), (Duration::from_millis(1), end.act())]
+    };
+    match *deed {
+        Deed::Answer => answer.whole(character, network, id),
+        Deed::Garbage(end) => broken(b"\x16\x03\x01 this is no HTTP\r\n\r\n", end),
+        Deed::HalfHead(end) => {
+            let cut = 1 + network.random.below(answer.head.len() - 1);
+            broken(&answer.head[..cut], end)
+        }
+        Deed::HalfBody(end) => {
+            let cut = network.random.below(answer.body.len().max(1));
+            let until_close = answer.closes && end == End::Finish;
+            // Without framing a FIN is the proper end, and a reset the only sign of another.
+            let end = if until_close { End::Reset } else { end };
+            let mut acts = vec![note(Service::Answering(answer.number)), send(&answer.head)];
+            acts.extend(broken(&answer.body[..cut], end));
+            acts
+        }
+        Deed::NoAnswer(end) => vec![(Duration::ZERO, end.act())],
+        Deed::UnaskedSwitch => broken(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+            End::Stall,
+        ),
+        Deed::EndlessInterims => {
+            let interim = b"HTTP/1.1 102 Processing\r\n\r\n";
+            (0..40).map(|_| (Duration::from_millis(1), Act::Send(interim.to_vec()))).collect()
+        }
+        Deed::TwoLengths => broken(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde",
+            End::Finish,
+        ),
+        Deed::BytesBehind => {
+            let mut acts = answer.whole(character, network, id);
+            let at = acts.len() - 1;
+            acts.insert(at, send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"));
+            acts
+        }
+        Deed::Early { stays } => {
+            let mut acts = answer.whole(character, network, id);
+            acts.pop();
+            // The kernel resets a connection that is closed while something comes.
+            let pause = Duration::from_millis(if stays { 300 } else { 0 });
+            acts.push((pause, Act::Finish));
+            acts
+        }
+    }
+}
+
+impl End {
+    fn act(self) -> Act {
+        match self {
+            End::Finish => Act::Finish,
+            End::Reset => Act::Reset,
+            End::Stall => Act::Stall,
+        }
+    }
+}
+
+impl Answer {
+    fn draw(
+        character: &Character,
+        network: &mut Network,
+        id: u64,
+        request: &Head,
+        last: bool,
+    ) -> Answer {
+        let number = network.random.next() >> 8;
+        let random = &mut network.random;
+        let status = match random.below(20) {
+            0 => "204 No Content",
+            1 => "304 Not Modified",
+            2 => "404 Not Found",
+            3 => "500 Internal Error",
+            _ => "200 OK",
+        };
+        let bodyless = request.method() == "HEAD" || status.starts_with("204") || status.starts_with("304");
+        let length = if bodyless { 0 } else { draw_length(random, character.body_most) };
+        let chunk = (random.below(3) == 0).then(|| 1 + random.below(length.max(1)).max(length / 64));
+        let until_close = !bodyless && random.below(10) == 0;
+        let mut text = format!("HTTP/1.1 {status}\r\n{}", wire::answer_lines(id, number, length));
+        if until_close {
+            // The framing is the connection's end.
+        } else if bodyless {
+            if request.method() == "HEAD" {
+                text.push_str("Content-Length: 1000\r\n");
+            }
+        } else if chunk.is_some() {
+            text.push_str("Transfer-Encoding: chunked\r\n");
+        } else {
+            text.push_str(&format!("Content-Length: {length}\r\n"));
+        }
+        let closes = last || until_close;
+        if closes {
+            text.push_str("Connection: close\r\n");
+        } else if character.tells_idle {
+            let seconds = character.idle.as_secs();
+            text.push_str(&format!("Keep-Alive: timeout={seconds}\r\n"));
+        }
+        text.push_str("\r\n");
+        let mut head = Vec::new();
+        if random.below(12) == 0 {
+            head.extend_from_slice(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+        }
+        head.extend_from_slice(text.as_bytes());
+        let body = if bodyless {
+            Vec::new()
+        } else {
+            wire::write_body(Pattern::of(number), length, chunk.filter(|_| !until_close))
+        };
+        Answer { number, head, body, closes }
+    }
+
+    /// The whole of it, in one piece or in several.
+    fn whole(&self, character: &Character, network: &mut Network, id: u64) -> Vec<(Duration, Act)> {
+        let now = Duration::ZERO;
+        let mut acts = vec![(now, Act::Note(id, Service::Answering(self.number)))];
+        let pieces = if network.random.below(3) == 0 { 1 + network.random.below(6) } else { 1 };
+        if pieces == 1 {
+            acts.push((now, Act::Send([&self.head[..], &self.body].concat())));
+        } else {
+            acts.push((now, Act::Send(self.head.clone())));
+            for piece in self.body.chunks(self.body.len() / pieces + 1) {
+                let pause = network.up_to(character.pause);
+                acts.push((pause, Act::Send(piece.to_vec())));
+            }
+        }
+        acts.push((now, Act::Note(id, Service::Answered(self.number))));
+        acts.push((now, if self.closes { Act::Finish } else { Act::Next }));
+        acts
+    }
+}
+
+/// Mostly short, sometimes nothing, now and then longer than any buffer.
+fn draw_length(random: &mut Random, most: usize) -> usize {
+    match random.below(10) {
+        0 => 0,
+        1 => random.below(most.max(1)),
+        _ => random.below(most.clamp(1, 2000)),
+    }
+}

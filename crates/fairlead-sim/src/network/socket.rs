@@ -1,0 +1,136 @@
+//! One end of a connection.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use fairlead_flow::{IoFailure, ListenerId};
+use fairlead_model::moment::Moment;
+
+use super::Place;
+
+/// Which socket. Numbers are never used twice in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SocketId(pub(crate) u32);
+
+impl SocketId {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Whose socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A worker of the balancer.
+    Worker(usize),
+    /// A client.
+    Client(usize),
+    /// A back end.
+    Backend(usize),
+}
+
+/// Where a socket stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No answer to its SYN yet.
+    Connecting,
+    /// In use.
+    Open,
+    /// Closed by its owner; what is queued is still being sent, what comes is dropped.
+    Closing,
+    /// Closed. What was handed over is still on its way; what comes is answered by a reset.
+    Closed,
+}
+
+/// What travels.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Segment {
+    /// Bytes.
+    Data(Vec<u8>),
+    /// The sender has finished.
+    Fin,
+    /// The connection is gone.
+    Reset,
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) owner: Owner,
+    pub(crate) peer: Option<SocketId>,
+    /// The host at the other end, or under this one, if it is a back end's.
+    pub(crate) host: Option<usize>,
+    /// Which listener accepted it.
+    pub(crate) listener: Option<ListenerId>,
+    pub(super) to: Option<Place>,
+    pub(crate) phase: Phase,
+    /// One way.
+    pub(super) delay: Duration,
+    /// What has arrived and was not read.
+    pub(crate) inbox: VecDeque<u8>,
+    /// Bytes on their way here.
+    pub(super) coming: usize,
+    pub(super) capacity: usize,
+    pub(super) last_arrival: Moment,
+    /// What is on its way here and was swallowed.
+    pub(super) held: Vec<Segment>,
+    /// How often that was sent again.
+    pub(super) holds: u64,
+    pub(crate) fin_came: bool,
+    pub(crate) failure: Option<IoFailure>,
+    /// What is to be sent and found no room yet.
+    pub(crate) queue: VecDeque<u8>,
+    pub(super) finishing: bool,
+    pub(super) fin_sent: bool,
+    pub(super) reset_sent: bool,
+    pub(super) look_due: bool,
+    pub(super) room_due: bool,
+}
+
+impl Socket {
+    pub(super) fn new(owner: Owner, peer: Option<SocketId>, capacity: usize) -> Self {
+        Socket {
+            owner,
+            peer,
+            host: None,
+            listener: None,
+            to: None,
+            phase: Phase::Open,
+            delay: Duration::ZERO,
+            inbox: VecDeque::new(),
+            coming: 0,
+            capacity,
+            last_arrival: Moment::ZERO,
+            held: Vec::new(),
+            holds: 0,
+            fin_came: false,
+            failure: None,
+            queue: VecDeque::new(),
+            finishing: false,
+            fin_sent: false,
+            reset_sent: false,
+            look_due: false,
+            room_due: false,
+        }
+    }
+
+    /// Bytes that may still be sent here.
+    pub(super) fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.inbox.len() + self.coming)
+    }
+
+    /// Whether its owner's bytes go anywhere now.
+    pub(super) fn can_send(&self) -> bool {
+        self.phase != Phase::Connecting && self.failure.is_none() && !self.reset_sent
+    }
+
+    /// Whether the other end has said all it has to say, and it was read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.fin_came && self.inbox.is_empty()
+    }
+
+    /// Whether nothing at all has arrived.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.inbox.is_empty() && !self.fin_came && self.failure.is_none()
+    }
+}

@@ -1,0 +1,65 @@
+"""A load balancer for http and tcp that keeps working while its backends don't.
+
+The public names. Each is imported when it is first used: ``import fairlead`` costs next to nothing,
+and ``fairlead --version`` doesn't wait for an event loop that it never runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairlead.balancer import Balancer
+    from fairlead.config.schema import Config
+    from fairlead.errors import (
+        ConfigError,
+        ConfigErrors,
+        ControlError,
+        EngineError,
+        FairleadError,
+    )
+    from fairlead.model import Backend, Event, Status
+
+    __version__: str
+
+__all__ = [
+    "Backend",
+    "Balancer",
+    "Config",
+    "ConfigError",
+    "ConfigErrors",
+    "ControlError",
+    "EngineError",
+    "Event",
+    "FairleadError",
+    "Status",
+    "__version__",
+]
+
+_HOMES = {
+    "Backend": "model",
+    "Balancer": "balancer",
+    "Config": "config.schema",
+    "ConfigError": "errors",
+    "ConfigErrors": "errors",
+    "ControlError": "errors",
+    "EngineError": "errors",
+    "Event": "model",
+    "FairleadError": "errors",
+    "Status": "model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when somebody asks for it."""
+    from importlib import import_module  # noqa: PLC0415  # not even this before it is needed
+
+    if name == "__version__":
+        return import_module("fairlead._engine").VERSION
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"fairlead.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

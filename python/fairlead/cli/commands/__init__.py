@@ -1,0 +1,1 @@
+"""The commands, each a file; ``cli/table.py`` lists them."""

@@ -1,0 +1,196 @@
+"""`fairlead http` and `fairlead tcp`: balance without a file.
+
+Decides the options of the quick forms. What they mean is decided in ``config/quick.py``: they are
+a configuration like any other, and `--print-config` writes it as a file.
+"""
+
+from __future__ import annotations
+
+import click
+
+from fairlead.cli import output
+from fairlead.cli.command import Command, Whole
+
+__all__ = ["http", "tcp"]
+
+_LISTEN = (
+    "LISTEN",
+    (
+        "Where clients connect to: 8080 or :8080 (all addresses), 127.0.0.1:8080, [::1]:8080, "
+        "unix:/path."
+    ),
+)
+_GROUPS = (
+    "!",
+    "What follows takes traffic only while everything before it is unavailable. A word of its own.",
+)
+
+
+def _backends(protocol: str) -> tuple[str, str]:
+    alone = " A host alone takes the listener's port." if protocol == "tcp" else ""
+    return (
+        "BACKEND",
+        (
+            "host:port, http://host:port or unix:/path; *N at the end is a weight (put it in quotes, "
+            f"as shells treat the star); commas join several.{alone}"
+        ),
+    )
+
+
+def _options() -> list[click.Parameter]:
+    return [
+        click.Argument(["listen"], metavar="LISTEN"),
+        click.Argument(
+            ["backends"],
+            metavar="BACKEND... [! BACKEND...]...",
+            nargs=-1,
+            required=True,
+            type=click.UNPROCESSED,
+        ),
+        click.Option(
+            ["--policy"],
+            metavar="NAME",
+            help="How a backend is picked: round-robin, random, least-connections, p2c, "
+            "peak-ewma, hash, first.  [default: round-robin]",
+        ),
+        click.Option(
+            ["--check"],
+            metavar="tcp|none|/PATH",
+            help="How backends are probed: connect, not at all, or GET this path and expect a "
+            "status from 200 to 399.  [default: tcp]",
+        ),
+        click.Option(
+            ["--interval"], metavar="TIME", help="Between two probes of a backend.  [default: 2s]"
+        ),
+        click.Option(["--timeout"], metavar="TIME", help="For a whole probe.  [default: 1s]"),
+        click.Option(
+            ["--rise"],
+            metavar="N",
+            type=Whole(),
+            help="Passes in a row before a down backend is used again.  [default: 2]",
+        ),
+        click.Option(
+            ["--fall"],
+            metavar="N",
+            type=Whole(),
+            help="Failures in a row before a healthy backend is down.  [default: 3]",
+        ),
+        click.Option(
+            ["--connect-timeout"],
+            metavar="TIME",
+            help="For each attempt to connect to a backend.  [default: 1s]",
+        ),
+        click.Option(
+            ["--attempts"],
+            metavar="N",
+            type=Whole(),
+            help="Backends tried for one request or connection, in all.  [default: 3]",
+        ),
+        click.Option(
+            ["--admin"],
+            metavar="ADDR",
+            help="Serve the admin API there, too: a loopback address such as 127.0.0.1:9100, or "
+            "unix:/path.  [default: only the local control socket]",
+        ),
+        click.Option(
+            ["--workers"],
+            metavar="N",
+            type=Whole(),
+            help="Threads that move bytes.  [default: one per CPU]",
+        ),
+        click.Option(
+            ["--print-config"],
+            is_flag=True,
+            help="Write the same set-up as a configuration file to standard output, and exit.",
+        ),
+        click.Option(["--access-log"], hidden=True),
+    ]
+
+
+def _command(protocol: str, text: str, examples: list[tuple[str, str]]) -> Command:
+    def run(
+        listen: str,
+        backends: tuple[str, ...],
+        *,
+        print_config: bool,
+        access_log: str | None,
+        **options: str | int | None,
+    ) -> int:
+        if access_log is not None:
+            raise click.UsageError("`--access-log` is not available in this version")
+        given = {
+            name.replace("_", "-"): value for name, value in options.items() if value is not None
+        }
+        return _run(protocol, listen, backends, given, print_config=print_config)
+
+    return Command(
+        name=protocol,
+        help=text,
+        callback=run,
+        params=_options(),
+        examples=examples,
+        arguments=[_LISTEN, _backends(protocol), _GROUPS],
+        options_metavar="[OPTIONS]",
+    )
+
+
+def _run(
+    protocol: str,
+    listen: str,
+    backends: tuple[str, ...],
+    options: dict[str, str | int],
+    *,
+    print_config: bool,
+) -> int:
+    from fairlead import _engine
+    from fairlead.cli.launch import launch
+    from fairlead.config.loaded import load_parsed
+    from fairlead.config.quick import SOURCE, Quick, parse_quick
+    from fairlead.config.write import write_toml
+
+    parsed = parse_quick(Quick(protocol, listen, backends, options), _engine)
+    if print_config:
+        output.data(write_toml(parsed.config).rstrip("\n"))
+        return 0
+    return launch(lambda previous: load_parsed(parsed, SOURCE, previous=previous))
+
+
+http = _command(
+    "http",
+    "A reverse proxy for HTTP/1.1: shares requests between backends, checks them, and sends what "
+    "may be repeated to another when one fails.",
+    [
+        (
+            "fairlead http :8080 app1:8000 app2:8000",
+            "Share requests between two.",
+        ),
+        (
+            "fairlead http :8080 'app1:8000*3' app2:8000 ! backup:8000",
+            "Three of four requests to app1; backup only while both are away.",
+        ),
+        (
+            "fairlead http :8080 app1:8000 app2:8000 --check /healthz --print-config",
+            "Write the configuration file that does the same, to go on from there.",
+        ),
+    ],
+)
+
+tcp = _command(
+    "tcp",
+    "A proxy for any protocol over TCP: shares connections between backends and passes bytes on as "
+    "they are.",
+    [
+        (
+            "fairlead tcp :5432 db1 db2",
+            "Share connections to port 5432 between the same port of two hosts.",
+        ),
+        (
+            "fairlead tcp :6379 redis1 ! redis2",
+            "redis2 only while redis1 is away.",
+        ),
+        (
+            "fairlead tcp unix:/run/db.sock db1:5432,db2:5432 --policy least-connections",
+            "From a Unix socket; a new connection goes to whoever has fewer.",
+        ),
+    ],
+)

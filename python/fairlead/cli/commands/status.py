@@ -1,0 +1,157 @@
+"""`fairlead status`: listeners, pools and backends at this moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fairlead.cli import output
+from fairlead.cli.command import Command, instance_option, json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from fairlead.model import Backend, Status
+
+__all__ = ["render", "status"]
+
+_HEALTH_ROLES = {"healthy": "good", "suspect": "doubt", "down": "bad", "unknown": "quiet"}
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        ("fairlead status", "Everything at a glance."),
+        ("watch -n1 --color FORCE_COLOR=1 fairlead status", "Again every second."),
+        ("fairlead status --json | jq '.pools[].backends[]'", "For programs."),
+    ],
+)
+@instance_option
+@json_option
+def status(instance: str | None, *, as_json: bool) -> None:
+    """Show listeners, pools and the health of each backend with its reason."""
+    from fairlead.cli.ask import find
+
+    answer = find(instance).ask("GET", "/v1/status")
+    if as_json:
+        output.data(answer.body.decode().rstrip("\n"))
+    else:
+        output.data(render(answer.json))
+
+
+def render(answer: dict[str, Any]) -> str:
+    """What ``GET /v1/status`` answers, as a person should see it."""
+    from fairlead.model import Status
+
+    now = Status.from_json(answer)
+    parts = [_heading(answer, now), _listeners(now), _backends(now)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _heading(answer: dict[str, Any], now: Status) -> str:
+    words = [
+        f"fairlead {answer.get('version', '')}".rstrip(),
+        f"pid {answer['pid']}" if "pid" in answer else "",
+        str(answer.get("config") or ""),
+        f"{now.workers} worker{'s' if now.workers != 1 else ''}",
+        f"up {_span(now.uptime_seconds)}",
+        "stopping" if answer.get("stopping") else "",
+    ]
+    return " · ".join(word for word in words if word)
+
+
+def _listeners(now: Status) -> str:
+    rows = [
+        [
+            each.name,
+            ", ".join(each.bind),
+            each.protocol,
+            _count(each.connections_active),
+            _count(each.requests_total if each.protocol == "http" else each.connections_total),
+            _reasons(each.reasons),
+        ]
+        for each in now.listeners
+    ]
+    heads = ["LISTENER", "ADDRESS", "PROTOCOL", "CONNECTIONS", "SERVED", "FAILED"]
+    return output.table(heads, rows, numbers=(3, 4)) if rows else ""
+
+
+def _reasons(reasons: dict[str, int]) -> str:
+    """Why requests or connections failed, the most frequent reason first."""
+    told = sorted(reasons.items(), key=lambda item: -item[1])
+    return ", ".join(f"{_count(count)} {code}" for code, count in told if code != "ok")
+
+
+def _backends(now: Status) -> str:
+    rows = [_row(pool.name, backend, now.time) for pool in now.pools for backend in pool.backends]
+    heads = [
+        "POOL",
+        "BACKEND",
+        "GROUP",
+        "WEIGHT",
+        "STATE",
+        "HEALTH",
+        "FOR",
+        "ACTIVE",
+        "REQUESTS",
+        "FAILURES",
+        "P50",
+        "P99",
+        "REASON",
+    ]
+    return output.table(heads, rows, numbers=(2, 3, 6, 7, 8, 9, 10, 11)) if rows else ""
+
+
+def _row(pool: str, backend: Backend, now: datetime | None) -> list[str]:
+    state_role = "" if backend.state == "enabled" else "doubt"
+    return [
+        pool,
+        backend.address,
+        str(backend.group),
+        str(backend.weight),
+        output.paint(backend.state, state_role),
+        output.paint(backend.health, _HEALTH_ROLES.get(backend.health, "")),
+        _age(backend.since, now),
+        _count(backend.active),
+        _count(backend.requests),
+        _count(backend.failures),
+        _milliseconds(backend.latency_ms_p50),
+        _milliseconds(backend.latency_ms_p99),
+        # Of the healthy nobody asks why.
+        "" if backend.health == "healthy" else backend.reason,
+    ]
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
+
+
+def _age(since: datetime | None, now: datetime | None) -> str:
+    return _span((now - since).total_seconds()) if since and now else "-"
+
+
+def _span(seconds: float) -> str:
+    """A duration in its two largest units.
+
+    >>> [_span(seconds) for seconds in (0.4, 75, 3 * 3600 + 12 * 60, 200_000)]
+    ['0s', '1m15s', '3h12m', '2d7h']
+    """
+    whole = max(0, int(seconds))
+    return "".join(_units(whole))
+
+
+def _units(seconds: int) -> Iterator[str]:
+    sizes = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+    largest = next((index for index, (_, size) in enumerate(sizes) if seconds >= size), 3)
+    for unit, size in sizes[largest : largest + 2]:
+        count, seconds = divmod(seconds, size)
+        if count or unit == sizes[largest][0]:
+            yield f"{count}{unit}"

@@ -1,0 +1,177 @@
+"""A configuration that is ready to run: checked, resolved, and able to resolve its names again.
+
+The one place where the steps are joined: text → tree → `Config` → `Plan`. What each step does is
+decided in its own file. Whoever embeds fairlead starts here; so do the command line and a reload.
+"""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING
+
+from fairlead.config.lower import lower, names
+from fairlead.config.parse import parse
+from fairlead.config.place import Source
+from fairlead.config.read import is_yaml, read, read_toml
+from fairlead.config.resolve import Answer, resolve_all, system_resolver
+from fairlead.config.write import write_toml
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from fairlead.config.parse import Parsed
+    from fairlead.config.resolve import Resolver
+    from fairlead.config.schema import Config
+    from fairlead.config.tree import Grammars
+
+__all__ = [
+    "LoadedConfig",
+    "load_config",
+    "load_file",
+    "load_parsed",
+    "load_text",
+    "parse_source",
+]
+
+
+class LoadedConfig:
+    """A configuration and the plan that it makes here and now.
+
+    Attributes:
+        config: What the user said, with all defaults.
+        value: The plan, as a value.
+        plan: The plan as the engine takes it, JSON.
+        source: What the configuration is called: a path, or ``command line``.
+        unresolved: Names that could not be resolved this time; their last good addresses stand in.
+    """
+
+    def __init__(
+        self,
+        parsed: Parsed,
+        source: str,
+        resolver: Resolver,
+        known: Mapping[str, Answer],
+    ) -> None:
+        self.config = parsed.config
+        self.source = source
+        self._parsed = parsed
+        self._resolver = resolver
+        self._answers, self.unresolved = _answers(parsed.config, resolver, known)
+        self.value = lower(parsed.config, self._answers, _descriptors(), parsed.places)
+        self.plan = self.value.encode()
+
+    def resolve(self) -> LoadedConfig:
+        """Resolve all names again. A name that has gone keeps its addresses.
+
+        Takes up to five seconds; call it in a thread. Compare ``plan`` to see what it brought.
+        """
+        return LoadedConfig(self._parsed, self.source, self._resolver, self._answers)
+
+    def again(self, parsed: Parsed, source: str) -> LoadedConfig:
+        """Another configuration in the place of this one: names keep addresses that were good."""
+        return LoadedConfig(parsed, source, self._resolver, self._answers)
+
+
+def load_file(
+    path: str | os.PathLike[str],
+    grammars: Grammars,
+    *,
+    previous: LoadedConfig | None = None,
+    resolver: Resolver = system_resolver,
+) -> LoadedConfig:
+    """Load a file.
+
+    Args:
+        path: A file in TOML, or in YAML if it ends in .yaml or .yml.
+        grammars: The module ``fairlead._engine``.
+        previous: What ran until now: its names keep their addresses if they don't resolve.
+        resolver: Asked for each name, in threads.
+
+    Raises:
+        ConfigErrors: Everything that is wrong with it.
+    """
+    return _load_source(read(path), grammars, previous, resolver)
+
+
+def load_text(
+    text: str,
+    grammars: Grammars,
+    *,
+    source: str = "<text>",
+    previous: LoadedConfig | None = None,
+    resolver: Resolver = system_resolver,
+) -> LoadedConfig:
+    """Like `load_file`, for a text. ``source`` is what errors call it; its ending tells YAML."""
+    return _load_source(Source(source, text), grammars, previous, resolver)
+
+
+def load_config(
+    config: Config,
+    grammars: Grammars,
+    *,
+    previous: LoadedConfig | None = None,
+    resolver: Resolver = system_resolver,
+) -> LoadedConfig:
+    """Load a configuration made in Python, checked like a file.
+
+    It is written out as text and read back, so errors show the place in that text, and values may
+    be texts in a file's spelling.
+    """
+    return _load_source(Source("<Config>", write_toml(config)), grammars, previous, resolver)
+
+
+def load_parsed(
+    parsed: Parsed,
+    source: str,
+    *,
+    previous: LoadedConfig | None = None,
+    resolver: Resolver = system_resolver,
+) -> LoadedConfig:
+    """Load what was parsed already, such as a command line."""
+    if previous is not None:
+        return previous.again(parsed, source)
+    return LoadedConfig(parsed, source, resolver, {})
+
+
+def parse_source(source: Source, grammars: Grammars) -> Parsed:
+    """Read a text without resolving its names.
+
+    Raises:
+        ConfigErrors: Everything that is wrong with it.
+    """
+    if is_yaml(source.name):
+        # PyYAML takes longer to import than most files take to read.
+        from fairlead.config.read_yaml import read_yaml  # noqa: PLC0415
+
+        tree, syntax = read_yaml(source)
+    else:
+        tree, syntax = read_toml(source, grammars)
+    return parse(tree, grammars, syntax)
+
+
+def _load_source(
+    source: Source, grammars: Grammars, previous: LoadedConfig | None, resolver: Resolver
+) -> LoadedConfig:
+    parsed = parse_source(source, grammars)
+    return load_parsed(parsed, source.name, previous=previous, resolver=resolver)
+
+
+def _answers(
+    config: Config, resolver: Resolver, known: Mapping[str, Answer]
+) -> tuple[dict[str, Answer], tuple[str, ...]]:
+    """What each name resolves to, and which had to keep what was known."""
+    answers = dict(resolve_all(names(config), resolver))
+    nowhere = Answer(())
+    kept = {
+        name: known[name]
+        for name, answer in answers.items()
+        if not answer.addresses and known.get(name, nowhere).addresses
+    }
+    return answers | kept, tuple(kept)
+
+
+def _descriptors() -> int:
+    """How many files this process may have open: the engine raises the soft limit to the hard."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 30 if hard == resource.RLIM_INFINITY else hard

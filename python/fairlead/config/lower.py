@@ -1,0 +1,252 @@
+"""`Config` to `Plan`: names become addresses, references become indices, every option is closed.
+
+Pure but for the resolver that is handed in: the same configuration, answers and file limit make
+the same plan. What was checked by `parse` is not checked again; a name that doesn't resolve is the
+one thing that can still be wrong.
+"""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from fairlead.config import plan, units
+from fairlead.errors import ConfigError, ConfigErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from fairlead.config.form import Path
+    from fairlead.config.place import Place
+    from fairlead.config.resolve import Answer
+    from fairlead.config.schema import Check, Config, Limits, Listener, Pool, Retry, Route
+
+__all__ = ["lower", "names"]
+
+# Standard streams, the log, epoll, listening and control sockets, the reserve.
+_DESCRIPTORS_KEPT = 64
+
+_IDLE_HTTP = timedelta(seconds=60)
+_IDLE_TCP = timedelta(hours=1)
+
+
+def names(config: Config) -> dict[str, Path]:
+    """The host names of a configuration, each with the path of a value that has it."""
+    found: dict[str, Path] = {}
+    for pool_name, pool in config.pools.items():
+        for index, backend in enumerate(pool.backends):
+            path: Path = ("pools", pool_name, "backends", index)
+            _note(backend.address, path, found)
+    for listener_name, listener in config.listeners.items():
+        for index, bind in enumerate(listener.bind):
+            _note(bind, ("listeners", listener_name, "bind", index), found)
+    return found
+
+
+def _note(text: str, path: Path, found: dict[str, Path]) -> None:
+    host = units.split_address(text).host
+    if host is not None and not _is_literal(host):
+        found.setdefault(host.lower(), path)
+
+
+def _is_literal(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdecimal()
+
+
+def lower(
+    config: Config,
+    answers: Mapping[str, Answer],
+    descriptors: int,
+    places: Mapping[Path, Place] | None = None,
+) -> plan.Plan:
+    """Make the plan.
+
+    Args:
+        config: From `parse`.
+        answers: Of each name in `names`.
+        descriptors: How many file descriptors this process may have.
+        places: Where the values stand, for errors.
+
+    Raises:
+        ConfigErrors: Code ``name.unresolved`` for each name without an address.
+    """
+    unresolved = [
+        _unresolved(name, answers[name].problem, path, places or {})
+        for name, path in names(config).items()
+        if not answers[name].addresses
+    ]
+    if unresolved:
+        raise ConfigErrors(unresolved)
+    pools = {name: index for index, name in enumerate(config.pools)}
+    return plan.Plan(
+        listeners=tuple(
+            _listener(name, listener, pools, answers, descriptors)
+            for name, listener in config.listeners.items()
+        ),
+        pools=tuple(_pool(name, pool, answers) for name, pool in config.pools.items()),
+        shutdown_timeout=_ms(config.shutdown_timeout),
+    )
+
+
+def _unresolved(name: str, problem: str, path: Path, places: Mapping[Path, Place]) -> ConfigError:
+    place = next((places[at] for at in ((*path, "address"), path, path[:-1]) if at in places), None)
+    found = f"`{name}` can't be resolved: {problem}"
+    hint = "check the name, or write its IP address"
+    return ConfigError("name.unresolved", found, "a name with an address", place, hint)
+
+
+def _ms(value: timedelta) -> int:
+    return value // timedelta(milliseconds=1)
+
+
+# ----------------------------------------------------------------------------------------- listeners
+
+
+def _listener(
+    name: str,
+    listener: Listener,
+    pools: Mapping[str, int],
+    answers: Mapping[str, Answer],
+    descriptors: int,
+) -> plan.ListenerPlan:
+    times = listener.timeouts
+    idle = times.idle or (_IDLE_TCP if listener.protocol == "tcp" else _IDLE_HTTP)
+    return plan.ListenerPlan(
+        name=name,
+        bind=tuple(bind for text in listener.bind for bind in _binds(text, answers)),
+        protocol=listener.protocol,
+        pool=None if listener.pool is None else pools[listener.pool],
+        routes=tuple(_route(route, pools) for route in listener.routes),
+        timeouts=plan.ListenerTimeouts(
+            _ms(times.head), _ms(times.body), _ms(idle), _ms(times.tunnel)
+        ),
+        limits=_limits(listener.limits, descriptors),
+        trusted_proxies=tuple(map(_network, listener.trusted_proxies)),
+    )
+
+
+def _binds(text: str, answers: Mapping[str, Answer]) -> Iterable[plan.Bind]:
+    address = units.split_address(text)
+    if address.path is not None:
+        return [plan.Unix(address.path)]
+    if address.host is None:
+        return [plan.Any(address.port)]
+    return _tcp(address, answers)
+
+
+def _tcp(address: units.Address, answers: Mapping[str, Answer]) -> list[plan.Tcp]:
+    host = address.host or ""
+    hosts = [host] if _is_literal(host) else answers[host.lower()].addresses
+    return [plan.Tcp(str(units.Address(each, address.port))) for each in hosts]
+
+
+def _limits(limits: Limits, descriptors: int) -> plan.Limits:
+    connections = limits.connections
+    if connections is None:
+        # Each client connection may need one to a backend.
+        connections = min(max((descriptors - _DESCRIPTORS_KEPT) // 2, 16), 1_000_000)
+    return plan.Limits(limits.head, limits.headers, limits.body, connections)
+
+
+def _network(text: str) -> plan.Network:
+    address, _, prefix = text.partition("/")
+    # One spelling for each address, so that equal plans are equal.
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    plain = socket.inet_ntop(family, socket.inet_pton(family, address))
+    return plan.Network(plain, int(prefix))
+
+
+def _route(route: Route, pools: Mapping[str, int]) -> plan.RoutePlan:
+    host: plan.Exact | plan.Below | None = None
+    if route.host is not None:
+        below = route.host.removeprefix("*.")
+        host = plan.Exact(below) if below == route.host else plan.Below(below)
+    path: plan.Prefix | plan.Exact | plan.Regex | None = None
+    if route.path is not None:
+        path = plan.Prefix(route.path)
+    elif route.path_exact is not None:
+        path = plan.Exact(route.path_exact)
+    elif route.path_regex is not None:
+        path = plan.Regex(route.path_regex)
+    return plan.RoutePlan(
+        host=host,
+        path=path,
+        methods=route.method,
+        headers=tuple(map(_header, route.header)),
+        pool=pools[route.pool],
+    )
+
+
+def _header(text: str) -> tuple[str, str | None]:
+    name, colon, value = text.partition(": ")
+    return name, value if colon else None
+
+
+# --------------------------------------------------------------------------------------------- pools
+
+
+def _pool(name: str, pool: Pool, answers: Mapping[str, Answer]) -> plan.PoolPlan:
+    times = pool.timeouts
+    return plan.PoolPlan(
+        name=name,
+        policy=pool.policy,
+        hash_on=_hash_on(pool.hash_on),
+        backends=tuple(
+            plan.BackendPlan(
+                address=backend.address,
+                endpoints=_endpoints(backend.address, answers),
+                weight=backend.weight,
+                group=backend.group,
+                max_connections=backend.max_connections,
+                state=backend.state,
+            )
+            for backend in pool.backends
+        ),
+        check=_check(pool.check),
+        timeouts=plan.PoolTimeouts(
+            _ms(times.connect), _ms(times.response), _ms(times.idle), _ms(times.keepalive)
+        ),
+        retry=_retry(pool.retry),
+        source=pool.source,
+    )
+
+
+def _endpoints(text: str, answers: Mapping[str, Answer]) -> tuple[plan.Endpoint, ...]:
+    address = units.split_address(text)
+    if address.path is not None:
+        return (plan.Unix(address.path),)
+    return tuple(_tcp(address, answers))
+
+
+def _hash_on(text: str) -> str | plan.Header | plan.Cookie:
+    kind, _, name = text.partition(":")
+    if kind == "header":
+        return plan.Header(name)
+    if kind == "cookie":
+        return plan.Cookie(name)
+    return text.replace("-", "_")
+
+
+def _check(check: Check) -> plan.CheckPlan:
+    kind: str | plan.Http = {"command": "external"}.get(check.type, check.type)
+    if check.type == "http":
+        kind = plan.Http(plan.HttpCheck(check.method, check.path, check.host, check.expect_status))
+    return plan.CheckPlan(
+        kind=kind,
+        interval=_ms(check.interval),
+        fast_interval=_ms(check.interval_in_doubt),
+        timeout=_ms(check.timeout),
+        rise=check.rise,
+        fall=check.fall,
+    )
+
+
+def _retry(retry: Retry) -> plan.Retry:
+    return plan.Retry(
+        attempts=retry.attempts,
+        same_backend=retry.same_backend,
+        delay=_ms(retry.delay),
+        hedge=retry.hedge == "auto",
+        budget=round(retry.budget * 10_000),
+    )

@@ -1,0 +1,132 @@
+"""Find a configuration file, read it, and make a tree of it.
+
+The only file of ``config`` that touches the file system. Decides where configurations are looked
+for, which files are refused unread, and which language a file is in (by its extension). Doesn't
+know what any key means.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fairlead.config.place import Source
+from fairlead.config.tree import DEEPEST, Entry, Node
+from fairlead.errors import ConfigError, ConfigErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fairlead.config.tree import Grammars, Kind
+
+__all__ = ["find", "is_yaml", "read", "read_toml", "searched"]
+
+# Ten thousand pools take about 2 MiB. What is larger is some other file.
+_LARGEST: Final = 16 * 1024 * 1024
+
+
+def searched(environment: Mapping[str, str]) -> list[Path]:
+    """Where a configuration is looked for, in order.
+
+    ``FAIRLEAD_CONFIG`` names the only place, if it is set.
+
+    >>> [str(path) for path in searched({"XDG_CONFIG_HOME": "/home/me/.config"})]
+    ['fairlead.toml', '/home/me/.config/fairlead/fairlead.toml', '/etc/fairlead/fairlead.toml']
+    """
+    told = environment.get("FAIRLEAD_CONFIG")
+    if told:
+        return [Path(told)]
+    home = environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME", "/")) / ".config"
+    folders = [Path(), Path(home) / "fairlead", Path("/etc/fairlead")]
+    return [folder / "fairlead.toml" for folder in folders]
+
+
+def find(environment: Mapping[str, str]) -> Path:
+    """The first of the places that has a file.
+
+    Raises:
+        ConfigErrors: None has. The error lists them.
+    """
+    places = searched(environment)
+    for path in places:
+        if path.is_file() or "FAIRLEAD_CONFIG" in environment:
+            return path
+    looked = ", ".join(f"`{path}`" for path in places)
+    hint = "name a file: `fairlead run FILE`, or do without one: `fairlead http :8080 HOST:PORT`"
+    error = ConfigError("file.missing", f"no configuration in {looked}", "", None, hint)
+    raise ConfigErrors([error])
+
+
+def read(path: str | os.PathLike[str]) -> Source:
+    """The text of a file.
+
+    Raises:
+        ConfigErrors: It can't be read, is too large, or isn't UTF-8.
+    """
+    name = os.fspath(path)
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigErrors([_unreadable(name, error)]) from None
+    if len(data) > _LARGEST:
+        found = f"`{name}` has more than {_LARGEST >> 20} MiB"
+        raise ConfigErrors([ConfigError("file.large", found, "a configuration file", None)])
+    return _decode(name, data)
+
+
+def _unreadable(name: str, error: OSError | ValueError) -> ConfigError:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    code = "file.missing" if isinstance(error, FileNotFoundError) else "file.unreadable"
+    return ConfigError(code, f"can't read `{name}`: {reason}", "", None)
+
+
+def _decode(name: str, data: bytes) -> Source:
+    # Windows' editors begin UTF-8 files with a mark that no reader of TOML wants.
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return Source(name, data.decode())
+    except UnicodeDecodeError as error:
+        source = Source(name, data.decode("utf-8", "replace"))
+        # Up to the first bad byte both are the same; it has become three bytes.
+        place = source.place(error.start, error.start + 3)
+    hint = "save the file as UTF-8" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else None
+    found = "this is not UTF-8"
+    raise ConfigErrors([ConfigError("file.encoding", found, "UTF-8 text", place, hint)])
+
+
+def is_yaml(name: str) -> bool:
+    """Whether a file is YAML, by its extension; all others are TOML."""
+    return name.lower().endswith((".yaml", ".yml"))
+
+
+def read_toml(source: Source, grammars: Grammars) -> tuple[Node, list[ConfigError]]:
+    """The tree of a TOML text, as far as it can be understood, and its syntax errors."""
+    raw, problems = grammars.parse_toml(source.text)
+    errors = [
+        ConfigError("syntax", message, "", source.place(start, end))
+        for start, end, message in problems
+    ]
+    return _node(raw, source, errors, 0), errors
+
+
+def _node(
+    raw: tuple[Kind, int, int, Any], source: Source, errors: list[ConfigError], depth: int
+) -> Node:
+    kind, start, end, value = raw
+    place = source.place(start, end)
+    if kind not in ("table", "array"):
+        return Node(kind, value, place)
+    if depth >= DEEPEST:
+        found = f"more than {DEEPEST} tables or lists in one another"
+        errors.append(ConfigError("syntax", found, "", place))
+        return Node("broken", None, place)
+    if kind == "array":
+        children = [_node(child, source, errors, depth + 1) for child in value]
+        return Node(kind, children, place)
+    entries = [
+        Entry(key, source.place(key_start, key_end), _node(child, source, errors, depth + 1))
+        for key, key_start, key_end, child in value
+    ]
+    return Node(kind, entries, place)

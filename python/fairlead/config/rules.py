@@ -1,0 +1,212 @@
+"""What must hold between values: names that refer, addresses that are given once, keys that fit.
+
+One function for each rule, listed in `check`. Every rule looks at the whole configuration once,
+so that the time grows with its size and not with its square. Doesn't know how values are spelled,
+nor what the network looks like.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fairlead.config import units
+from fairlead.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fairlead.config.form import Path, Reading
+    from fairlead.config.place import Place
+    from fairlead.config.schema import Config, Listener, Pool, Route
+
+__all__ = ["check"]
+
+
+def check(config: Config, reading: Reading) -> None:
+    """Report every rule that the configuration breaks."""
+    _something_to_do(config, reading)
+    _binds_are_given_once(config, reading)
+    for name, listener in config.listeners.items():
+        _listener_has_a_pool(name, listener, reading)
+        _tcp_has_no_routes(name, listener, reading)
+        _references_exist(name, listener, config, reading)
+        for index, route in enumerate(listener.routes):
+            _route_has_one_path(("listeners", name, "routes", index), route, reading)
+    for name, pool in config.pools.items():
+        _backends_are_given_once(name, pool, reading)
+        _check_keys_fit_the_type(name, pool, reading)
+        _hash_is_used(name, pool, reading)
+    _tcp_hashes_on_addresses(config, reading)
+
+
+def _place(reading: Reading, *paths: Path) -> Place | None:
+    """The place of the first of these values that stands in the text."""
+    return next((reading.places[path] for path in paths if path in reading.places), None)
+
+
+def _something_to_do(config: Config, reading: Reading) -> None:
+    if not config.listeners and ("listeners",) in reading.places:
+        place = reading.places[("listeners",)]
+        expected = "at least one, `[listeners.NAME]`"
+        reading.report(ConfigError("list.empty", "there is no listener", expected, place))
+
+
+def _binds_are_given_once(config: Config, reading: Reading) -> None:
+    taken: dict[str, tuple[str, str]] = {}
+    for who, bind, path in _binds(config):
+        keys = _bind_keys(bind)
+        clash = next((taken[key] for key in keys if key in taken), None)
+        if clash:
+            other, spelled = clash
+            found = f"`{bind}` is taken by {other} already"
+            hint = f"`{spelled}` and `{bind}` overlap" if spelled != bind else None
+            place = _place(reading, path, path[:-1])
+            error = ConfigError("bind.duplicate", found, "each address once", place, hint)
+            reading.report(error)
+        for key in keys:
+            taken.setdefault(key, (who, bind))
+
+
+def _binds(config: Config) -> Iterator[tuple[str, str, Path]]:
+    """Who listens where, with the path of the value that says so."""
+    for name, listener in config.listeners.items():
+        for index, bind in enumerate(listener.bind):
+            yield f"listener `{name}`", bind, ("listeners", name, "bind", index)
+    if config.admin and config.admin.listen:
+        yield "`admin`", config.admin.listen, ("admin", "listen")
+
+
+def _bind_keys(bind: str) -> list[str]:
+    """What a bind takes for itself. Port 0 takes nothing: each gets another."""
+    address = units.split_address(bind)
+    if address.path is not None:
+        return [bind]
+    if address.port == 0:
+        return []
+    if address.host in (None, "0.0.0.0", "::"):  # noqa: S104  # compared, not bound
+        families = {"0.0.0.0": "4", "::": "6", None: "46"}[address.host]  # noqa: S104
+        return [f"any{family}:{address.port}" for family in families]
+    return [bind.lower()]
+
+
+def _listener_has_a_pool(name: str, listener: Listener, reading: Reading) -> None:
+    if listener.pool is None and not listener.routes and not _has(reading, name, "routes", "pool"):
+        place = _place(reading, ("listeners", name))
+        expected = "`pool`, the name of a pool" + (" (or routes)" * (listener.protocol == "http"))
+        found = f"listener `{name}` has nowhere to send anything"
+        reading.report(ConfigError("key.missing", found, expected, place))
+
+
+def _has(reading: Reading, name: str, *keys: str) -> bool:
+    return any(("listeners", name, key) in reading.places for key in keys)
+
+
+def _tcp_has_no_routes(name: str, listener: Listener, reading: Reading) -> None:
+    if listener.protocol == "tcp" and listener.routes:
+        place = _place(reading, ("listeners", name, "routes", 0), ("listeners", name, "routes"))
+        found = f"listener `{name}` is tcp and can't have routes"
+        expected = 'routes only where `protocol = "http"`: bytes of tcp have no host and no path'
+        reading.report(ConfigError("route.tcp", found, expected, place))
+
+
+def _references_exist(name: str, listener: Listener, config: Config, reading: Reading) -> None:
+    references: list[tuple[str | None, Path]] = [(listener.pool, ("listeners", name, "pool"))]
+    references += [
+        (route.pool, ("listeners", name, "routes", index, "pool"))
+        for index, route in enumerate(listener.routes)
+    ]
+    for pool, path in references:
+        # An empty name is a mistake that was told already.
+        if pool and pool not in config.pools and ("pools", pool) not in reading.places:
+            hint = reading.meant(pool, config.pools)
+            hint = hint or f"add `[pools.{pool}]`"
+            found = f"there is no pool `{pool}`"
+            place = _place(reading, path)
+            reading.report(ConfigError("pool.unknown", found, _known_pools(config), place, hint))
+
+
+def _known_pools(config: Config) -> str:
+    names = list(config.pools)
+    if not names:
+        return "the name of a pool"
+    shown = ", ".join(f"`{name}`" for name in names[:5])
+    return f"one of {shown}" + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _route_has_one_path(path: Path, route: Route, reading: Reading) -> None:
+    given = [key for key in ("path", "path_exact", "path_regex") if getattr(route, key) is not None]
+    if len(given) > 1:
+        place = _place(reading, (*path, given[1]))
+        found = f"`{given[1]}` beside `{given[0]}`"
+        expected = "one of `path`, `path_exact` and `path_regex`"
+        reading.report(ConfigError("route.paths", found, expected, place))
+
+
+def _backends_are_given_once(name: str, pool: Pool, reading: Reading) -> None:
+    seen: set[str] = set()
+    for index, backend in enumerate(pool.backends):
+        if not backend.address:
+            continue  # told already
+        is_path = backend.address.startswith("unix:")
+        key = backend.address if is_path else backend.address.lower()
+        if key in seen:
+            path: Path = ("pools", name, "backends", index)
+            place = _place(reading, (*path, "address"), path)
+            found = f"`{backend.address}` is in pool `{name}` already"
+            hint = "to give it more traffic, give it more weight"
+            reading.report(ConfigError("backend.duplicate", found, "each once", place, hint))
+        seen.add(key)
+
+
+# Which keys of a check belong to which type.
+_KEYS_OF_TYPES = {
+    "path": "http",
+    "method": "http",
+    "host": "http",
+    "expect_status": "http",
+    "command": "command",
+}
+
+
+def _check_keys_fit_the_type(name: str, pool: Pool, reading: Reading) -> None:
+    if pool.check.type == "command" and not pool.check.command:
+        path: Path = ("pools", name, "check")
+        place = _place(reading, (*path, "type"), path, ("defaults", "check", "type"))
+        expected = '`command`, such as "pg_isready -h $FAIRLEAD_HOST"'
+        found = f"the check of pool `{name}` has no `command`"
+        reading.report(ConfigError("key.missing", found, expected, place))
+    if ("pools", name, "check", "type") in reading.broken:
+        return
+    for key, belongs_to in _KEYS_OF_TYPES.items():
+        place = _place(reading, ("pools", name, "check", key))
+        if place is not None and pool.check.type != belongs_to:
+            found = f"`{key}` means nothing to a {pool.check.type} check"
+            expected = f'it only beside `type = "{belongs_to}"`'
+            hint = f'add `type = "{belongs_to}"`' if pool.check.type == "tcp" else None
+            reading.report(ConfigError("check.key", found, expected, place, hint))
+
+
+def _hash_is_used(name: str, pool: Pool, reading: Reading) -> None:
+    place = _place(reading, ("pools", name, "hash_on"))
+    if place is None or ("pools", name, "policy") in reading.broken:
+        return
+    if pool.policy != "hash":
+        found = f"`hash_on` means nothing to policy `{pool.policy}`"
+        hint = 'add `policy = "hash"`'
+        expected = 'it only beside `policy = "hash"`'
+        reading.report(ConfigError("policy.key", found, expected, place, hint))
+
+
+def _tcp_hashes_on_addresses(config: Config, reading: Reading) -> None:
+    for name, listener in config.listeners.items():
+        pool = config.pools.get(listener.pool or "")
+        if listener.protocol != "tcp" or pool is None or pool.policy != "hash":
+            continue
+        if pool.hash_on != "source-ip":
+            place = _place(
+                reading,
+                ("pools", listener.pool or "", "hash_on"),
+                ("defaults", "hash_on"),
+            )
+            found = f"`{pool.hash_on}` can't be hashed for listener `{name}`, which is tcp"
+            reading.report(ConfigError("policy.key", found, '"source-ip"', place))

@@ -1,0 +1,202 @@
+"""The configuration: every table and key with its meaning, unit, default and the default's reason.
+
+Cut in three: here the file as a whole, `schema_listener` and `schema_pool` beside it. Together they
+are the source of the reference page and of the JSON Schema, and the only place with defaults.
+A `Config` from `parse` holds nothing wrong: names refer to something, numbers are in range,
+addresses are spelled well. It still has options left open (``None`` for what is derived, names
+that aren't resolved); `lower` closes them.
+
+Values are plain Python: durations are ``timedelta``, sizes are bytes, shares are 0 to 1, addresses
+and networks are texts in the file's spelling.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+import msgspec
+
+from fairlead.config import spelling
+from fairlead.config.form import Duration, Spelled, Whole
+from fairlead.config.schema_listener import (
+    LISTENER,
+    NETWORKS,
+    Limits,
+    Listener,
+    ListenerTimeouts,
+    Route,
+)
+from fairlead.config.schema_pool import (
+    HASH_ON,
+    POLICIES,
+    POLICY,
+    POOL,
+    Backend,
+    Check,
+    Pool,
+    PoolTimeouts,
+    Retry,
+)
+from fairlead.config.table import Key, Named, Table
+
+__all__ = [
+    "CONFIG",
+    "DEFAULTS",
+    "LISTENER_DEFAULTS",
+    "POLICIES",
+    "POOL_DEFAULTS",
+    "Admin",
+    "Backend",
+    "Check",
+    "Config",
+    "DefaultTimeouts",
+    "Defaults",
+    "Limits",
+    "Listener",
+    "ListenerDefaults",
+    "ListenerTimeouts",
+    "Pool",
+    "PoolDefaults",
+    "PoolTimeouts",
+    "Retry",
+    "Route",
+]
+
+
+def _seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
+
+
+class DefaultTimeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Timeouts of all pools and listeners."""
+
+    head: Annotated[timedelta | None, Key(Duration(), "As in a listener.")] = None
+    body: Annotated[timedelta | None, Key(Duration(), "As in a listener.")] = None
+    tunnel: Annotated[timedelta | None, Key(Duration(), "As in a listener.")] = None
+    connect: Annotated[timedelta | None, Key(Duration(), "As in a pool.")] = None
+    response: Annotated[timedelta | None, Key(Duration(), "As in a pool.")] = None
+    keepalive: Annotated[timedelta | None, Key(Duration(), "As in a pool.")] = None
+    idle: Annotated[
+        timedelta | None,
+        Key(Duration(), "As in a listener and as in a pool: it holds for both."),
+    ] = None
+
+
+class PoolDefaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for all pools that don't say otherwise, key by key."""
+
+    policy: Annotated[str, Key(POLICY, "As in a pool.")] = "round-robin"
+    hash_on: Annotated[str, Key(HASH_ON, "As in a pool.")] = "source-ip"
+    check: Annotated[Check, Key(Table(Check, "a check"), "As in a pool.")] = Check()
+    timeouts: Annotated[
+        PoolTimeouts, Key(Table(PoolTimeouts, "a pool's timeouts"), "As in a pool.")
+    ] = PoolTimeouts()
+    retry: Annotated[Retry, Key(Table(Retry, "a pool's retries"), "As in a pool.")] = Retry()
+
+
+class ListenerDefaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for all listeners that don't say otherwise, key by key."""
+
+    timeouts: Annotated[
+        ListenerTimeouts,
+        Key(Table(ListenerTimeouts, "a listener's timeouts"), "As in a listener."),
+    ] = ListenerTimeouts()
+    limits: Annotated[Limits, Key(Table(Limits, "a listener's limits"), "As in a listener.")] = (
+        Limits()
+    )
+    trusted_proxies: Annotated[tuple[str, ...], Key(NETWORKS, "As in a listener.")] = ()
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for all pools and listeners that don't say otherwise, key by key.
+
+    Tables may stand right here or, where a name has two meanings, under `pools` and `listeners`.
+    """
+
+    policy: Annotated[str, Key(POLICY, "As in a pool.")] = "round-robin"
+    hash_on: Annotated[str, Key(HASH_ON, "As in a pool.")] = "source-ip"
+    check: Annotated[Check, Key(Table(Check, "a check"), "As in a pool.")] = Check()
+    timeouts: Annotated[
+        DefaultTimeouts,
+        Key(Table(DefaultTimeouts, "the default timeouts"), "Of pools and of listeners."),
+    ] = DefaultTimeouts()
+    retry: Annotated[Retry, Key(Table(Retry, "a pool's retries"), "As in a pool.")] = Retry()
+    limits: Annotated[Limits, Key(Table(Limits, "a listener's limits"), "As in a listener.")] = (
+        Limits()
+    )
+    trusted_proxies: Annotated[tuple[str, ...], Key(NETWORKS, "As in a listener.")] = ()
+
+
+class Admin(msgspec.Struct, frozen=True, kw_only=True):
+    """The admin API. A local control socket exists without it."""
+
+    listen: Annotated[
+        str,
+        Key(
+            Spelled(spelling.check_admin, 'a loopback address such as "127.0.0.1:9100"'),
+            "Where it listens: a loopback address or `unix:/path`.",
+        ),
+    ]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All that fairlead is to do."""
+
+    workers: Annotated[
+        int,
+        Key(
+            Whole(0, 1024),
+            "Threads that move bytes; 0 for one per CPU that this process may use.",
+        ),
+    ] = 0
+    shutdown_timeout: Annotated[
+        timedelta,
+        Key(
+            Duration(zero=True),
+            "How long connections under way may take after a stop was asked for.",
+            why="Whoever stops services usually kills after 30 to 90 s.",
+        ),
+    ] = _seconds(30)
+    admin: Annotated[
+        Admin | None,
+        Key(
+            Table(Admin, "`admin`", later=("token", "tls", "hosts")),
+            "The admin API on TCP or on a Unix socket of your own.",
+            default="only the local control socket",
+        ),
+    ] = None
+    listeners: Annotated[
+        dict[str, Listener],
+        Key(
+            Named(LISTENER, "listeners"),
+            "Addresses that clients connect to, by name.",
+        ),
+    ]
+    pools: Annotated[
+        dict[str, Pool],
+        Key(
+            Named(POOL, "pools"),
+            "Sets of interchangeable backends, by name.",
+        ),
+    ]
+
+
+POOL_DEFAULTS: Final = Table(PoolDefaults, "the defaults of pools")
+LISTENER_DEFAULTS: Final = Table(ListenerDefaults, "the defaults of listeners")
+DEFAULTS: Final = Table(
+    Defaults,
+    "the defaults",
+    apart={
+        "pools": Key(POOL_DEFAULTS, "For all pools."),
+        "listeners": Key(LISTENER_DEFAULTS, "For all listeners."),
+    },
+)
+CONFIG: Final = Table(
+    Config,
+    "the configuration",
+    later=("tls", "access_log", "metrics", "log"),
+    apart={
+        "defaults": Key(
+            DEFAULTS, "What holds for all pools and listeners that don't say otherwise."
+        )
+    },
+)

@@ -1,0 +1,378 @@
+"""Pools, backends, checks, retries: their part of the schema (see `schema`)."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from fairlead.config import spelling, units
+from fairlead.config.form import (
+    Choice,
+    Duration,
+    Form,
+    Many,
+    Path,
+    Reading,
+    Share,
+    Spelled,
+    Statuses,
+    Whole,
+)
+from fairlead.config.table import Key, Table
+from fairlead.config.tree import Node
+from fairlead.errors import ConfigError
+
+__all__ = [
+    "HASH_ON",
+    "POLICIES",
+    "POLICY",
+    "POOL",
+    "Backend",
+    "Check",
+    "Pool",
+    "PoolTimeouts",
+    "Retry",
+]
+
+POLICIES: Final = (
+    "round-robin",
+    "random",
+    "least-connections",
+    "p2c",
+    "peak-ewma",
+    "hash",
+    "first",
+)
+
+
+def _seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
+
+
+def _python_policy(value: str) -> str | None:
+    """Policies in Python are spelled ``module:attribute``."""
+    module, colon, attribute = value.partition(":")
+    dotted = (module.replace(".", ""), attribute.replace(".", ""))
+    return (
+        f"a policy in Python, `{value}`," if colon and all(map(str.isidentifier, dotted)) else None
+    )
+
+
+POLICY: Final = Choice("a policy", POLICIES, foreign=_python_policy)
+HASH_ON: Final = Spelled(
+    spelling.check_hash_on,
+    '"source-ip", "path", "header:NAME" or "cookie:NAME"',
+    pattern="^(source-ip|path|header:.+|cookie:.+)$",
+)
+_PATH = Spelled(spelling.check_path, 'a path such as "/v1/"', pattern="^/")
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """One server. A text says the same as a table: ``"app1:8000*3"``."""
+
+    address: Annotated[
+        str,
+        Key(
+            Spelled(
+                lambda text, at: units.parse_backend(text, at=at),
+                'an address such as "app1:8000", "http://app1:8000" or "unix:/path"',
+            ),
+            'Where it is: "host:port", "http://host:port" or "unix:/path". Names are resolved, '
+            "and again while fairlead runs.",
+        ),
+    ]
+    weight: Annotated[
+        int,
+        Key(
+            Whole(0, 256),
+            "Its share of the traffic against the others' of its group; 0 means no new traffic.",
+        ),
+    ] = 1
+    group: Annotated[
+        int,
+        Key(
+            Whole(0, 65_535),
+            "Group 0 takes traffic first; a higher one only while all lower ones have nobody "
+            "available.",
+        ),
+    ] = 0
+    max_connections: Annotated[
+        int | None,
+        Key(
+            Whole(1, 10_000_000),
+            "Requests (http) or connections (tcp) in flight to it at once; more go elsewhere.",
+            default="no limit",
+        ),
+    ] = None
+    state: Annotated[
+        str,
+        Key(
+            Choice("a state", ("enabled", "draining", "disabled")),
+            "What the operator wants of it at the start: `draining` and `disabled` get nothing "
+            "new.",
+        ),
+    ] = "enabled"
+
+
+class _Backend(Form[Backend]):
+    """A backend as a text or a table."""
+
+    blank = None
+    expected = 'an address such as "app1:8000", or a table with `address`'
+
+    def __init__(self) -> None:
+        self._table = Table(Backend, "a backend", later=("slow_start", "tls", "name"))
+
+    def read(self, node: Node, reading: Reading, path: Path) -> Backend:
+        """The backend."""
+        if node.kind == "table":
+            return self._table.read(_without_star(node, reading), reading, path)
+        if node.kind != "string":
+            raise self.misfit(node, path)
+        if "," in node.value:
+            hint = 'write one text for each: ["app1:8000", "app2:8000"]'
+            found = f"`{node.value}` is more than one address"
+            raise ConfigError("address.form", found, "one backend", node.place, hint)
+        text, weight = units.parse_weighted(node.value, at=node.place)
+        address = units.parse_backend(text, at=node.place)
+        return Backend(address) if weight is None else Backend(address, weight)
+
+    def spell(self, value: Backend) -> Any:
+        """A text if address and weight are all there is to say."""
+        spelled = self._table.write(value)
+        if set(spelled) == {"address"}:
+            return spelled["address"]
+        if set(spelled) == {"address", "weight"}:
+            return f"{spelled['address']}*{spelled['weight']}"
+        return spelled
+
+    def schema(self) -> dict[str, Any]:
+        """A string or an object."""
+        return {"anyOf": [{"type": "string"}, self._table.schema()]}
+
+
+def _without_star(node: Node, reading: Reading) -> Node:
+    """Say that a weight has its own key where a table has one at the end of the address."""
+    kept = []
+    for entry in node.value:
+        value = entry.node.value
+        if entry.key == "address" and entry.node.kind == "string" and "*" in value:
+            address, _, weight = value.rpartition("*")
+            hint = f'write {{ address = "{address}", weight = {weight} }}'
+            found = f"`{value}` has a weight at its end"
+            reading.report(
+                ConfigError("address.form", found, "the address alone", entry.node.place, hint)
+            )
+            broken = Node("broken", None, entry.node.place)
+            kept.append(entry._replace(node=broken))
+        else:
+            kept.append(entry)
+    return node._replace(value=kept)
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """How backends are probed. Checks never stop for lack of traffic."""
+
+    type: Annotated[
+        str,
+        Key(
+            Choice(
+                "a type of check",
+                ("tcp", "http", "command", "none"),
+                later=("grpc", "redis", "postgres", "mysql", "tls", "https", "python"),
+            ),
+            'What a probe does: "tcp" connects; "http" sends a request and looks at the status; '
+            '"command" runs a program; "none": only traffic tells.',
+        ),
+    ] = "tcp"
+    path: Annotated[
+        str,
+        Key(_PATH, "Path and query of an http check's request."),
+    ] = "/"
+    method: Annotated[
+        str,
+        Key(Spelled(spelling.check_method, "a method"), "Method of an http check's request."),
+    ] = "GET"
+    host: Annotated[
+        str | None,
+        Key(
+            Spelled(spelling.check_host, "a host"),
+            "The `Host` of an http check's request.",
+            default="the backend's address",
+        ),
+    ] = None
+    expect_status: Annotated[
+        tuple[tuple[int, int], ...],
+        Key(
+            Statuses(),
+            "Statuses that pass an http check: ranges joined by commas.",
+            why="A redirect to a login page is a sign of life, too.",
+        ),
+    ] = ((200, 399),)
+    command: Annotated[
+        str | None,
+        Key(
+            Spelled(spelling.check_command, "a shell command"),
+            "What a command check runs, by `/bin/sh -c`, with FAIRLEAD_POOL, FAIRLEAD_BACKEND, "
+            "FAIRLEAD_HOST and FAIRLEAD_PORT in its environment. It passes if the exit code is 0.",
+            default="none",
+        ),
+    ] = None
+    interval: Annotated[
+        timedelta,
+        Key(
+            Duration(),
+            "Between two probes of a backend that is not in doubt.",
+            why="Traffic finds most failures sooner; this finds those of a silent night.",
+        ),
+    ] = _seconds(2)
+    fast_interval: Annotated[
+        timedelta | None,
+        Key(
+            Duration(),
+            "Between two probes of a backend in doubt: suspect, or down for less than a minute.",
+            default='"500ms", or `interval` if that is shorter',
+        ),
+    ] = None
+    timeout: Annotated[
+        timedelta,
+        Key(Duration(), "For a whole probe, from the connect to the end of the response's head."),
+    ] = _seconds(1)
+    rise: Annotated[
+        int,
+        Key(Whole(1, 1000), "Passes in a row before a down backend is used again."),
+    ] = 2
+    fall: Annotated[
+        int,
+        Key(
+            Whole(1, 1000),
+            "Failures in a row before a healthy backend is down.",
+            why="One lost packet is no reason; from the first failure on it is suspect, so "
+            "others are picked first.",
+        ),
+    ] = 3
+
+    @property
+    def interval_in_doubt(self) -> timedelta:
+        """``fast_interval``, or what holds without it."""
+        return self.fast_interval or min(self.interval, timedelta(milliseconds=500))
+
+
+class PoolTimeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to wait for a backend."""
+
+    connect: Annotated[
+        timedelta,
+        Key(
+            Duration(),
+            "For each attempt to connect. fairlead may give up on an attempt earlier, never later.",
+        ),
+    ] = _seconds(1)
+    response: Annotated[
+        timedelta,
+        Key(
+            Duration(),
+            "From the last byte of the request until the response's head is whole; then 504.",
+        ),
+    ] = _seconds(30)
+    idle: Annotated[
+        timedelta,
+        Key(
+            Duration(),
+            "Between two pieces of a response; then the client's connection is closed.",
+        ),
+    ] = _seconds(30)
+    keepalive: Annotated[
+        timedelta,
+        Key(
+            Duration(),
+            "How long an idle kept connection to a backend may be used again.",
+        ),
+    ] = _seconds(60)
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sent again. Only what may be: nothing of it was sent, or it is idempotent."""
+
+    attempts: Annotated[
+        int,
+        Key(
+            Whole(1, 64),
+            "Backends tried for one request or connection, in all.",
+            why="The third has seldom failed with the first two; each further one costs time.",
+        ),
+    ] = 3
+    same_backend: Annotated[
+        int,
+        Key(
+            Whole(1, 64),
+            "Tries on one backend before the next.",
+            why="Another backend is a better bet than the one that just failed.",
+        ),
+    ] = 1
+    delay: Annotated[
+        timedelta,
+        Key(Duration(zero=True), "Between tries on the same backend."),
+    ] = _seconds(0)
+    hedge: Annotated[
+        str,
+        Key(
+            Choice("a way to hedge", ("auto", "off")),
+            '"auto" sends a late request that may be repeated to a second backend; the first '
+            "answer wins.",
+        ),
+    ] = "auto"
+    budget: Annotated[
+        float,
+        Key(
+            Share(),
+            "Hedges and retries of late requests, as a share of requests.",
+            why="Enough to cover one frozen backend of fifty, too little to double anybody's load.",
+        ),
+    ] = 0.02
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """A set of interchangeable backends."""
+
+    policy: Annotated[
+        str,
+        Key(
+            POLICY,
+            "How a backend is picked, for each connection (tcp) or request (http).",
+        ),
+    ] = "round-robin"
+    hash_on: Annotated[
+        str,
+        Key(HASH_ON, "What policy `hash` looks at."),
+    ] = "source-ip"
+    backends: Annotated[
+        tuple[Backend, ...],
+        Key(
+            Many(_Backend(), "backends", lone=False, least=1),
+            'The backends, in order: texts ("app1:8000", "app2:8000*3" with a weight) or tables.',
+        ),
+    ]
+    check: Annotated[
+        Check,
+        Key(Table(Check, "a check", later=("body", "headers")), "How backends are probed."),
+    ] = Check()
+    timeouts: Annotated[
+        PoolTimeouts,
+        Key(Table(PoolTimeouts, "a pool's timeouts"), "How long to wait for a backend."),
+    ] = PoolTimeouts()
+    retry: Annotated[
+        Retry,
+        Key(Table(Retry, "a pool's retries", later=("hold",)), "What is sent again."),
+    ] = Retry()
+    source: Annotated[
+        str | None,
+        Key(
+            Spelled(spelling.check_source, "an IP address of this machine"),
+            "Source address of connections to backends.",
+            default="the system chooses",
+        ),
+    ] = None
+
+
+POOL: Final = Table(Pool, "a pool", later=("discovery", "tls", "slow_start"))

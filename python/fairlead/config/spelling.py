@@ -1,0 +1,161 @@
+"""Checks of the texts that stand in routes, backends and checks: hosts, paths, methods, headers.
+
+Each takes a text and its place and returns the text in its usual spelling, or raises. Decides
+what could never match a request, so that nobody waits for it to. Doesn't decide how requests
+match: that is the engine's.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING
+
+from fairlead.config import units
+from fairlead.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fairlead.config.place import Place
+
+__all__ = [
+    "check_admin",
+    "check_command",
+    "check_hash_on",
+    "check_header",
+    "check_host",
+    "check_host_pattern",
+    "check_listen",
+    "check_method",
+    "check_network",
+    "check_path",
+    "check_reference",
+    "check_source",
+]
+
+# RFC 9110 §5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# What a request target may hold (RFC 3986 §3.3, §3.4), and the % of its escapes.
+_TARGET = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
+
+
+def check_listen(text: str, at: Place) -> str:
+    """An address to listen at."""
+    return units.parse_listen(text, at=at)
+
+
+def check_network(text: str, at: Place) -> str:
+    """A network."""
+    return units.parse_network(text, at=at)
+
+
+def check_admin(text: str, at: Place) -> str:
+    """Where the admin API listens: only where no stranger can reach it."""
+    address = units.split_address(listen := units.parse_listen(text, at=at))
+    if address.path is None and not _is_loopback(address.host):
+        raise ConfigError(
+            "address.open",
+            f"`{text}` can be reached from other machines",
+            "a loopback address such as `127.0.0.1:9100`, or `unix:/path`",
+            at,
+            "tokens and TLS for the admin API are not available in this version",
+        )
+    return listen
+
+
+def _is_loopback(host: str | None) -> bool:
+    return host in ("localhost", "::1") or bool(host and re.fullmatch(r"127\.[0-9.]+", host))
+
+
+def check_reference(text: str, at: Place) -> str:
+    """The name of a pool. Whether there is one of that name is seen later."""
+    del at
+    return text
+
+
+def check_source(text: str, at: Place) -> str:
+    """An address of this machine, without a port."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            return socket.inet_ntop(family, socket.inet_pton(family, text))
+        except (OSError, ValueError):
+            continue
+    raise ConfigError(
+        "address.form", f"`{text}` is not an IP address", "an address without a port", at
+    )
+
+
+def check_command(text: str, at: Place) -> str:
+    """A shell command."""
+    if not text.strip() or "\0" in text:
+        raise ConfigError("text.empty", "there is no command", "a shell command", at)
+    return text
+
+
+def check_host(text: str, at: Place) -> str:
+    """The value of a ``Host`` header, with a port or without."""
+    host, _, port = text.rpartition(":")
+    name = host if host and port.isdecimal() else text
+    if not (units.is_host_name(name) or re.fullmatch(r"\[[0-9A-Fa-f:.]+\]", name)):
+        raise ConfigError("host.form", f"`{text}` is not a host", "a name or an address", at)
+    return text
+
+
+def check_host_pattern(text: str, at: Place) -> str:
+    """A host, or ``*.`` and a domain. Lower case, as hosts are compared so."""
+    expected = "a host such as `api.example.com`, or `*.example.com`"
+    name, colon, port = text.rpartition(":")
+    if colon and port.isdecimal() and "]" not in port and not text.endswith("]"):
+        hint = f"leave out the port: `{name}`"
+        raise ConfigError("host.form", f"`{text}` has a port", expected, at, hint)
+    plain = text.removeprefix("*.")
+    if "*" in plain:
+        found = f"`{text}` has a `*` that doesn't stand alone at the beginning"
+        raise ConfigError("host.form", found, expected, at)
+    if not (units.is_host_name(plain) or re.fullmatch(r"\[[0-9A-Fa-f:.]+\]", text)):
+        raise ConfigError("host.form", f"`{text}` is not a host", expected, at)
+    return text.lower()
+
+
+def check_path(text: str, at: Place) -> str:
+    """A path as it stands in a request."""
+    if not text.startswith("/"):
+        found = f"`{text}` doesn't begin with `/`"
+        raise ConfigError("path.form", found, "a path such as `/v1/`", at, f'write "/{text}"')
+    if _TARGET.fullmatch(text) is None:
+        expected = "characters that a request may have, others as %XX"
+        raise ConfigError("path.form", f"`{text}` can't be in a request", expected, at)
+    return text
+
+
+def check_method(text: str, at: Place) -> str:
+    """A method, in upper case."""
+    if _TOKEN.fullmatch(text) is None:
+        raise ConfigError("method.form", f"`{text}` is not a method", "a method such as `GET`", at)
+    return text.upper()
+
+
+def check_header(text: str, at: Place) -> str:
+    """``Name`` for a header with any value, ``Name: value`` for this one."""
+    expected = "`Name` or `Name: value`"
+    name, colon, value = text.partition(":")
+    name, value = name.strip(), value.strip(" \t")
+    if _TOKEN.fullmatch(name) is None:
+        raise ConfigError("header.form", f"`{name}` is not the name of a header", expected, at)
+    if not all(character == "\t" or character.isprintable() for character in value):
+        raise ConfigError("header.form", f"`{name}` has a value no header can have", expected, at)
+    return f"{name.lower()}: {value}" if colon else name.lower()
+
+
+def check_hash_on(text: str, at: Place) -> str:
+    """What policy ``hash`` looks at."""
+    if text in ("source-ip", "path"):
+        return text
+    kind, _, name = text.partition(":")
+    if kind in ("header", "cookie") and _TOKEN.fullmatch(name):
+        return f"header:{name.lower()}" if kind == "header" else text
+    raise ConfigError(
+        "value.unknown",
+        f"`{text}` is nothing to hash",
+        '"source-ip", "path", "header:NAME" or "cookie:NAME"',
+        at,
+    )

@@ -1,0 +1,57 @@
+"""What control asks of the native engine, and the one place that starts it.
+
+`Engine` describes `fairlead._engine.Engine` as far as control uses it, so that everything above
+can be tested with an engine that only remembers what it was told.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Engine(Protocol):
+    """The data plane, seen from Python. `fairlead._engine` documents each call."""
+
+    def apply(self, plan: bytes) -> None:
+        """Take a plan, all of it or nothing."""
+
+    def addresses(self) -> list[tuple[str, str]]:
+        """Listener name and address, for everything that listens."""
+
+    def wait_first_checks(self, timeout: float) -> bool:
+        """Wait until each backend was probed once."""
+
+    def start_accepting(self) -> None:
+        """Let clients in."""
+
+    def status(self) -> bytes:
+        """Everything, as JSON."""
+
+    def set_state(self, pool: str, backend: str, state: str) -> bool:
+        """Change what the operator wants; true if it did change."""
+
+    def set_weight(self, pool: str, backend: str, weight: int) -> bool:
+        """Change a weight; true if it did change."""
+
+    def report_check(self, pool: str, backend: str, passed: bool, what: str) -> None:  # noqa: FBT001  # as the native module has it
+        """Hand over the result of a check that Python made."""
+
+    def event_fd(self) -> int:
+        """A descriptor that is readable while events wait."""
+
+    def take_events(self) -> list[bytes]:
+        """The events that wait, as JSON objects."""
+
+    def stop(self, timeout: float) -> bool:
+        """Stop gracefully."""
+
+
+def start_engine(workers: int) -> Engine:
+    """Make the native engine; its threads start with the first plan.
+
+    Args:
+        workers: How many; 0 is one per CPU.
+    """
+    from fairlead import _engine
+
+    return _engine.Engine(workers)

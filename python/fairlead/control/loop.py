@@ -1,0 +1,209 @@
+"""What goes on beside the traffic: events, the control socket, checks in Python, names, reloads.
+
+All of it in one event loop, and nothing in it polls: with no event and nobody asking it sleeps in
+the kernel. The engine doesn't need it; if this loop dies or hangs, traffic goes on.
+
+Not here: the start and the signals (`run`), what each part does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from fairlead.control import paths
+from fairlead.control.api import Api
+from fairlead.control.http import ApiError
+from fairlead.control.reload import Reloader, ReloadError
+from fairlead.control.socket import Door
+from fairlead.control.thread import in_thread
+from fairlead.discovery.dns import Names, has_names
+from fairlead.health.command import CommandChecks, checks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fairlead.config.loaded import LoadedConfig
+    from fairlead.control.paths import Listening
+    from fairlead.control.running import Running
+    from fairlead.model import Event, Json
+
+_UNTOLD = frozenset(("applied",))
+_STATUS = {"config": 422, "bind": 409, "stopping": 409}
+
+
+class ControlLoop:
+    """The control plane of one running fairlead. Made and used inside an event loop."""
+
+    def __init__(
+        self,
+        running: Running,
+        load: Callable[[], LoadedConfig],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Nothing happens before `start`.
+
+        Args:
+            running: What is controlled.
+            load: Reads the configuration again.
+            say: Says a line to people; must not block.
+        """
+        self.running = running
+        self.events = running.events
+        self._say = say
+        self._api = Api(self)
+        self._doors: list[Door] = []
+        self._admin: Door | None = None
+        self._reloader = Reloader(running, load, self._prepare)
+        self._checks = CommandChecks(running.engine.report_check)
+        self._names: asyncio.Task[None] | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop has begun."""
+        return self.running.stopping
+
+    # -- life ------------------------------------------------------------------------------
+
+    async def start(self, control: Listening | None, admin: Listening | None) -> None:
+        """Begin: answer on what is bound already, run checks, follow names, pass events on."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.running.engine.event_fd(), self._pass_events_on)
+        for listening in (control, admin):
+            if listening is not None:
+                door = Door(self._api, listening)
+                await door.open()
+                self._doors.append(door)
+                self._admin = door if listening is admin else self._admin
+        self._follow()
+        # What happened before anybody was there to hear it.
+        self._pass_events_on()
+
+    async def first_checks(self) -> None:
+        """Wait for the first round of checks in Python and in the engine, bounded."""
+        running = self.running
+        seconds = running.first_checks_seconds()
+        waiting = in_thread(lambda: running.engine.wait_first_checks(seconds))
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(self._checks.wait_first(), waiting)
+        except TimeoutError:
+            return
+
+    async def stop(self, why: str) -> bool:
+        """Stop gracefully: connections finish within the shutdown time-out, then all ends.
+
+        Returns:
+            Whether all connections ended by themselves.
+        """
+        running = self.running
+        running.stopping = True
+        self.events.tell("stopping", why=why)
+        self._checks.stop()
+        if self._names is not None:
+            self._names.cancel()
+        timeout = running.loaded.config.shutdown_timeout.total_seconds()
+        finished = await in_thread(lambda: running.engine.stop(timeout))
+        self._pass_events_on()
+        asyncio.get_running_loop().remove_reader(running.engine.event_fd())
+        for door in self._doors:
+            door.close()
+        return finished
+
+    def close_doors(self) -> None:
+        """Let nobody find the socket any more; for an end that can't wait."""
+        for door in self._doors:
+            door.close()
+
+    # -- what the API offers ---------------------------------------------------------------
+
+    def status(self) -> Json:
+        """Everything, as JSON."""
+        return self.running.status()
+
+    def set_backend(self, pool: str, backend: str, state: str | None, weight: int | None) -> None:
+        """Change what the operator wants of a backend."""
+        self.running.set_backend(pool, backend, state, weight)
+
+    async def reload(self) -> list[str]:
+        """Reload for the API: what went wrong becomes an answer."""
+        try:
+            return await self.reload_now()
+        except ReloadError as error:
+            status = _STATUS[error.code]
+            raise ApiError(status, error.code, str(error), hint=error.hint) from None
+
+    async def reload_now(self) -> list[str]:
+        """Reload, and say to people what came of it. Raises `ReloadError`."""
+        try:
+            steps = await self._reloader.reload()
+        except ReloadError as error:
+            self._say(f"reload failed, the old configuration stays in force\n{error}")
+            raise
+        for step in steps:
+            self._say(f"reload: {step}")
+        self._say(f"reloaded: {_count(len(steps), 'change')}")
+        self._follow()
+        return steps
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def _pass_events_on(self) -> None:
+        for event in self.running.take_events():
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if event.kind not in _UNTOLD:
+            self._say(event.text)
+
+    def _tell_own(self, kind: str, **fields: str) -> None:
+        self._tell(self.events.tell(kind, **fields))
+
+    def _follow(self) -> None:
+        """Begin, keep and end what depends on the configuration."""
+        loaded = self.running.loaded
+        self._checks.update(checks_of(loaded, json.loads(loaded.plan)))
+        named = has_names(loaded)
+        if named and self._names is None:
+            followed = Names(
+                current=lambda: self.running.loaded,
+                resolve=lambda current: in_thread(current.resolve),
+                use=self._use_resolved,
+                tell=self._tell_own,
+            )
+            self._names = asyncio.ensure_future(followed.run())
+        elif not named and self._names is not None:
+            self._names.cancel()
+            self._names = None
+
+    async def _use_resolved(self, before: LoadedConfig, after: LoadedConfig) -> bool:
+        used = await self._reloader.use_resolved(before, after)
+        if used:
+            self._checks.update(checks_of(after, json.loads(after.plan)))
+        return used
+
+    async def _prepare(self, loaded: LoadedConfig) -> Callable[[bool], None]:
+        """Open a new admin address before the engine changes; swap or drop it after."""
+        now, then = self.running.loaded.config.admin, loaded.config.admin
+        if now == then:
+            return lambda _changed: None
+        new = None
+        if then is not None:
+            new = Door(self._api, paths.listen_admin(then.listen))
+            await new.open()
+
+        def finish(changed: bool) -> None:  # noqa: FBT001  # the only thing there is to be told
+            leaving = self._admin if changed else new
+            if leaving is not None:
+                leaving.close()
+            if changed:
+                self._doors = [door for door in self._doors if door is not self._admin]
+                self._doors += [new] if new is not None else []
+                self._admin = new
+
+        return finish
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,177 @@
+"""Where control sockets live, and who is alive there.
+
+A socket that can be seen always has somebody listening: it is bound under another name and
+renamed when it listens. So a connect that is refused means that its owner is dead, whatever a
+process of that number does now, and the file may go.
+
+Not here: what is spoken on the socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from fairlead.control.apply import hint_for
+from fairlead.errors import EngineError
+
+_ASK_SECONDS = 1.0
+_QUEUE = 64
+
+
+class UnsafeDirectoryError(OSError):
+    """The directory for control sockets can't be trusted or made."""
+
+
+class Listening(NamedTuple):
+    """A socket that listens, and the file to remove at its end if it is a Unix socket."""
+
+    socket: socket.socket
+    path: Path | None
+
+
+class Instance(NamedTuple):
+    """A fairlead that runs."""
+
+    pid: int
+    path: Path
+
+
+def directory() -> Path:
+    """Where this user's control sockets are; made by `listen` if missing."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime:
+        return Path(runtime) / "fairlead"
+    if os.geteuid() == 0:
+        return Path("/run/fairlead")
+    # With a fixed name in a folder that all may write to; `_prepare` refuses what isn't ours.
+    return Path(f"/tmp/fairlead-{os.geteuid()}")  # noqa: S108
+
+
+def listen(pid: int | None = None) -> Listening:
+    """Open this process' control socket, readable and writable for its user alone.
+
+    Raises:
+        OSError: The directory or the socket can't be made. `UnsafeDirectoryError` when the
+            directory is somebody else's or open to others.
+    """
+    where = directory()
+    _prepare(where)
+    _remove_dead(where)
+    name = where / f"{pid or os.getpid()}.sock"
+    return _listen_at(name)
+
+
+def listen_admin(listen: str) -> Listening:
+    """Listen on the configured admin address.
+
+    Args:
+        listen: ``127.0.0.1:9100``, ``[::1]:9100``, ``localhost:9100`` or ``unix:/path``. That it
+            is none but loopback was checked with the configuration.
+
+    Raises:
+        EngineError: It can't be bound.
+    """
+    try:
+        return _listen_admin(listen)
+    except OSError as error:
+        problem = (error.strerror or str(error)).lower()
+        message = f"admin: can't listen on {listen}: {problem}"
+        raise EngineError(message, hint_for(problem)) from None
+
+
+def _listen_admin(listen: str) -> Listening:
+    if listen.startswith("unix:"):
+        path = Path(listen.removeprefix("unix:"))
+        if path.exists() and (not path.is_socket() or _is_alive(path)):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        return _listen_at(path)
+    name, _, port = listen.rpartition(":")
+    address = (name.strip("[]"), int(port))
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    listening = socket.create_server(address, family=family, backlog=_QUEUE)
+    listening.settimeout(0)
+    return Listening(listening, None)
+
+
+def close(listening: Listening) -> None:
+    """Stop listening, and remove the file if there is one."""
+    listening.socket.close()
+    if listening.path is not None:
+        _remove(listening.path)
+
+
+def _listen_at(path: Path) -> Listening:
+    """Listen on a Unix socket of mode 0600 at `path`, in the place of what was there."""
+    # Short, and not ending as sockets do: nobody takes it for one.
+    unfinished = path.with_name(f".{path.stem[:20]}")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        unfinished.unlink(missing_ok=True)
+        listening.bind(os.fspath(unfinished))
+        unfinished.chmod(0o600)
+        listening.listen(_QUEUE)
+        unfinished.rename(path)
+    except OSError:
+        listening.close()
+        unfinished.unlink(missing_ok=True)
+        raise
+    return Listening(listening, path)
+
+
+def instances() -> list[Instance]:
+    """This user's running instances, by process id."""
+    where = directory()
+    try:
+        found = [Instance(int(path.stem), path) for path in _sockets(where)]
+    except OSError:
+        return []
+    return sorted(instance for instance in found if _is_alive(instance.path))
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _prepare(where: Path) -> None:
+    """Make the directory, or see that the one there is ours alone."""
+    with contextlib.suppress(FileExistsError):
+        where.mkdir(mode=0o700, parents=False)
+    found = where.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise UnsafeDirectoryError(f"{where} is not a directory")
+    if found.st_uid != os.geteuid():
+        raise UnsafeDirectoryError(f"{where} belongs to user {found.st_uid}")
+    if stat.S_IMODE(found.st_mode) != 0o700:
+        where.chmod(0o700)
+
+
+def _remove_dead(where: Path) -> None:
+    for path in _sockets(where):
+        if not _is_alive(path):
+            _remove(path)
+
+
+def _sockets(where: Path) -> list[Path]:
+    return [path for path in where.glob("*.sock") if path.stem.isdigit()]
+
+
+def _is_alive(path: Path) -> bool:
+    """Whether somebody listens there. A full queue counts: somebody has to be slow in it."""
+    asking = socket.socket(socket.AF_UNIX)
+    asking.settimeout(_ASK_SECONDS)
+    try:
+        asking.connect(os.fspath(path))
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except OSError:
+        return True
+    finally:
+        asking.close()
+    return True

@@ -1,0 +1,127 @@
+"""One running set-up: an engine, the configuration in force in it, wishes, events.
+
+Everything here is plain calls without an event loop, because a start must not wait for one to be
+imported. Whoever owns a `Running` calls it from one thread; only `use` may run in another, one at
+a time.
+
+Not here: signals and the order of a start (`run`), what waits and repeats (`loop`), reading
+configurations (`config`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from fairlead.control.apply import apply
+from fairlead.control.events import EventLog
+from fairlead.control.wishes import Wishes, configured
+from fairlead.model import Event
+
+if TYPE_CHECKING:
+    from fairlead.config.loaded import LoadedConfig
+
+    from fairlead.control.engine import Engine
+    from fairlead.control.wishes import Configured, Name
+    from fairlead.model import Json
+
+FIRST_CHECKS_SECONDS = 0.15
+"""So long a start waits at most for the first round of checks. A backend that is silent for
+longer is started without: the checks go on, and traffic gets around it."""
+
+
+class Running:
+    """An engine and what is in force in it."""
+
+    def __init__(self, engine: Engine, first: LoadedConfig) -> None:
+        """Nothing happens before `start`.
+
+        Args:
+            engine: A fresh engine.
+            first: The configuration to begin with.
+        """
+        self.engine = engine
+        self.loaded = first
+        self.events = EventLog()
+        self.wishes = Wishes()
+        self.stopping = False
+
+    def start(self) -> None:
+        """Bind all listeners and start probing; no client is let in yet.
+
+        Raises:
+            EngineError: An address can't be bound. Nothing runs then.
+        """
+        apply(self.engine, self.loaded.plan)
+
+    def first_checks_seconds(self) -> float:
+        """How long to wait for the first checks: 0 when nothing is checked."""
+        checks = [pool.check for pool in self.loaded.config.pools.values()]
+        timeouts = [check.timeout.total_seconds() for check in checks if check.type != "none"]
+        return min(FIRST_CHECKS_SECONDS, max(timeouts, default=0.0))
+
+    def open(self) -> None:
+        """Wait for the first checks, bounded; then let clients in."""
+        seconds = self.first_checks_seconds()
+        if seconds:
+            self.engine.wait_first_checks(seconds)
+        self.engine.start_accepting()
+
+    def use(self, loaded: LoadedConfig) -> list[str]:
+        """Go over to another configuration, all of it or nothing.
+
+        Returns:
+            What became of wishes that don't fit any more, one line each.
+
+        Raises:
+            EngineError: An address can't be bound; everything is as it was.
+        """
+        if loaded.plan != self.loaded.plan:
+            apply(self.engine, loaded.plan)
+        self.loaded = loaded
+        dropped = self.wishes.carry_over(_configured(loaded))
+        self.wishes.apply(self.engine)
+        return dropped
+
+    def set_backend(self, pool: str, backend: str, state: str | None, weight: int | None) -> None:
+        """Change what the operator wants of a backend. `KeyError` if there is none of the name."""
+        if state is not None:
+            self.engine.set_state(pool, backend, state)
+        if weight is not None:
+            self.engine.set_weight(pool, backend, weight)
+        name: Name = (pool, backend)
+        self.wishes.add(name, _configured(self.loaded)[name], state=state, weight=weight)
+
+    def status(self) -> Json:
+        """The engine's status, and whose it is."""
+        status: Json = json.loads(self.engine.status())
+        status["pid"] = os.getpid()
+        status["version"] = version()
+        status["config"] = self.loaded.source
+        status["stopping"] = self.stopping
+        return status
+
+    def take_events(self) -> list[Event]:
+        """Move the engine's events into the log; what came."""
+        came = self.engine.take_events()
+        for event in came:
+            self.events.add(event)
+        return [Event.from_json(json.loads(event)) for event in came]
+
+
+def version() -> str:
+    """The version of this fairlead."""
+    from fairlead import _engine
+
+    return _engine.VERSION
+
+
+def _configured(loaded: LoadedConfig) -> dict[Name, Configured]:
+    """What a configuration says of each backend."""
+    plan: Json = json.loads(loaded.plan)
+    return configured(
+        (pool["name"], backend["address"], backend["state"], backend["weight"])
+        for pool in plan["pools"]
+        for backend in pool["backends"]
+    )

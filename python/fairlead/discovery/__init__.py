@@ -1,0 +1,1 @@
+"""Who exists: where a configuration's names are now."""

@@ -1,0 +1,410 @@
+"""Hosts that swallow packets: Last.fm's scenario and its kin, in network namespaces.
+
+A black hole looks like nothing at all: no reset, no error, only silence. Last.fm's balancers
+waited 5 s for each connect to one, longer than their clients waited for them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.backend import echo, keeping, response, saying
+from harness.balancer import Balancer, loopback, wait_for
+from harness.config import site, table
+from harness.line import dial
+
+pytestmark = pytest.mark.root
+
+SLOW = 0.3
+"""Seconds from which a client would call it slow. The connect timeout is 1 s."""
+
+
+@dataclass
+class Seen:
+    """What clients saw while traffic ran."""
+
+    times: list[float] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
+    failures: list[object] = field(default_factory=list)
+
+    @property
+    def slow(self) -> int:
+        """How many took longer than `SLOW`."""
+        return sum(1 for seconds in self.times if seconds > SLOW)
+
+
+def ask_once(listen: str, seen: Seen, *, http: bool) -> None:
+    """One client: a new connection, one question."""
+    started = time.monotonic()
+    try:
+        with dial(listen) as line:
+            if http:
+                answer = line.get()
+                if answer.status != 200:
+                    seen.failures.append((answer.status, answer.reason))
+                    return
+                seen.answers.append(answer.body)
+            else:
+                line.send(b"who\n")
+                seen.answers.append(line.read_line())
+    except (OSError, AssertionError) as failure:
+        seen.failures.append(failure)
+        return
+    seen.times.append(time.monotonic() - started)
+
+
+class Traffic:
+    """Clients that ask at a steady rate, each on a new connection, until the block ends."""
+
+    def __init__(self, listen: str, rate: float, *, http: bool) -> None:
+        self.seen = Seen()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._arguments = (listen, rate, http)
+
+    def __enter__(self) -> Seen:
+        self._ticker = threading.Thread(target=self._tick)
+        self._ticker.start()
+        return self.seen
+
+    def _tick(self) -> None:
+        listen, rate, http = self._arguments
+        due = time.monotonic()
+        while not self._stop.is_set():
+            # Each request is due at its time, whatever became of those before it.
+            thread = threading.Thread(
+                target=ask_once, args=(listen, self.seen), kwargs={"http": http}
+            )
+            thread.start()
+            self._threads.append(thread)
+            due += 1 / rate
+            time.sleep(max(0.0, due - time.monotonic()))
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._ticker.join()
+        for thread in self._threads:
+            thread.join(10)
+
+
+def named(name: bytes):
+    """A tcp backend that answers each line with its name."""
+
+    def play(line) -> None:
+        while line.read_some():
+            line.send(name + b"\r\n")
+
+    return play
+
+
+@pytest.fixture
+def pair(fairlead, backend, host):
+    """Two hosts, the second behind `!`, and fairlead in front of them."""
+
+    def start(
+        protocol: str, check: str
+    ) -> tuple[Balancer, str, Callable, Callable, object, object]:
+        first, second = host(), host()
+        play = saying if protocol == "http" else named
+        one = backend(play(b"first"), first.listener())
+        two = backend(play(b"second"), second.listener())
+        listen = loopback()
+        balancer = fairlead(
+            config=site(listen, one, table(two, group=1), protocol=protocol, check=check)
+        )
+        return balancer, listen, one, two, first, second
+
+    return start
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "http"])
+def test_last_fm(pair, protocol: str) -> None:
+    """One host swallows packets; a backup stands behind `!`.
+
+    No client sees an error; no connection after the first few is slow; monitoring takes the host
+    out, and brings it back when it is well.
+    """
+    balancer, listen, one, _, first, _ = pair(
+        protocol, 'type = "tcp", interval = "500ms", timeout = "500ms", rise = 2, fall = 2'
+    )
+    http = protocol == "http"
+    with Traffic(listen, 50, http=http) as before:
+        time.sleep(1)
+    assert before.failures == []
+    assert set(before.answers) == {b"first"}
+
+    first.swallow()
+    with Traffic(listen, 50, http=http) as during:
+        time.sleep(4)
+    assert during.failures == []
+    assert during.slow == 0, sorted(during.times)[-10:]
+    assert during.answers.count(b"second") > 150
+    assert balancer.backends()[one.address]["health"] == "down"
+    with Traffic(listen, 50, http=http) as later:
+        time.sleep(1)
+    assert max(later.times) < 0.1, "it is out: nobody waits for it any more"
+    assert set(later.answers) == {b"second"}
+
+    first.heal()
+    balancer.wait_for_health(one.address, "healthy", patience=10)
+    with Traffic(listen, 50, http=http) as after:
+        time.sleep(1)
+    assert after.failures == []
+    assert after.answers.count(b"first") > 40
+    events = [event for event in balancer.events() if event["event"] == "health"]
+    assert any(event["to"] == "down" and "check" in event["why"] for event in events)
+    assert events[-1]["to"] == "healthy"
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "http"])
+def test_without_any_check_traffic_alone_finds_out(pair, protocol: str) -> None:
+    balancer, listen, one, _, first, _ = pair(protocol, 'type = "none"')
+    http = protocol == "http"
+    with Traffic(listen, 20, http=http) as before:
+        time.sleep(0.5)
+    assert set(before.answers) == {b"first"}
+
+    first.swallow()
+    with Traffic(listen, 20, http=http) as during:
+        time.sleep(4)
+    assert during.failures == []
+    assert during.slow <= 1
+    assert balancer.backends()[one.address]["health"] in ("suspect", "down")
+
+    first.heal()
+    with Traffic(listen, 20, http=http):
+        wait_for(lambda: balancer.backends()[one.address]["health"] == "healthy", 25)
+
+
+def test_one_of_two_in_the_same_group(fairlead, backend, host) -> None:
+    """Nobody's slowest of twelve new connections is under 300 ms elsewhere; here it is."""
+    first, second = host(), host()
+    one = backend(named(b"first"), first.listener())
+    two = backend(named(b"second"), second.listener())
+    listen = loopback()
+    fairlead(config=site(listen, one, two, protocol="tcp", check='type = "tcp", interval = "1s"'))
+    seen = Seen()
+    for _ in range(20):
+        ask_once(listen, seen, http=False)
+    assert set(seen.answers) == {b"first", b"second"}
+
+    second.swallow()
+    seen = Seen()
+    for _ in range(12):
+        ask_once(listen, seen, http=False)
+
+    assert seen.failures == []
+    assert set(seen.answers) == {b"first"}
+    assert max(seen.times) < 0.3, seen.times
+
+
+def test_requests_on_kept_connections_to_a_host_that_goes_black(fairlead, backend, host) -> None:
+    """Sent, never acknowledged, never answered: repeatable requests go elsewhere."""
+    first, second = host(), host()
+    one = backend(saying("first"), first.listener())
+    two = backend(saying("second"), second.listener())
+    listen = loopback()
+    check = 'type = "http", path = "/", interval = "500ms", timeout = "500ms", fall = 2'
+    balancer = fairlead(config=site(listen, one, two, check=check))
+    lines = [dial(listen) for _ in range(8)]
+    for line in lines * 3:
+        assert line.get().status == 200
+
+    first.swallow()
+    started = time.monotonic()
+    for line in lines:
+        line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+    for line in lines:
+        assert line.read_response().body == b"second"
+    took = time.monotonic() - started
+
+    assert took < 4, "far less than the 30 s that an answer may take"
+    balancer.wait_for_health(one.address, "down")
+
+
+def test_a_post_is_never_executed_twice_whatever_is_lost(fairlead, backend, host) -> None:
+    """The way back is lost: the backend executes what it can't acknowledge."""
+    first, second = host(), host()
+    executed: list[str] = []
+    lock = threading.Lock()
+
+    def answer(request) -> bytes:
+        with lock:
+            executed.append(request.body.decode())
+        return response(b"ok")
+
+    one = backend(keeping(answer), first.listener())
+    two = backend(keeping(answer), second.listener())
+    listen = loopback()
+    config = site(listen, one, two, check='type = "none"', pool='timeouts = { response = "2s" }')
+    fairlead(config=config)
+
+    results: list[int] = []
+
+    def post(number: int) -> None:
+        try:
+            with dial(listen) as line:
+                body = f"{number:06d}"
+                head = "POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 6\r\n\r\n"
+                results.append(line.ask(head + body).status)
+        except (OSError, AssertionError):
+            results.append(0)
+
+    threads = []
+    for number in range(150):
+        thread = threading.Thread(target=post, args=(number,))
+        thread.start()
+        threads.append(thread)
+        if number == 50:
+            # Only what leaves the host is lost: requests still arrive there.
+            first.mute()
+        time.sleep(0.01)
+    for thread in threads:
+        thread.join(15)
+
+    assert len(executed) == len(set(executed))
+    assert results.count(200) > 90
+
+
+def test_a_host_that_is_unplugged(fairlead, backend, host) -> None:
+    """ARP fails: connects end in `no route to host` after seconds; nobody waits for that."""
+    first, second = host(), host()
+    one = backend(named(b"first"), first.listener())
+    two = backend(named(b"second"), second.listener())
+    listen = loopback()
+    fairlead(
+        config=site(listen, one, two, protocol="tcp", check='type = "tcp", interval = "500ms"')
+    )
+    seen = Seen()
+    for _ in range(10):
+        ask_once(listen, seen, http=False)
+
+    first.unplug()
+    seen = Seen()
+    for _ in range(20):
+        ask_once(listen, seen, http=False)
+
+    assert seen.failures == []
+    assert max(seen.times) < 0.5
+
+
+def test_a_host_that_says_unreachable(fairlead, backend, host) -> None:
+    first, second = host(), host()
+    one = backend(named(b"first"), first.listener())
+    two = backend(named(b"second"), second.listener())
+    listen = loopback()
+    balancer = fairlead(config=site(listen, one, two, protocol="tcp", check='type = "none"'))
+
+    first.reject()
+    seen = Seen()
+    for _ in range(20):
+        ask_once(listen, seen, http=False)
+
+    assert seen.failures == []
+    assert max(seen.times) < 0.3
+    assert balancer.backends()[one.address]["health"] in ("suspect", "down")
+
+
+def test_lost_packets_cost_latency_and_no_error(fairlead, backend, host) -> None:
+    """A third of the packets to one host are lost."""
+    first, second = host(), host()
+    one = backend(saying("first"), first.listener())
+    two = backend(saying("second"), second.listener())
+    listen = loopback()
+    fairlead(config=site(listen, one, two, check='type = "tcp", interval = "500ms"'))
+
+    first.lose(33)
+    with Traffic(listen, 20, http=True) as seen:
+        time.sleep(5)
+
+    assert seen.failures == []
+
+
+def test_a_process_that_freezes(fairlead, backend, host) -> None:
+    """The kernel goes on accepting and acknowledging; only answers fail to come."""
+    first, second = host(), host()
+    frozen = threading.Event()
+    thaw = threading.Event()
+
+    def play(line) -> None:
+        while line.read_request():
+            if frozen.is_set():
+                thaw.wait(20)
+            line.send(response(b"first"))
+
+    one = backend(play, first.listener())
+    two = backend(saying("second"), second.listener())
+    listen = loopback()
+    check = 'type = "http", path = "/", interval = "500ms", timeout = "500ms", fall = 2'
+    balancer = fairlead(config=site(listen, one, two, check=check))
+    with Traffic(listen, 20, http=True) as before:
+        time.sleep(1)
+    assert before.failures == []
+
+    frozen.set()
+    with Traffic(listen, 20, http=True) as during:
+        time.sleep(4)
+    assert during.failures == []
+    assert balancer.backends()[one.address]["health"] == "down"
+    assert during.slow < 20
+
+    thaw.set()
+    frozen.clear()
+    balancer.wait_for_health(one.address, "healthy", patience=15)
+
+
+def test_long_transfers_on_a_well_host_are_not_disturbed(fairlead, backend, host) -> None:
+    """A neighbour goes black; a long download from another host runs on."""
+    first, second = host(), host()
+    one = backend(saying("first"), first.listener())
+    size = 50_000_000
+
+    def large(line) -> None:
+        while line.read_request():
+            line.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            for _ in range(50):
+                line.send(b"x" * (size // 50))
+                time.sleep(0.02)
+
+    two = backend(large, second.listener())
+    listen = loopback()
+    fairlead(
+        config=site(listen, two, table(one, group=1), check='type = "tcp", interval = "500ms"')
+    )
+    line = dial(listen)
+    line.patience = 20
+    line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+    head = line.read_head()
+    first.swallow()
+
+    assert len(line.read_body(head).body) == size
+
+
+def test_a_tunnel_to_a_host_that_goes_black_ends(fairlead, backend, host) -> None:
+    """TCP_USER_TIMEOUT: unacknowledged data ends it; Envoy #10301 tells of 20 minutes."""
+    first = host()
+    one = backend(echo, first.listener())
+    listen = loopback()
+    fairlead(
+        config=site(
+            listen,
+            one,
+            protocol="tcp",
+            check='type = "none"',
+            listener='timeouts = { idle = "5s" }',
+        )
+    )
+    line = dial(listen)
+    line.send(b"x")
+    assert line.read(1) == b"x"
+    first.swallow()
+    line.send(b"into the void")
+    started = time.monotonic()
+
+    assert line.is_closed(patience=20)
+    assert time.monotonic() - started < 20

@@ -1,0 +1,200 @@
+"""Backends that a test writes the lines of: one function plays each connection."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+from harness.line import Line, Message
+
+Play = Callable[[Line], None]
+"""Plays one connection from its first byte to its end. When it returns, the connection closes."""
+
+Answer = Callable[[Message], bytes | None]
+"""What a keep-alive backend sends for a request; ``None`` closes the connection instead."""
+
+
+def response(
+    body: bytes = b"hello", status: str = "200 OK", headers: dict[str, str] | None = None
+) -> bytes:
+    """A response with Content-Length."""
+    lines = {"Content-Length": str(len(body)), **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + body
+
+
+def chunked(*pieces: bytes, trailers: str = "", head: str = "HTTP/1.1 200 OK\r\n") -> bytes:
+    """A chunked response, a chunk for each piece."""
+    body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    return (
+        f"{head}Transfer-Encoding: chunked\r\n\r\n".encode()
+        + body
+        + f"0\r\n{trailers}\r\n".encode()
+    )
+
+
+def keeping(answer: Answer) -> Play:
+    """Reads requests and answers them, one after the other, until either side ends."""
+
+    def play(line: Line) -> None:
+        while request := line.read_request():
+            data = answer(request)
+            if data is None:
+                return
+            line.send(data)
+
+    return play
+
+
+def saying(text: bytes | str) -> Play:
+    """Answers every request with 200 and this body."""
+    body = text.encode() if isinstance(text, str) else text
+    return keeping(lambda request: response(b"" if request.method == "HEAD" else body))
+
+
+def echo(line: Line) -> None:
+    """Sends back what comes (tcp)."""
+    while data := line.read_some():
+        line.send(data)
+
+
+class Backend:
+    """Listens on loopback and lets ``play`` play every connection, each in a thread of its own.
+
+    A failure inside ``play`` is kept and raised by `close`, so that a test can't miss it, except
+    that the other end may always go away.
+    """
+
+    def __init__(self, play: Play, listener: socket.socket | None = None) -> None:
+        self.play = play
+        self.lines: list[Line] = []
+        """All connections so far, in the order of accepting."""
+        self.failures: list[BaseException] = []
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Condition()
+        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._start()
+
+    def _start(self) -> None:
+        self._accepting = threading.Thread(target=self._accept, args=(self._listener,), daemon=True)
+        self._accepting.start()
+
+    @property
+    def address(self) -> str:
+        """As fairlead's command line takes it."""
+        if self._listener.family == socket.AF_UNIX:
+            return f"unix:{self._listener.getsockname()}"
+        host, port = self._place[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def _place(self) -> tuple[str, int]:
+        if not hasattr(self, "_kept_place"):
+            self._kept_place: tuple[str, int] = self._listener.getsockname()[:2]
+        return self._kept_place
+
+    @property
+    def requests(self) -> list[Message]:
+        """All requests so far, by connection."""
+        return [request for line in list(self.lines) for request in line.requests]
+
+    def wait_for_lines(self, count: int, patience: float = 5.0) -> list[Line]:
+        """The connections, once there are at least so many."""
+        with self._lock:
+            assert self._lock.wait_for(lambda: len(self.lines) >= count, patience), (
+                f"{len(self.lines)} connections came, {count} were awaited"
+            )
+            return list(self.lines)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            line = Line(sock, patience=60)
+            thread = threading.Thread(target=self._serve, args=(line,), daemon=True)
+            with self._lock:
+                self.lines.append(line)
+                self._threads.append(thread)
+                self._lock.notify_all()
+            thread.start()
+
+    def _serve(self, line: Line) -> None:
+        try:
+            self.play(line)
+        except (ConnectionError, TimeoutError, OSError):
+            pass
+        except BaseException as failure:
+            self.failures.append(failure)
+        finally:
+            with contextlib.suppress(OSError):
+                line.close()
+
+    def refuse(self) -> None:
+        """Stop listening: connects are refused. Connections that are open stay so."""
+        assert self._place
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._accepting.join(5)
+
+    def listen_again(self) -> None:
+        """Listen on the same port again."""
+        self._listener = socket.create_server(self._place, backlog=512)
+        self._start()
+
+    def cut(self) -> None:
+        """Reset every connection that is open."""
+        for line in self.lines:
+            with contextlib.suppress(OSError):
+                line.reset()
+
+    def close(self) -> None:
+        """End everything; raise what went wrong in a play."""
+        self.refuse()
+        for line in self.lines:
+            with contextlib.suppress(OSError):
+                line.socket.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+        if self.failures:
+            raise self.failures[0]
+
+
+def free_ports(count: int = 1) -> Iterator[int]:
+    """Ports that nobody listens on.
+
+    All are taken from the kernel at once and then given back, so they differ. They stay free with
+    high probability only: the kernel hands out the others first.
+    """
+    socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [sock.getsockname()[1] for sock in socks]
+    for sock in socks:
+        sock.close()
+    yield from ports
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    return next(free_ports())
+
+
+def silent_listener() -> tuple[socket.socket, list[socket.socket]]:
+    """A listener whose queue is full, so that a connect gets no answer at all.
+
+    Linux drops a SYN to a full queue; the sender sees what a black hole shows. Close all of what
+    is returned to end it.
+    """
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    fillers = []
+    for _ in range(8):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(listener.getsockname())
+        fillers.append(filler)
+    return listener, fillers

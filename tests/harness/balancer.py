@@ -1,0 +1,254 @@
+"""A fairlead process: started, awaited, asked, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.backend import free_port
+from harness.line import Line, dial
+
+PROGRAM = Path(sys.executable).with_name("fairlead")
+START = 15.0
+"""Seconds until ``ready``. It takes 0.3; a machine that compiles beside it takes its time."""
+
+
+class Balancer:
+    """One running fairlead. Made by the `fairlead` fixture, which also ends it."""
+
+    def __init__(
+        self,
+        *arguments: str,
+        config: str | None = None,
+        files_max: int | None = None,
+        inside: list[str] | None = None,
+        environment: dict[str, str] | None = None,
+        ready: bool = True,
+    ) -> None:
+        # Short, because a Unix socket's path may have 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="fairlead-"))
+        self.config = self.folder / "fairlead.toml"
+        if config is not None:
+            self.config.write_text(config)
+            arguments = ("run", str(self.config), *arguments)
+        self.listen = next((word for word in arguments if _is_listen(word)), "")
+        self.output: list[str] = []
+        """The lines of standard error."""
+        self._news = threading.Condition()
+        self._ended = False
+        self.runtime = self.folder / "run"
+        self.runtime.mkdir(mode=0o700)
+
+        def limit() -> None:
+            if files_max is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+
+        self.process = subprocess.Popen(
+            [*(inside or []), str(PROGRAM), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "XDG_RUNTIME_DIR": str(self.runtime),
+                "NO_COLOR": "1",
+                **(environment or {}),
+            },
+            preexec_fn=limit,  # noqa: PLW1509 - no threads of ours hold locks that it needs
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if ready:
+            self.wait_ready()
+
+    # --------------------------------------------------------------------------------- what it says
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._news:
+                self.output.append(line.decode(errors="replace").rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def wait_for_output(self, text: str, patience: float = START, since: int = 0) -> str:
+        """The first line of standard error that contains ``text``."""
+
+        def found() -> str | None:
+            return next((line for line in self.output[since:] if text in line), None)
+
+        with self._news:
+            self._news.wait_for(lambda: found() is not None or self._ended, patience)
+            line = found()
+            assert line is not None, f"no {text!r} on standard error:\n" + "\n".join(self.output)
+            return line
+
+    def wait_ready(self) -> None:
+        """Until all listeners accept."""
+        self.wait_for_output("fairlead: ready")
+
+    # ------------------------------------------------------------------------------- asking, telling
+
+    def connect(self, address: str | None = None) -> Line:
+        """A new client connection."""
+        return dial(address or _dialled(self.listen))
+
+    def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """A call on the local control socket: status and JSON."""
+        path_of_socket = self.runtime / "fairlead" / f"{self.process.pid}.sock"
+        connection = http.client.HTTPConnection("localhost", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(10)
+        with contextlib.closing(connection):
+            connection.sock.connect(str(path_of_socket))
+            data = None if body is None else json.dumps(body)
+            headers = {} if body is None else {"Content-Type": "application/json"}
+            connection.request(method, path, data, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        return answer.status, json.loads(text) if text else None
+
+    def status(self) -> dict[str, Any]:
+        """What ``fairlead status --json`` is made of."""
+        code, answer = self.api("GET", "/v1/status")
+        assert code == 200, answer
+        return dict(answer)
+
+    def backends(self, pool: str | None = None) -> dict[str, dict[str, Any]]:
+        """The backends of a pool (of the only one), by address."""
+        pools = self.status()["pools"]
+        chosen = [entry for entry in pools if pool in (None, entry["name"])]
+        assert len(chosen) == 1, [entry["name"] for entry in pools]
+        return {entry["address"]: entry for entry in chosen[0]["backends"]}
+
+    def listener(self, name: str | None = None) -> dict[str, Any]:
+        """The counters of a listener (of the only one)."""
+        listeners = self.status()["listeners"]
+        chosen = [entry for entry in listeners if name in (None, entry["name"])]
+        assert len(chosen) == 1, [entry["name"] for entry in listeners]
+        return dict(chosen[0])
+
+    def events(self) -> list[dict[str, Any]]:
+        """The recent events."""
+        code, answer = self.api("GET", "/v1/events?follow=0")
+        assert code == 200, answer
+        return list(answer["events"] if isinstance(answer, dict) else answer)
+
+    def wait_for_health(self, address: str, *wanted: str, patience: float = 10.0) -> dict[str, Any]:
+        """Until the backend's health is one of these."""
+        return wait_for(
+            lambda: (row := self.backends()[address])["health"] in wanted and row,
+            patience,
+            lambda: f"{address} is {self.backends()[address]}, wanted {wanted}",
+        )
+
+    def reload(self, config: str | None = None) -> tuple[int, Any]:
+        """Write a new configuration (if given) and have it loaded: status and JSON."""
+        if config is not None:
+            self.config.write_text(config)
+        return self.api("POST", "/v1/reload")
+
+    def resident_bytes(self) -> int:
+        """Resident memory now."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in text.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+
+    def cpu_seconds(self) -> float:
+        """CPU time used so far, all threads."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def open_files(self) -> int:
+        """Descriptors open now."""
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
+
+    # ---------------------------------------------------------------------------------------- ending
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def wait(self, patience: float = 10.0) -> int:
+        """The exit code, once it has ended."""
+        code = self.process.wait(patience)
+        self._reader.join(5)
+        return code
+
+    def stop(self, patience: float = 10.0) -> int:
+        """SIGTERM, and the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(patience)
+
+    def close(self) -> None:
+        """End it, whatever it does, and look for what must never be on standard error."""
+        try:
+            if self.process.poll() is None:
+                self.process.kill()
+            self.wait()
+            said = "\n".join(self.output)
+            assert "Traceback" not in said, said
+            assert "panicked" not in said, said
+        finally:
+            if self.process.stdout:
+                self.process.stdout.close()
+            if self.process.stderr:
+                self.process.stderr.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_listen(word: str) -> bool:
+    host, _, port = word.rpartition(":")
+    return word.startswith("unix:") or (bool(host) and port.isdigit())
+
+
+def _dialled(listen: str) -> str:
+    return listen if listen.startswith("unix:") else listen.replace("0.0.0.0:", "127.0.0.1:")
+
+
+def run(*arguments: str, patience: float = 20.0, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run a fairlead command to its end."""
+    return subprocess.run(
+        [str(PROGRAM), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=patience,
+        check=False,
+        **more,
+    )
+
+
+def loopback() -> str:
+    """An address to listen on."""
+    return f"127.0.0.1:{free_port()}"
+
+
+def wait_for(
+    claim: Callable[[], Any], patience: float = 5.0, otherwise: Callable[[], str] | None = None
+) -> Any:
+    """Ask until the answer is true; the answer."""
+    end = time.monotonic() + patience
+    while True:
+        if answer := claim():
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(otherwise() if otherwise else f"not so after {patience} s")
+        time.sleep(0.02)

@@ -1,0 +1,147 @@
+"""An engine that only remembers what it was told, and configurations to tell it."""
+
+import json
+import os
+from datetime import timedelta
+
+import pytest
+
+from fairlead import _engine
+from fairlead.config.loaded import LoadedConfig
+from fairlead.config.parse import Parsed
+from fairlead.config.resolve import Answer
+from fairlead.config.schema import Backend, Check, Config, Listener, Pool
+from fairlead.control.running import Running
+
+
+class FakeEngine:
+    """The engine as control sees it. ``busy`` lists what can't be bound."""
+
+    def __init__(self):
+        self.plans = []
+        self.busy = set()
+        self.accepting = False
+        self.stopped = []
+        self.finishes = True
+        self.first_checks = []
+        self.checks = []
+        self._states = {}
+        self._events = []
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK)
+
+    @property
+    def plan(self):
+        return self.plans[-1]
+
+    def apply(self, plan):
+        value = json.loads(plan)
+        problems = [
+            {"listener": listener["name"], "bind": bind["tcp"], "problem": "address already in use"}
+            for listener in value["listeners"]
+            for bind in listener["bind"]
+            if bind.get("tcp") in self.busy
+        ]
+        if problems:
+            raise _engine.EngineError(json.dumps(problems))
+        self.plans.append(value)
+        for pool in value["pools"]:
+            for backend in pool["backends"]:
+                name = pool["name"], backend["address"]
+                self._states.setdefault(name, [backend["state"], backend["weight"]])
+        self.emit(event="applied", listeners=1, pools=1, backends=1)
+
+    def addresses(self):
+        return [(row["name"], row["bind"][0].get("tcp", "")) for row in self.plan["listeners"]]
+
+    def wait_first_checks(self, timeout):
+        self.first_checks.append(timeout)
+        return True
+
+    def start_accepting(self):
+        self.accepting = True
+
+    def status(self):
+        pools = [
+            {
+                "name": pool["name"],
+                "policy": "round-robin",
+                "backends": [self._row(pool["name"], row) for row in pool["backends"]],
+            }
+            for pool in self.plan["pools"]
+        ]
+        return json.dumps({"uptime_seconds": 1.0, "workers": 1, "pools": pools}).encode()
+
+    def _row(self, pool, row):
+        state, weight = self._states[pool, row["address"]]
+        return {"address": row["address"], "state": state, "weight": weight, "health": "healthy"}
+
+    def set_state(self, pool, backend, state):
+        changed = self._states[pool, backend][0] != state
+        self._states[pool, backend][0] = state
+        return changed
+
+    def set_weight(self, pool, backend, weight):
+        changed = self._states[pool, backend][1] != weight
+        self._states[pool, backend][1] = weight
+        return changed
+
+    def report_check(self, pool, backend, passed, what):
+        self.checks.append((pool, backend, passed, what))
+
+    def event_fd(self):
+        return self._fd
+
+    def emit(self, **event):
+        self._events.append(json.dumps({"time": "2026-11-21T12:00:00.000Z", **event}).encode())
+        os.eventfd_write(self._fd, 1)
+
+    def take_events(self):
+        try:
+            os.eventfd_read(self._fd)
+        except BlockingIOError:
+            return []
+        events, self._events = self._events, []
+        return events
+
+    def stop(self, timeout):
+        self.stopped.append(timeout)
+        return self.finishes
+
+
+def load(*backends, resolver=None, check="none", command=None, listen="127.0.0.1:8080", **rest):
+    """A configuration with one listener ``web`` and one pool ``app``."""
+    rows = tuple(row if isinstance(row, Backend) else Backend(row) for row in backends)
+    checking = Check(
+        type=check,
+        command=command,
+        interval=timedelta(seconds=0.05),
+        timeout=timedelta(seconds=1),
+    )
+    config = Config(
+        listeners={"web": Listener(bind=(listen,), pool="app")},
+        pools={"app": Pool(backends=rows, check=checking)},
+        **rest,
+    )
+    return LoadedConfig(Parsed(config, {}), "test.toml", resolver or nowhere, {})
+
+
+def nowhere(name):
+    """A resolver that knows nobody."""
+    return Answer((), f"{name} is unknown")
+
+
+@pytest.fixture
+def engine():
+    fake = FakeEngine()
+    yield fake
+    os.close(fake.event_fd())
+
+
+@pytest.fixture
+def loaded():
+    return load
+
+
+@pytest.fixture
+def running(engine):
+    return Running(engine, load("10.0.0.1:80", "10.0.0.2:80"))

@@ -1,0 +1,167 @@
+"""The control loop: what happens beside the traffic."""
+
+import asyncio
+import json
+
+import pytest
+
+from fairlead.config.resolve import Answer
+from fairlead.config.schema import Admin
+from fairlead.control import paths
+from fairlead.control.http import ApiError
+from fairlead.control.loop import ControlLoop
+from fairlead.control.running import Running
+from fairlead.discovery import dns
+
+
+def run(running, play, load=None):
+    """Run a control loop around `play`; the lines that it said."""
+    said = []
+
+    async def main():
+        loop = ControlLoop(running, load or (lambda: running.loaded), said.append)
+        running.start()
+        await loop.start(None, None)
+        await play(loop)
+        if not loop.stopping:
+            await loop.stop("the test is over")
+
+    asyncio.run(main())
+    return said
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def kinds(running):
+    return [json.loads(event)["event"] for event in running.events.after(0)[0]]
+
+
+def test_events_of_the_engine_are_kept_and_said(running, engine):
+    async def play(_):
+        engine.emit(
+            event="health",
+            pool="app",
+            backend="10.0.0.1:80",
+            why="check: connect refused",
+            **{"from": "healthy", "to": "suspect"},
+        )
+        await until(lambda: running.events.last_id == 2)
+
+    said = run(running, play)
+    assert said[0] == "pool app backend 10.0.0.1:80 healthy -> suspect: check: connect refused"
+    assert kinds(running)[:2] == ["applied", "health"]
+
+
+def test_a_stop_gives_connections_their_time(running, engine):
+    async def play(loop):
+        assert await loop.stop("SIGTERM") is True
+
+    run(running, play)
+    assert engine.stopped == [30.0]
+    assert "stopping" in kinds(running)
+
+
+def test_a_reload_over_the_api_answers_what_went_wrong(running, engine, loaded):
+    engine.busy = {"127.0.0.1:9999"}
+
+    async def play(loop):
+        with pytest.raises(ApiError) as caught:
+            await loop.reload()
+        assert (caught.value.status, caught.value.code) == (409, "bind")
+
+    said = run(running, play, lambda: loaded("10.0.0.1:80", listen="127.0.0.1:9999"))
+    assert said[0].startswith("reload failed, the old configuration stays in force\nlistener `web`")
+
+
+def test_a_reload_says_its_steps(running, loaded):
+    async def play(loop):
+        assert await loop.reload() == ["remove backend app/10.0.0.2:80"]
+
+    said = run(running, play, lambda: loaded("10.0.0.1:80"))
+    assert said == ["reload: remove backend app/10.0.0.2:80", "reloaded: 1 change"]
+
+
+def test_command_checks_run_and_follow_the_configuration(engine, loaded):
+    running = Running(engine, loaded("10.0.0.1:80", check="command", command="exit 0"))
+
+    async def play(loop):
+        await loop.first_checks()
+        assert engine.checks[0] == ("app", "10.0.0.1:80", True, "exit status 0")
+        await loop.reload()
+        engine.checks.clear()
+        await until(lambda: engine.checks)
+        assert {check[1] for check in engine.checks} == {"10.0.0.5:80"}
+
+    run(running, play, lambda: loaded("10.0.0.5:80", check="command", command="exit 0"))
+
+
+def test_first_checks_are_not_waited_for_for_ever(engine, loaded):
+    running = Running(engine, loaded("10.0.0.1:80", check="command", command="sleep 5"))
+
+    async def play(loop):
+        async with asyncio.timeout(1):
+            await loop.first_checks()
+        assert engine.checks == []
+
+    run(running, play)
+
+
+def test_names_that_move_are_followed(engine, loaded, monkeypatch):
+    monkeypatch.setattr(dns, "_INTERVAL_SECONDS", 0.01)
+    addresses = ["10.0.0.1"]
+    config = loaded("app:80", resolver=lambda _: Answer(tuple(addresses)))
+    running = Running(engine, config)
+
+    async def play(_):
+        addresses[:] = ["10.0.0.2"]
+        await until(lambda: "resolved" in kinds(running))
+        endpoints = engine.plan["pools"][0]["backends"][0]["endpoints"]
+        assert endpoints == [{"tcp": "10.0.0.2:80"}]
+
+    said = run(running, play)
+    assert "pool app backend app:80 is at 10.0.0.1:80 -> 10.0.0.2:80" in said
+
+
+def test_the_admin_address_follows_a_reload(running, loaded, short_path):
+    def named(name):
+        listen = None if name is None else Admin(listen=f"unix:{short_path}/{name}")
+        return loaded("10.0.0.1:80", admin=listen)
+
+    configurations = [named("a"), named("b"), named(None)]
+
+    def files():
+        return sorted(path.name for path in short_path.iterdir())
+
+    async def play(loop):
+        await loop.reload()
+        assert files() == ["a"]
+        await loop.reload()
+        assert files() == ["b"]
+        await loop.reload()
+        assert files() == []
+
+    run(running, play, lambda: configurations.pop(0))
+
+
+def test_an_admin_address_that_is_taken_changes_nothing(running, engine, loaded, short_path):
+    taken = paths.listen_admin(f"unix:{short_path}/a")
+
+    async def play(loop):
+        with pytest.raises(ApiError, match="admin: can't listen"):
+            await loop.reload()
+
+    run(running, play, lambda: loaded("10.0.0.9:80", admin=Admin(listen=f"unix:{short_path}/a")))
+    paths.close(taken)
+    assert len(engine.plans) == 1
+
+
+def test_wishes_go_through(running, engine):
+    async def play(loop):
+        loop.set_backend("app", "10.0.0.1:80", "draining", None)
+        assert loop.status()["pools"][0]["backends"][0]["state"] == "draining"
+
+    run(running, play)

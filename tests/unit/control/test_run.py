@@ -1,0 +1,87 @@
+"""The start: its order, and what ends it before it began."""
+
+import os
+import resource
+import signal
+
+import pytest
+
+from fairlead.config.schema import Admin
+from fairlead.control import paths
+from fairlead.control import run as module
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(engine, short_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    monkeypatch.setattr(module, "start_engine", lambda _: engine)
+    before = {number: signal.getsignal(number) for number in module.CAUGHT}
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def serve(first):
+    """Serve until `ready` is said, or `stopping` if that never comes; exit code and lines."""
+    said = []
+
+    def tell(line):
+        said.append(line)
+        if line == "ready":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return module.serve(first, lambda: first, tell=tell), said
+
+
+def test_it_starts_says_where_it_listens_and_stops(engine, loaded, short_path):
+    code, said = serve(loaded("10.0.0.1:80"))
+    assert code == 0
+    assert said[:2] == ["listening on 127.0.0.1:8080 (web)", "ready"]
+    assert said[-1] == "stopped"
+    assert engine.accepting
+    assert os.listdir(short_path / "fairlead") == []
+
+
+def test_with_command_checks_too(loaded):
+    code, said = serve(loaded("10.0.0.1:80", check="command", command="exit 0"))
+    assert (code, said[-1]) == (0, "stopped")
+
+
+def test_a_port_in_use_is_exit_code_2_and_named(engine, loaded):
+    engine.busy = {"127.0.0.1:8080"}
+    code, said = serve(loaded("10.0.0.1:80"))
+    assert code == 2
+    assert said[0] == "listener `web` can't listen on 127.0.0.1:8080: address already in use"
+    assert said[1].startswith("hint: ")
+    assert not engine.accepting
+
+
+def test_a_taken_admin_address_is_exit_code_2(engine, loaded, short_path):
+    taken = paths.listen_admin(f"unix:{short_path}/a")
+    code, said = serve(loaded("10.0.0.1:80", admin=Admin(listen=f"unix:{short_path}/a")))
+    paths.close(taken)
+    assert code == 2
+    assert said[0].startswith("admin: can't listen on unix:")
+    assert engine.stopped == [0]
+
+
+def test_without_a_control_socket_it_still_serves(loaded, short_path):
+    (short_path / "fairlead").write_text("in the way")
+    code, said = serve(loaded("10.0.0.1:80"))
+    assert code == 0
+    assert said[0].startswith("no control socket: ")
+
+
+def test_many_listeners_are_not_all_told(engine, loaded):
+    engine.addresses = lambda: [("web", f"127.0.0.1:{port}") for port in range(1000)]
+    _, said = serve(loaded("10.0.0.1:80"))
+    assert said[10] == "listening on 990 more addresses"
+
+
+def test_the_file_limit_is_raised():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+    module.raise_file_limit()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)

@@ -1,0 +1,78 @@
+"""One running set-up, without an event loop."""
+
+import os
+
+import pytest
+
+from fairlead.config.schema import Backend
+from fairlead.errors import EngineError
+
+ONE = ("app", "10.0.0.1:80")
+
+
+def test_nobody_is_let_in_before_the_first_checks(running, engine):
+    running.start()
+    assert not engine.accepting
+    running.open()
+    assert engine.accepting
+    assert engine.first_checks == []
+
+
+def test_the_wait_for_first_checks_is_bounded(running, engine, loaded):
+    running.loaded = loaded("10.0.0.1:80", check="tcp")
+    running.start()
+    running.open()
+    assert engine.first_checks == [0.15]
+
+
+def test_status_says_whose_it_is(running):
+    running.start()
+    status = running.status()
+    assert status["pid"] == os.getpid()
+    assert status["config"] == "test.toml"
+    assert status["stopping"] is False
+    assert status["version"]
+
+
+def test_wishes_hold_over_a_new_configuration(running, engine, loaded):
+    running.start()
+    running.set_backend(*ONE, "draining", 3)
+    assert running.use(loaded("10.0.0.1:80", "10.0.0.9:80")) == []
+    assert engine._states[ONE] == ["draining", 3]
+
+
+def test_wishes_that_no_longer_fit_are_told(running, loaded):
+    running.start()
+    running.set_backend(*ONE, "disabled", None)
+    (line,) = running.use(loaded(Backend("10.0.0.1:80", weight=9)))
+    assert "was changed in the configuration" in line
+
+
+def test_a_configuration_that_cannot_be_bound_changes_nothing(running, engine, loaded):
+    running.start()
+    before = running.loaded
+    engine.busy = {"127.0.0.1:9999"}
+    with pytest.raises(EngineError):
+        running.use(loaded("10.0.0.3:80", listen="127.0.0.1:9999"))
+    assert running.loaded is before
+    assert len(engine.plans) == 1
+
+
+def test_the_same_plan_is_not_applied_again(running, engine, loaded):
+    running.start()
+    running.use(loaded("10.0.0.1:80", "10.0.0.2:80"))
+    assert len(engine.plans) == 1
+
+
+def test_engine_events_go_to_the_log(running, engine):
+    running.start()
+    engine.emit(event="health", pool="app", backend="x", why="y", **{"from": "a", "to": "b"})
+    assert [event.kind for event in running.take_events()] == ["applied", "health"]
+    assert running.events.last_id == 2
+    assert running.take_events() == []
+
+
+def test_an_unknown_backend_is_a_key_error(running):
+    running.start()
+    with pytest.raises(KeyError):
+        running.set_backend("app", "nobody:1", "draining", None)

@@ -1,0 +1,88 @@
+"""A door of the API, from outside."""
+
+import asyncio
+import contextlib
+import json
+import socket
+
+from fairlead.control import paths
+from fairlead.control import socket as module
+from fairlead.control.http import as_json
+from fairlead.control.socket import Door
+
+
+class Api:
+    def __init__(self):
+        self.requests = 0
+
+    async def answer(self, request):
+        self.requests += 1
+        return as_json({"target": request.target})
+
+
+async def ask(address, head=b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"):
+    if isinstance(address, str):
+        reader, writer = await asyncio.open_unix_connection(address)
+    else:
+        reader, writer = await asyncio.open_connection(*address)
+    with contextlib.closing(writer):
+        writer.write(head)
+        return await reader.read()
+
+
+def run(listening, play):
+    async def main():
+        api = Api()
+        door = Door(api, listening)
+        await door.open()
+        try:
+            await play(api)
+        finally:
+            door.close()
+            door.close()
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+def test_a_unix_socket_answers_and_is_removed(short_path):
+    name = str(short_path / "s")
+
+    async def play(_):
+        data = await ask(name)
+        assert json.loads(data.split(b"\r\n\r\n")[1]) == {"target": "/x"}
+
+    run(paths.listen_admin(f"unix:{name}"), play)
+    assert not (short_path / "s").exists()
+
+
+def test_over_tcp_the_host_is_looked_at():
+    listening = paths.listen_admin("127.0.0.1:0")
+    address = listening.socket.getsockname()
+
+    async def play(api):
+        assert (await ask(address)).startswith(b"HTTP/1.1 200")
+        evil = b"GET /x HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+        assert (await ask(address, evil)).startswith(b"HTTP/1.1 403")
+        assert api.requests == 1
+
+    run(listening, play)
+
+
+def test_connections_are_bounded_and_silent_ones_lock_nobody_out_for_good(short_path, monkeypatch):
+    monkeypatch.setattr(module, "_CONNECTIONS_MAX", 2)
+    name = str(short_path / "s")
+
+    async def play(_):
+        silent = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+        for each in silent:
+            each.connect(name)
+        await asyncio.sleep(0.05)
+        with contextlib.suppress(ConnectionResetError):
+            assert await ask(name) == b""
+        for each in silent:
+            each.close()
+        await asyncio.sleep(0.05)
+        assert (await ask(name)).startswith(b"HTTP/1.1 200")
+
+    run(paths.listen_admin(f"unix:{name}"), play)

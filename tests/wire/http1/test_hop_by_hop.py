@@ -1,0 +1,194 @@
+"""What is for the next hop only, and what fairlead adds."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.backend import keeping, response
+from harness.balancer import loopback
+from harness.config import site
+
+
+@pytest.fixture
+def seen(http, backend):
+    """Sends a GET with these header lines; what the backend saw."""
+    one = backend()
+    balancer = http(one)
+
+    def send(*headers: str, host: str = "app.example"):
+        with balancer.connect() as line:
+            answer = line.get("/", *headers, host=host)
+            assert answer.status == 200, answer
+        return one.requests[-1]
+
+    return send
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Connection: keep-alive",
+        "Keep-Alive: timeout=5",
+        "Proxy-Connection: keep-alive",
+        "TE: gzip",
+        "Upgrade: h2c",
+        "Upgrade: foo/2",
+    ],
+)
+def test_hop_by_hop_headers_of_a_request_stay_here(seen, header: str) -> None:
+    request = seen(header)
+
+    name = header.split(":", maxsplit=1)[0]
+    assert header.split(": ")[1] not in (request.value(name) or "")
+
+
+def test_headers_that_connection_names_stay_here(seen) -> None:
+    request = seen("Connection: close, X-Secret", "X-Secret: 1", "X-Other: 2")
+
+    assert not request.has("X-Secret")
+    assert request.value("X-Other") == "2"
+    assert "X-Secret" not in (request.value("Connection") or "")
+
+
+def test_connection_can_not_take_away_what_we_add(seen) -> None:
+    """Traefik's GHSA-62c8-mh53-4cqv: `Connection: X-Forwarded-For` removed the real one."""
+    request = seen(
+        "Connection: close, X-Forwarded-For, X-Request-Id, Host", "X-Forwarded-For: 6.6.6.6"
+    )
+
+    assert request.value("X-Forwarded-For") == "127.0.0.1"
+    assert request.has("X-Request-Id")
+    assert request.value("Host") == "app.example"
+
+
+def test_hop_by_hop_headers_of_a_response_stay_here(http, backend) -> None:
+    data = response(
+        b"hello",
+        headers={
+            "Connection": "keep-alive, X-Inner",
+            "Keep-Alive": "timeout=5",
+            "X-Inner": "1",
+            "X-Outer": "2",
+            "Proxy-Connection": "keep-alive",
+        },
+    )
+    answer = http(backend(keeping(lambda _: data))).connect().get()
+
+    assert not answer.has("X-Inner")
+    assert not answer.has("Keep-Alive")
+    assert not answer.has("Proxy-Connection")
+    assert answer.value("X-Outer") == "2"
+
+
+def test_ordinary_headers_pass_in_order_and_as_they_are_written(http, backend) -> None:
+    one = backend(keeping(lambda _: response(b"", headers={"sEt-CookIe": "a=b", "X-B": "ä"})))
+    line = http(one).connect()
+
+    answer = line.get(
+        "/", "aCCept: */*", "Cookie: a=b", "X-Two: 1", "X-Two: 2", "Accept-Encoding: br"
+    )
+
+    names = [name for name, _ in one.requests[0].headers]
+    ours = [
+        name for name in names if name in ("Host", "aCCept", "Cookie", "X-Two", "Accept-Encoding")
+    ]
+    assert ours == ["Host", "aCCept", "Cookie", "X-Two", "X-Two", "Accept-Encoding"]
+    assert one.requests[0].values("x-two") == ["1", "2"]
+    assert ("sEt-CookIe", "a=b") in answer.headers
+    assert answer.value("X-B") == "ä"
+
+
+def test_the_host_is_kept(seen) -> None:
+    assert seen(host="www.example.org:8443").value("Host") == "www.example.org:8443"
+
+
+def test_forwarding_headers_say_who_and_how(seen) -> None:
+    request = seen()
+
+    assert request.value("X-Forwarded-For") == "127.0.0.1"
+    assert request.value("X-Forwarded-Proto") == "http"
+    assert request.value("X-Forwarded-Host") == "app.example"
+
+
+def test_what_a_stranger_claims_is_replaced(seen) -> None:
+    request = seen(
+        "X-Forwarded-For: 6.6.6.6",
+        "x-forwarded-for: 7.7.7.7",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: evil.example",
+        "X-Request-Id: mine",
+    )
+
+    assert request.value("X-Forwarded-For") == "127.0.0.1"
+    assert request.value("X-Forwarded-Proto") == "http"
+    assert request.value("X-Forwarded-Host") == "app.example"
+    assert request.value("X-Request-Id") != "mine"
+
+
+def test_every_request_has_an_id_of_its_own(http, backend) -> None:
+    one = backend()
+    line = http(one).connect()
+
+    for _ in range(20):
+        line.get()
+
+    ids = {request.value("X-Request-Id") for request in one.requests}
+    assert len(ids) == 20
+    assert None not in ids
+
+
+def test_what_a_trusted_proxy_says_is_kept(fairlead, backend) -> None:
+    one = backend()
+    listen = loopback()
+    balancer = fairlead(config=site(listen, one, listener='trusted_proxies = ["127.0.0.0/8"]'))
+
+    balancer.connect(listen).get(
+        "/",
+        "X-Forwarded-For: 9.9.9.9",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: www.example.org",
+        "X-Request-Id: abc-123",
+    )
+
+    request = one.requests[0]
+    assert request.value("X-Forwarded-For") == "9.9.9.9, 127.0.0.1"
+    assert request.value("X-Forwarded-Proto") == "https"
+    assert request.value("X-Forwarded-Host") == "www.example.org"
+    assert request.value("X-Request-Id") == "abc-123"
+
+
+def test_a_trusted_proxy_that_says_nothing_gets_the_usual(fairlead, backend) -> None:
+    one = backend()
+    listen = loopback()
+    balancer = fairlead(config=site(listen, one, listener='trusted_proxies = ["127.0.0.0/8"]'))
+
+    balancer.connect(listen).get()
+
+    request = one.requests[0]
+    assert request.value("X-Forwarded-For") == "127.0.0.1"
+    assert request.value("X-Forwarded-Proto") == "http"
+    assert request.has("X-Request-Id")
+
+
+def test_a_network_that_is_not_trusted_stays_so(fairlead, backend) -> None:
+    one = backend()
+    listen = loopback()
+    balancer = fairlead(config=site(listen, one, listener='trusted_proxies = ["10.0.0.0/8"]'))
+
+    balancer.connect(listen).get("/", "X-Forwarded-For: 9.9.9.9")
+
+    assert one.requests[0].value("X-Forwarded-For") == "127.0.0.1"
+
+
+def test_an_absolute_target_rules_over_the_host_header(http, backend) -> None:
+    """RFC 9112 §3.2.2: a proxy replaces Host by the target's authority."""
+    one = backend()
+    line = http(one).connect()
+
+    answer = line.ask("GET http://right.example/x HTTP/1.1\r\nHost: wrong.example\r\n\r\n")
+
+    if answer.status == 200:
+        assert one.requests[0].target == "/x"
+        assert one.requests[0].value("Host") == "right.example"
+    else:
+        assert answer.status == 400

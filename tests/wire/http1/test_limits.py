@@ -1,0 +1,201 @@
+"""How much is too much, how long is too long: 408, 413, 414, 431."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness.backend import keeping, response
+from harness.balancer import loopback, wait_for
+from harness.config import site
+
+
+@pytest.fixture
+def limited(fairlead, backend):
+    """A listener with these limits or timeouts before a backend that mirrors bodies."""
+
+    def start(listener: str, pool: str = ""):
+        listen = loopback()
+        one = backend(keeping(lambda request: response(request.body)))
+        return fairlead(config=site(listen, one, listener=listener, pool=pool)), listen, one
+
+    return start
+
+
+def said(line) -> tuple[int, str | None]:
+    """Status and reason of an answer after which the connection closes."""
+    answer = line.read_response()
+    assert line.is_closed()
+    return answer.status, answer.reason
+
+
+def test_a_head_may_be_as_large_as_the_limit(http, backend) -> None:
+    line = http(backend()).connect()
+
+    assert line.get("/", f"X-Long: {'x' * 60_000}").status == 200
+
+
+def test_a_larger_head_is_refused(http, backend) -> None:
+    line = http(backend()).connect()
+
+    line.send(f"GET / HTTP/1.1\r\nHost: app\r\nX-Long: {'x' * 66_000}\r\n\r\n")
+
+    assert said(line) == (431, "head_too_large")
+
+
+def test_a_head_without_end_is_refused(http, backend) -> None:
+    line = http(backend()).connect()
+
+    line.send("GET / HTTP/1.1\r\nHost: app\r\n" + "X-Y: z\r\n" * 100 + "X-Long: ")
+    line.send("x" * 70_000)
+
+    assert said(line) == (431, "head_too_large")
+
+
+def test_the_limit_of_a_head_can_be_set(limited) -> None:
+    balancer, listen, _ = limited('limits = { head = "1KiB" }')
+
+    line = balancer.connect(listen)
+    assert line.get("/", f"X-Long: {'x' * 800}").status == 200
+    line.send(f"GET / HTTP/1.1\r\nHost: app\r\nX-Long: {'x' * 1100}\r\n\r\n")
+
+    assert said(line) == (431, "head_too_large")
+
+
+def test_a_target_that_is_too_long_is_refused(http, backend) -> None:
+    line = http(backend()).connect()
+
+    line.send(f"GET /{'x' * 66_000} HTTP/1.1\r\nHost: app\r\n\r\n")
+
+    assert said(line) == (414, "target_too_long")
+
+
+def test_a_request_line_without_end_is_refused(http, backend) -> None:
+    line = http(backend()).connect()
+
+    line.send("GET /" + "x" * 70_000)
+
+    assert said(line) == (414, "target_too_long")
+
+
+def test_so_many_headers_are_enough(http, backend) -> None:
+    line = http(backend()).connect()
+
+    assert line.get("/", *[f"X-{number}: y" for number in range(120)]).status == 200
+
+
+def test_more_headers_are_refused(http, backend) -> None:
+    line = http(backend()).connect()
+    headers = "".join(f"X-{number}: y\r\n" for number in range(130))
+
+    line.send(f"GET / HTTP/1.1\r\nHost: app\r\n{headers}\r\n")
+
+    assert said(line) == (431, "head_too_large")
+
+
+def test_the_number_of_headers_can_be_set(limited) -> None:
+    balancer, listen, _ = limited("limits = { headers = 4 }")
+
+    line = balancer.connect(listen)
+    assert line.get("/", "A: 1", "B: 2", "C: 3").status == 200
+    line.send("GET / HTTP/1.1\r\nHost: app\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n")
+
+    assert said(line) == (431, "head_too_large")
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_at_once(limited) -> None:
+    balancer, listen, one = limited('limits = { body = "1KiB" }')
+    line = balancer.connect(listen)
+
+    assert (
+        line.ask(f"POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 1024\r\n\r\n{'x' * 1024}").status
+        == 200
+    )
+    line.send("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 1025\r\n\r\n")
+
+    assert said(line) == (413, "body_too_large")
+    assert len(one.requests) == 1
+
+
+def test_a_chunked_body_that_turns_out_too_large_is_refused(limited) -> None:
+    balancer, listen, _ = limited('limits = { body = "1KiB" }')
+    line = balancer.connect(listen)
+
+    line.send("POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n")
+    line.send("200\r\n" + "x" * 512 + "\r\n")
+    line.send("201\r\n" + "x" * 513 + "\r\n")
+
+    assert said(line) == (413, "body_too_large")
+
+
+def test_a_head_that_takes_too_long_is_timed_out(limited) -> None:
+    balancer, listen, _ = limited('timeouts = { head = "300ms" }')
+    line = balancer.connect(listen)
+    started = time.monotonic()
+
+    line.send("GET / HTTP/1.1\r\nHost: app\r\n")
+    status = said(line)
+
+    assert status == (408, "request_timeout")
+    assert 0.25 < time.monotonic() - started < 2
+
+
+def test_a_head_that_drips_is_timed_out_all_the_same(limited) -> None:
+    """Slowloris: a byte now and then is no progress."""
+    balancer, listen, _ = limited('timeouts = { head = "400ms" }')
+    line = balancer.connect(listen)
+    started = time.monotonic()
+
+    line.send("GET / HTTP/1.1\r\nHost: app\r\nX-Drip: ")
+    while time.monotonic() - started < 3 and line.is_silent(0.05):
+        line.send("x")
+
+    assert time.monotonic() - started < 2
+    assert line.read_response().reason == "request_timeout"
+
+
+def test_a_body_that_stops_is_timed_out(limited) -> None:
+    balancer, listen, _ = limited('timeouts = { body = "300ms" }')
+    line = balancer.connect(listen)
+
+    line.send("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 10\r\n\r\nhalf")
+
+    assert said(line) == (408, "request_timeout")
+
+
+def test_a_body_that_goes_on_slowly_is_not(limited) -> None:
+    balancer, listen, _ = limited('timeouts = { body = "400ms" }')
+    line = balancer.connect(listen)
+
+    line.send("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 8\r\n\r\n")
+    line.send_slowly(b"patience", pause=0.1)
+
+    assert line.read_response().body == b"patience"
+
+
+def test_a_client_that_stops_sending_is_no_evidence_against_the_backend(limited) -> None:
+    balancer, listen, one = limited('timeouts = { body = "200ms" }')
+
+    for _ in range(5):
+        with balancer.connect(listen) as line:
+            line.send("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 10\r\n\r\nhalf")
+            line.read_response()
+
+    assert balancer.backends()[one.address]["health"] in ("healthy", "unknown")
+
+
+def test_more_clients_than_the_limit_are_refused(limited) -> None:
+    balancer, listen, _ = limited("limits = { connections = 3 }")
+    lines = [balancer.connect(listen) for _ in range(3)]
+    for line in lines:
+        assert line.get().status == 200
+
+    late = balancer.connect(listen)
+    late.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+
+    assert said(late) == (503, "listener_full")
+
+    lines[0].close()
+    wait_for(lambda: balancer.listener()["connections_active"] < 3)
+    assert balancer.connect(listen).get().status == 200, "a place that became free is given away"

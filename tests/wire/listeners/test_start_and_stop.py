@@ -1,0 +1,295 @@
+"""Starting, refusing to start, stopping; running out of descriptors."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import statistics
+import threading
+import time
+
+import pytest
+
+from harness.backend import echo, free_port, keeping, response, saying
+from harness.balancer import loopback, run, wait_for
+from harness.config import site
+
+
+def test_ready_comes_once_all_listeners_accept(fairlead, backend) -> None:
+    listens = [loopback() for _ in range(5)]
+    one = backend(saying("hello"))
+    more = "".join(
+        f'[listeners.l{number}]\nbind = "{each}"\npool = "app"\n'
+        for number, each in enumerate(listens[1:])
+    )
+    balancer = fairlead(config=site(listens[0], one, more=more))
+
+    assert sum(line == "fairlead: ready" for line in balancer.output) == 1
+    for listen in listens:
+        assert balancer.connect(listen).get().status == 200
+
+
+def test_ready_comes_soon(fairlead, backend) -> None:
+    one = backend()
+    times = []
+    for _ in range(5):
+        started = time.monotonic()
+        fairlead("http", loopback(), one.address)
+        times.append(time.monotonic() - started)
+
+    assert min(times) < 0.3, (
+        f"300 ms are promised; best {min(times):.2f}, median {statistics.median(times):.2f}"
+    )
+
+
+@pytest.mark.parametrize("protocol", ["http", "tcp"])
+def test_a_port_in_use_is_exit_2(protocol: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        done = run(protocol, f"127.0.0.1:{port}", "127.0.0.1:9")
+
+    assert done.returncode == 2
+    assert str(port) in done.stderr
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_port_in_use_closes_nothing_of_the_other(http, backend) -> None:
+    balancer = http(backend(saying("first")))
+    line = balancer.connect()
+
+    done = run("http", balancer.listen, "127.0.0.1:9")
+
+    assert done.returncode == 2
+    assert line.get().body == b"first"
+    assert balancer.connect().get().body == b"first"
+
+
+def test_one_address_for_two_listeners_is_exit_2(tmp_path) -> None:
+    listen = loopback()
+    path = tmp_path / "fairlead.toml"
+    path.write_text(
+        site(listen, "127.0.0.1:9", more=f'[listeners.again]\nbind = "{listen}"\npool = "app"\n')
+    )
+
+    done = run("check", str(path))
+
+    assert done.returncode == 2
+    assert listen in done.stderr
+    assert "fairlead.toml:" in done.stderr
+
+
+def test_all_addresses_and_one_of_them_is_a_clash(tmp_path) -> None:
+    port = free_port()
+    path = tmp_path / "fairlead.toml"
+    more = f'[listeners.again]\nbind = "127.0.0.1:{port}"\npool = "app"\n'
+    path.write_text(site(f":{port}", "127.0.0.1:9", more=more))
+
+    done = run("run", str(path))
+
+    assert done.returncode == 2
+    assert str(port) in done.stderr
+
+
+def test_a_restart_binds_at_once(fairlead, backend) -> None:
+    """Connections in TIME_WAIT don't hold the port."""
+    listen = loopback()
+    one = backend(saying("hello"))
+    for _ in range(3):
+        balancer = fairlead("http", listen, one.address, "--check", "none")
+        assert balancer.connect(listen).get("/", "Connection: close").status == 200
+        assert balancer.stop() == 0
+
+
+def test_a_stale_unix_socket_is_replaced_and_a_living_one_is_not(
+    fairlead, backend, short_path
+) -> None:
+    listen = f"unix:{short_path}/front"
+    one = backend(saying("hello"))
+    first = fairlead("http", listen, one.address, "--check", "none")
+    first.process.kill()
+    first.wait()
+    second = fairlead("http", listen, one.address, "--check", "none")
+    assert second.connect(listen).get().status == 200
+
+    done = run("http", listen, one.address)
+
+    assert done.returncode == 2
+    assert second.connect(listen).get().status == 200
+
+
+def test_a_file_that_is_no_socket_is_left_alone(short_path) -> None:
+    (short_path / "front").write_text("precious")
+
+    done = run("http", f"unix:{short_path}/front", "127.0.0.1:9")
+
+    assert done.returncode == 2
+    assert (short_path / "front").read_text() == "precious"
+
+
+# ------------------------------------------------------------------------------------------ stopping
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_with_exit_0(http, backend, number: signal.Signals) -> None:
+    balancer = http(backend())
+    with balancer.connect() as line:
+        line.get()
+    balancer.signal(number)
+
+    assert balancer.wait() == 0
+
+
+def test_a_request_under_way_is_finished(http, backend) -> None:
+    gate = threading.Event()
+
+    def hold(line) -> None:
+        line.read_request()
+        gate.wait(10)
+        line.send(response(b"finished"))
+
+    one = backend(hold)
+    balancer = http(one)
+    line = balancer.connect()
+    line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+    one.wait_for_lines(1)
+    time.sleep(0.1)
+    balancer.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    with pytest.raises(ConnectionRefusedError):
+        balancer.connect()
+    gate.set()
+
+    answer = line.read_response()
+    assert answer.body == b"finished"
+    assert answer.value("Connection") == "close"
+    assert balancer.wait() == 0
+
+
+def test_what_still_comes_on_kept_connections_is_answered_with_close(http, backend) -> None:
+    """A request that crosses the stop on its way isn't lost (nginx loses such POSTs)."""
+    balancer = http(backend())
+    lines = [balancer.connect() for _ in range(5)]
+    for line in lines:
+        line.get()
+
+    balancer.signal(signal.SIGTERM)
+    time.sleep(0.05)
+    for line in lines:
+        answer = line.ask("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 1\r\n\r\nx")
+        assert answer.status == 200
+        assert answer.value("Connection") == "close"
+        assert line.is_closed()
+    assert balancer.wait() == 0
+
+
+def test_a_tcp_connection_is_finished_within_the_shutdown_timeout(fairlead, backend) -> None:
+    listen = loopback()
+    config = 'shutdown_timeout = "1s"\n' + site(listen, backend(echo), protocol="tcp")
+    balancer = fairlead(config=config)
+    quick, slow = balancer.connect(listen), balancer.connect(listen)
+    for line in (quick, slow):
+        line.send(b"x")
+        line.read(1)
+
+    balancer.signal(signal.SIGTERM)
+    time.sleep(0.2)
+    quick.send(b"still here")
+    assert quick.read(10) == b"still here"
+    quick.close()
+    started = time.monotonic()
+
+    assert balancer.wait() == 0
+    assert time.monotonic() - started < 3
+    assert slow.is_closed()
+
+
+def test_a_second_signal_does_not_wait(http, backend) -> None:
+    one = backend(lambda line: (line.read_request(), line.read_some()))
+    balancer = http(one)
+    line = balancer.connect()
+    line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+    one.wait_for_lines(1)
+    balancer.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    balancer.signal(signal.SIGTERM)
+
+    balancer.wait(3)
+
+
+# --------------------------------------------------------------------------- running out of descriptors
+
+
+def test_running_out_of_descriptors_costs_no_cpu_and_passes(fairlead, backend) -> None:
+    """Envoy burns a core there. It pauses, says so, and goes on when some are free again."""
+    one = backend(keeping(lambda _: response(b"hello")))
+    listen = loopback()
+    balancer = fairlead(
+        config=site(listen, one, listener="limits = { connections = 10000 }"), files_max=128
+    )
+    served = balancer.connect(listen)
+    assert served.get().status == 200
+    lines = []
+    for _ in range(200):
+        try:
+            lines.append(balancer.connect(listen))
+        except OSError:
+            break
+    time.sleep(0.5)
+    before = balancer.cpu_seconds()
+    time.sleep(2)
+
+    assert balancer.cpu_seconds() - before < 0.2, "it must not spin"
+    assert served.get().status == 200, "those who are in are served"
+    for line in lines:
+        line.close()
+    wait_for(lambda: _answers(balancer, listen), 10)
+
+
+def _answers(balancer, listen: str) -> bool:
+    try:
+        with balancer.connect(listen) as line:
+            return line.get().status == 200
+    except (OSError, AssertionError):
+        return False
+
+
+def test_the_limit_of_connections_is_derived_from_the_file_limit(fairlead, backend) -> None:
+    """With the default limits it refuses above what fits and never runs out."""
+    one = backend(saying("hello"))
+    balancer = fairlead("http", loopback(), one.address, "--check", "none", files_max=128)
+    lines = []
+    for _ in range(150):
+        line = balancer.connect()
+        line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+        lines.append(line)
+    statuses = []
+    for line in lines:
+        try:
+            statuses.append(line.read_response().status)
+        except (ConnectionError, AssertionError):
+            statuses.append(0)
+
+    assert statuses.count(200) >= 20
+    assert not any(event["event"] == "panic" for event in balancer.events())
+
+
+def test_a_stranger_who_sends_rubbish_loses_only_his_own_connection(http, backend) -> None:
+    import random
+
+    balancer = http(backend())
+    good = balancer.connect()
+    dice = random.Random(7)
+    for _ in range(200):
+        with balancer.connect() as line:
+            line.send(dice.randbytes(dice.randrange(1, 2000)))
+            line.finish()
+            try:
+                line.read_to_end()
+            except ConnectionResetError:
+                continue
+
+    assert good.get().status == 200
+    assert not any(event["event"] == "panic" for event in balancer.events())

@@ -1,0 +1,192 @@
+"""PostgreSQL and Redis behind it, and very many connections at once."""
+
+from __future__ import annotations
+
+import re
+import resource
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness.backend import echo, saying
+from harness.balancer import loopback
+from harness.line import dial
+from harness.programs import find
+
+
+@pytest.fixture
+def front(fairlead, started):
+    """``fairlead tcp`` before this program; host and port."""
+
+    def start(name: str) -> tuple[str, str]:
+        listen = loopback()
+        fairlead("tcp", listen, started(name), "--check", "tcp")
+        host, port = listen.split(":")
+        return host, port
+
+    return start
+
+
+def out(*command: str) -> str:
+    """A command's standard output."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_psql(front) -> None:
+    psql = find("psql", "postgresql-client")
+    host, port = front("postgresql")
+    base = [psql, "-X", "-h", host, "-p", port, "-U", "postgres", "-At"]
+
+    for _ in range(5):
+        assert out(*base, "-c", "select 6 * 7") == "42\n"
+    assert out(*base, "-c", "select length(repeat('x', 5000000))") == "5000000\n"
+    rows = out(*base, "-c", "select generate_series(1, 200000)").split()
+    assert len(rows) == 200_000
+
+
+def test_a_query_can_be_cancelled(front) -> None:
+    """Cancelling opens a second connection, which is balanced on its own."""
+    psql = find("psql", "postgresql-client")
+    host, port = front("postgresql")
+    command = [psql, "-X", "-h", host, "-p", port, "-U", "postgres", "-c", "select pg_sleep(20)"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    time.sleep(1)
+    process.send_signal(2)
+    _, errors = process.communicate(timeout=10)
+
+    assert "canceling statement" in errors
+
+
+@pytest.mark.timeout(90)
+def test_pgbench(front) -> None:
+    pgbench = find("pgbench", "postgresql")
+    host, port = front("postgresql")
+    where = ["-h", host, "-p", port, "-U", "postgres", "postgres"]
+    out(pgbench, "-i", "-q", "-s", "1", *where)
+
+    steady = out(pgbench, "-c", "4", "-j", "2", "-T", "3", *where)
+    fresh = out(pgbench, "-C", "-S", "-c", "2", "-t", "50", *where)
+
+    for text in (steady, fresh):
+        assert re.search(r"number of failed transactions: 0 ", text), text
+        assert re.search(r"number of transactions actually processed: [1-9]", text)
+
+
+def test_redis(front) -> None:
+    redis = find("redis-cli", "redis-tools")
+    host, port = front("redis")
+
+    assert out(redis, "-h", host, "-p", port, "set", "a", "x" * 100_000) == "OK\n"
+    assert out(redis, "-h", host, "-p", port, "get", "a") == "x" * 100_000 + "\n"
+    lines = "".join(f"incr counter{number % 10}\n" for number in range(10_000))
+    done = subprocess.run(
+        [redis, "-h", host, "-p", port], input=lines, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[-1] == "1000"
+
+
+def test_redis_publishes_to_a_connection_that_waits(front) -> None:
+    find("redis-cli", "redis-tools")
+    host, port = front("redis")
+    waiting = dial(f"{host}:{port}")
+    waiting.send("SUBSCRIBE news\r\n")
+    waiting.read_until(b":1\r\n")
+
+    with dial(f"{host}:{port}") as sender:
+        sender.send("PUBLISH news hello\r\n")
+        assert sender.read_until(b"\r\n") == b":1\r\n"
+
+    assert b"hello" in waiting.read_until(b"hello\r\n")
+
+
+def test_redis_benchmark(front) -> None:
+    program = find("redis-benchmark", "redis-tools")
+    host, port = front("redis")
+
+    text = out(
+        program, "-h", host, "-p", port, "-n", "20000", "-c", "50", "-q", "-t", "ping,set,get"
+    )
+
+    assert text.count("requests per second") >= 4
+
+
+# ------------------------------------------------------------------------------- very many connections
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("protocol", ["http", "tcp"])
+def test_ten_thousand_idle_connections_are_held(fairlead, backend, protocol: str) -> None:
+    """Fewer where the file limit forbids it; the test says how many.
+
+    On tcp each one has a backend connection beside it, which the backend (this process) holds too.
+    """
+    wanted = 10_000
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    room = hard - 600
+    count = min(wanted, room if protocol == "http" else room // 2)
+    listen = loopback()
+    one = backend(saying("hello") if protocol == "http" else echo)
+    more = ["--check", "none"]
+    balancer = fairlead(protocol, listen, one.address, *more)
+    if protocol == "tcp":
+        # A thread for each connection on the backend's side: a tenth is enough to prove it.
+        count = min(count, 1_000)
+    before = balancer.resident_bytes()
+    lines = []
+    for number in range(count):
+        # One source address has some 28,000 ports towards one listener.
+        line = dial(listen, f"127.0.1.{number % 4 + 1}")
+        lines.append(line)
+        if protocol == "http":
+            assert line.get().status == 200
+        else:
+            line.send(b"x")
+            assert line.read(1) == b"x"
+    each = (balancer.resident_bytes() - before) / count
+    print(f"{count} idle {protocol} connections held (wanted {wanted}), {each / 1024:.2f} KiB each")
+    cpu = balancer.cpu_seconds()
+    time.sleep(2)
+
+    assert balancer.cpu_seconds() - cpu < 0.3
+    assert balancer.listener()["connections_active"] == count
+    assert each < (8 << 10)
+    for line in (lines[0], lines[count // 2], lines[-1]):
+        if protocol == "http":
+            assert line.get().status == 200
+        else:
+            line.send(b"y")
+            assert line.read(1) == b"y"
+
+
+def test_a_slow_loris_does_not_keep_others_out(http, backend) -> None:
+    balancer = http(backend(saying("hello")))
+    stop = threading.Event()
+    lines = [balancer.connect() for _ in range(100)]
+
+    def drip() -> None:
+        for line in lines:
+            line.send("GET / HTTP/1.1\r\nHost: app\r\nX: ")
+        while not stop.wait(0.2):
+            for line in lines:
+                line.send("x")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    times = []
+    for _ in range(50):
+        started = time.monotonic()
+        with balancer.connect() as line:
+            assert line.get().status == 200
+        times.append(time.monotonic() - started)
+    stop.set()
+    thread.join()
+
+    assert sorted(times)[45] < 0.1
