@@ -87,9 +87,10 @@ class ConfigErrors(FairleadError, ExceptionGroup[ConfigError]):  # noqa: N818  #
     """
 
     def __new__(cls, errors: Sequence[ConfigError]) -> Self:
-        """Make the group; its message counts the errors."""
+        """Make the group, in the order of the text; its message counts the errors."""
         count = len(errors)
-        return super().__new__(cls, f"{count} error{'s' if count > 1 else ''}", errors)
+        ordered = sorted(errors, key=_position)
+        return super().__new__(cls, f"{count} error{'s' if count > 1 else ''}", ordered)
 
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         super().__init__(self.message, errors)
@@ -105,6 +106,10 @@ class ConfigErrors(FairleadError, ExceptionGroup[ConfigError]):  # noqa: N818  #
 
     def __str__(self) -> str:
         return "\n\n".join([*(error.render() for error in self.errors), self.message])
+
+
+def _position(error: ConfigError) -> tuple[int, int]:
+    return (error.place.start, error.place.end) if error.place else (-1, -1)
 
 
 class ControlError(FairleadError):

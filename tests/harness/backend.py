@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
 
-from harness.line import Line, Message
+from harness.line import BrokenOff, Line, Message
 
 Play = Callable[[Line], None]
 """Plays one connection from its first byte to its end. When it returns, the connection closes."""
@@ -125,7 +126,7 @@ class Backend:
     def _serve(self, line: Line) -> None:
         try:
             self.play(line)
-        except (ConnectionError, TimeoutError, OSError):
+        except (BrokenOff, OSError):
             pass
         except BaseException as failure:
             self.failures.append(failure)
@@ -162,6 +163,50 @@ class Backend:
             thread.join(5)
         if self.failures:
             raise self.failures[0]
+
+
+class Herd:
+    """An echo backend for very many connections: one thread serves them all."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self._listener.setblocking(False)
+        self._ready = selectors.DefaultSelector()
+        self._ready.register(self._listener, selectors.EVENT_READ)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """As fairlead's command line takes it."""
+        return "{}:{}".format(*self._listener.getsockname())
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            for key, _ in self._ready.select(0.1):
+                if key.fileobj is self._listener:
+                    with contextlib.suppress(OSError):
+                        sock, _ = self._listener.accept()
+                        self._ready.register(sock, selectors.EVENT_READ)
+                    continue
+                assert isinstance(key.fileobj, socket.socket)
+                try:
+                    data = key.fileobj.recv(65536)
+                    key.fileobj.sendall(data)
+                except OSError:
+                    data = b""
+                if not data:
+                    self._ready.unregister(key.fileobj)
+                    key.fileobj.close()
+
+    def close(self) -> None:
+        """End it and all its connections."""
+        self._ended.set()
+        self._thread.join()
+        for key in list(self._ready.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+        self._ready.close()
 
 
 def free_ports(count: int = 1) -> Iterator[int]:

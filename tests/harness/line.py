@@ -108,6 +108,10 @@ class Line:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        # A test that drops a line has no more use for its connection.
+        self.socket.close()
+
     # ------------------------------------------------------------------------------ sending, ending
 
     def send(self, data: bytes | str) -> None:

@@ -6,7 +6,8 @@
 //! 2. Time alone draws a bad estimate down too, but never below what it is compared with: an old
 //!    number may stop being a deterrent, it never becomes an attraction.
 //! 3. No estimate at all counts as that of whoever it is compared with, and so does one that is
-//!    worse by less than a quarter: that much is noise.
+//!    worse by less than a quarter, or by less than a millisecond: that much is noise. One hiccup
+//!    of a scheduler is a multiple of a fast answer, and nobody's client can tell.
 //!
 //! Rule 2 is what Traefik's issue 12306 is about: a backend that was slow a few times and is
 //! not asked any more can't show that it is well again. With a half-life of 1 s, one that was a
@@ -23,6 +24,9 @@ use fairlead_model::moment::Moment;
 
 /// In what time the difference between an old number and the present loses half its weight.
 pub const HALF_LIFE: Duration = Duration::from_secs(1);
+
+/// A difference that is none, in nanoseconds.
+const NOISE: u64 = 1_000_000;
 
 /// Samples that bring nothing new are left out if the last one is younger: the estimate lies in
 /// memory that all workers share, and a write costs each of them a cache miss.
@@ -87,7 +91,7 @@ pub fn compared(one: Estimate, other: Estimate, now: Moment) -> (u64, u64) {
 #[inline]
 fn excess(worse: u64, best: u64, time: Duration) -> u64 {
     let left = halved(worse, time);
-    if left < best / 4 {
+    if left < (best / 4).max(NOISE) {
         0
     } else {
         left

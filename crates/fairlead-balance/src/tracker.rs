@@ -140,7 +140,7 @@ impl Tracker {
     /// | Healthy         | Suspect | Down (check)    | –       | –       |
     /// | Suspect         | –       | Down (check)    | Healthy | Healthy |
     /// | Down (check)    | –       | –               | –       | Healthy, but not within the hold of a flapping one |
-    /// | Down (traffic)  | –       | is Down (check) | –       | –       |
+    /// | Down (traffic)  | is Down (check) | is Down (check) | –       | –       |
     ///
     /// What **traffic** says, or a trial request (T):
     ///
@@ -291,13 +291,8 @@ impl Tracker {
             }
             true if self.checks < rules.rise => Health::Down,
             true => Health::Healthy,
-            false if self.checks < rules.fall => {
-                if down {
-                    Health::Down
-                } else {
-                    Health::Suspect
-                }
-            }
+            false if self.checks < rules.fall && !down => Health::Suspect,
+            // What traffic took out, the check sees too: from now on the check's word counts.
             false => {
                 self.cause = Origin::Check;
                 Health::Down
@@ -388,7 +383,10 @@ impl Tracker {
     }
 
     fn go_down(&mut self, origin: Origin, from: Health, now: Moment) {
-        self.cause = origin;
+        // If the check fails as well, its passes are what shows that it is over; with no traffic
+        // there would be no trial to show it.
+        let check_too = self.check_passed == Some(false);
+        self.cause = if check_too { Origin::Check } else { origin };
         if from != Health::Suspect {
             self.lose_health(now);
         }

@@ -18,7 +18,7 @@ use rustix::net::{sockopt, Shutdown};
 
 use crate::queue::Queue;
 use crate::sys::poll::Signs;
-use crate::sys::socket;
+use crate::sys::socket::{self, Delivery};
 
 /// Where a connection stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub(crate) struct Connection {
     finishing: bool,
     /// FIN was sent.
     finished: bool,
+    /// Something was sent since anything was heard: perhaps nobody is there any more.
+    unheard: bool,
     /// It stands in the list of those that have something to do.
     pub(crate) listed: bool,
 }
@@ -95,6 +97,7 @@ impl Connection {
             hangup_told: false,
             finishing: false,
             finished: false,
+            unheard: false,
             listed: false,
         }
     }
@@ -160,6 +163,7 @@ impl Connection {
             self.queue.push(first, then, 0);
             return false;
         }
+        self.unheard = true;
         match socket::send(&self.socket, first, then) {
             Ok(sent) if sent == total => true,
             Ok(sent) => {
@@ -226,9 +230,24 @@ impl Connection {
         self.failure.is_some() || (self.eof_told && self.queue.is_empty())
     }
 
+    /// Looks whether the other end still takes note of what is sent; if not for long enough, the
+    /// connection has failed. True if so.
+    pub(crate) fn is_found_dead(&mut self) -> bool {
+        if !self.unheard || self.failure.is_some() || matches!(self.phase, Phase::Connecting(_)) {
+            return false;
+        }
+        match socket::delivery(&self.socket) {
+            Delivery::Acknowledged => self.unheard = false,
+            Delivery::UnderWay => {}
+            Delivery::Unanswered => self.fail(IoFailure::TimedOut),
+        }
+        self.failure.is_some()
+    }
+
     /// Sends what is queued; true if that was the last of it.
     fn flush(&mut self) -> bool {
         self.writable = false;
+        self.unheard = true;
         let (one, other) = self.queue.pieces();
         let total = one.len() + other.len();
         match socket::send(&self.socket, one, other) {
@@ -262,6 +281,7 @@ impl Connection {
                 Some(Told::Eof)
             }
             Ok(count) => {
+                self.unheard = false;
                 self.readable = count == buffer.len() || self.ending;
                 Some(Told::Data(count))
             }

@@ -37,7 +37,8 @@ impl Crew {
         events: &Arc<Events>,
     ) -> Result<Crew, String> {
         let text = |error: std::io::Error| format!("can't start the workers: {error}");
-        let boxes: Result<Arc<[_]>, _> = (0..workers).map(|_| Mailbox::new().map(Arc::new)).collect();
+        let boxes: Result<Arc<[_]>, _> =
+            (0..workers).map(|_| Mailbox::new().map(Arc::new)).collect();
         let boxes = boxes.map_err(|error| text(error.into()))?;
         let (board, events) = (Arc::clone(board), Arc::clone(events));
         let mut crew = Crew { common: Common { clock, board, events, boxes }, threads: Vec::new() };

@@ -29,6 +29,9 @@ use crate::sys::socket;
 /// five seconds will hardly take it later.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// Between two looks for connections whose other end is dead though nothing said so.
+const ROUND: Duration = Duration::from_secs(10);
+
 /// All sockets of a worker.
 #[derive(Debug)]
 pub(crate) struct Sockets {
@@ -40,6 +43,8 @@ pub(crate) struct Sockets {
     /// Some may be gone already.
     closing: VecDeque<(Moment, ConnId)>,
     closing_count: usize,
+    /// When the next look for dead ends is due.
+    round: Moment,
     now: Moment,
 }
 
@@ -51,6 +56,7 @@ impl Sockets {
             ready: VecDeque::new(),
             closing: VecDeque::new(),
             closing_count: 0,
+            round: Moment::ZERO + ROUND,
             now: Moment::ZERO,
         }
     }
@@ -117,13 +123,32 @@ impl Sockets {
         self.closing_count
     }
 
-    /// When [`Sockets::expire`] wants to be called next.
+    /// When [`Sockets::run_timers`] wants to be called next.
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        self.closing.front().map(|(last, _)| *last)
+        let closing = self.closing.front().map(|(last, _)| *last);
+        let round = (!self.slots.is_empty()).then_some(self.round);
+        closing.into_iter().chain(round).min()
     }
 
-    /// Gives up closed connections whose time is over.
-    pub(crate) fn expire(&mut self) {
+    /// Gives up closed connections whose time is over, and looks for dead ones.
+    pub(crate) fn run_timers(&mut self) {
+        self.expire();
+        if self.round <= self.now {
+            self.round = self.now + ROUND;
+            self.look_for_dead();
+        }
+    }
+
+    fn look_for_dead(&mut self) {
+        let dead =
+            |(id, connection): (ConnId, &mut Connection)| connection.is_found_dead().then_some(id);
+        let dead: Vec<_> = self.slots.iter_mut().filter_map(dead).collect();
+        for id in dead {
+            self.list(id);
+        }
+    }
+
+    fn expire(&mut self) {
         while let Some(&(last, id)) = self.closing.front() {
             if let Some(connection) = self.slots.get(id) {
                 if last > self.now {

@@ -83,10 +83,9 @@ impl Inner {
     }
 
     fn find(&self, pool: &str, backend: &str) -> Result<Arc<BackendState>, Unknown> {
-        self.registry.find(pool, backend).ok_or_else(|| Unknown {
-            pool: pool.to_owned(),
-            backend: backend.to_owned(),
-        })
+        self.registry
+            .find(pool, backend)
+            .ok_or_else(|| Unknown { pool: pool.to_owned(), backend: backend.to_owned() })
     }
 }
 
@@ -160,9 +159,8 @@ impl Engine {
 
     /// Each listener's name with each of its addresses as they turned out.
     pub fn addresses(&self) -> Vec<(String, String)> {
-        let text = |bound: &Bound| {
-            (bound.open.name.to_string(), bound.open.socket.address().to_string())
-        };
+        let text =
+            |bound: &Bound| (bound.open.name.to_string(), bound.open.socket.address().to_string());
         self.lock().bound.iter().map(text).collect()
     }
 

@@ -77,12 +77,12 @@ impl Events {
         let events = std::mem::take(&mut waiting.events);
         let lost = std::mem::take(&mut waiting.lost);
         drop(waiting);
-        let first = events.front().filter(|_| lost > 0).map(|(time, _)| {
-            to_json(&Lost { time: time.rfc3339(), event: "lost", count: lost })
-        });
-        let stamped = |(time, event): &(Timestamp, Event)| {
-            to_json(&Stamped { time: time.rfc3339(), event })
-        };
+        let first = events
+            .front()
+            .filter(|_| lost > 0)
+            .map(|(time, _)| to_json(&Lost { time: time.rfc3339(), event: "lost", count: lost }));
+        let stamped =
+            |(time, event): &(Timestamp, Event)| to_json(&Stamped { time: time.rfc3339(), event });
         first.into_iter().chain(events.iter().map(stamped)).collect()
     }
 

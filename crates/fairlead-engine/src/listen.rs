@@ -193,20 +193,20 @@ fn bind_and_listen(socket: &Socket, address: &SockAddr) -> io::Result<()> {
 /// Binds beside sockets of ours that will be closed, where the kernel would otherwise refuse:
 /// both sides allow it for a moment. A stranger's socket doesn't, so it still stands in the way.
 fn take_over(socket: &Socket, address: SocketAddr, leaving: &[&ListenSocket]) -> io::Result<()> {
-    let on_port = |other: &&ListenSocket| {
-        matches!(other.address, Address::Tcp(old) if old.port() == address.port())
-    };
+    let on_port = |other: &&ListenSocket| matches!(other.address, Address::Tcp(old) if old.port() == address.port());
     let old: Vec<_> = leaving.iter().copied().filter(on_port).collect();
     if old.is_empty() {
         return Err(Errno::ADDRINUSE.into());
     }
-    let set = |reuse: bool| {
-        let of = old.iter().map(|old| old.as_fd()).chain([socket.as_fd()]);
-        of.map(|socket| rustix::net::sockopt::set_socket_reuseport(socket, reuse)).collect()
+    let allow = |reuse: bool| {
+        for socket in old.iter().map(|old| old.as_fd()).chain([socket.as_fd()]) {
+            // Without it the address stays in use, and is told to be.
+            let _ = rustix::net::sockopt::set_socket_reuseport(socket, reuse);
+        }
     };
-    let _: Result<(), Errno> = set(true);
+    allow(true);
     let outcome = bind_and_listen(socket, &address.into());
-    let _: Result<(), Errno> = set(false);
+    allow(false);
     outcome
 }
 
@@ -248,7 +248,9 @@ fn remove_stale(path: &str) -> Result<(), String> {
 fn problem(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EADDRINUSE) => "address already in use".to_owned(),
-        Some(libc::EADDRNOTAVAIL) => "cannot assign requested address (this host has no such address)".to_owned(),
+        Some(libc::EADDRNOTAVAIL) => {
+            "cannot assign requested address (this host has no such address)".to_owned()
+        }
         Some(libc::EACCES) => "permission denied".to_owned(),
         Some(libc::ENOENT) => "no such directory".to_owned(),
         Some(libc::EMFILE | libc::ENFILE) => "out of file descriptors".to_owned(),

@@ -56,12 +56,6 @@ impl Mailbox {
         Ok(Mailbox { commands: Mutex::new(Vec::new()), wake })
     }
 
-    /// Puts one command in and wakes the worker.
-    pub(crate) fn put(&self, command: Command) {
-        self.lock().push(command);
-        self.wake();
-    }
-
     /// Gives the same commands to all, so that none of them can act on one (and hand a connection
     /// over because of it) before it is in every box.
     pub(crate) fn put_all(boxes: &[Arc<Mailbox>], command: impl Fn() -> Command) {
@@ -77,12 +71,12 @@ impl Mailbox {
 
     /// Puts `command` of worker `from` into the box of worker `to`, unless a new configuration
     /// waits for `from`: then it would come to `to` after that configuration, though it belongs
-    /// before it. The command comes back in that case.
+    /// before it. The command comes back in that case. `before` runs before `to` can see it.
     pub(crate) fn hand_over(
         boxes: &[Arc<Mailbox>],
-        from: usize,
-        to: usize,
+        (from, to): (usize, usize),
         command: Command,
+        before: impl FnOnce(),
     ) -> Result<(), Command> {
         // In the same order as `put_all` locks, or both could wait for each other.
         let first = boxes[from.min(to)].lock();
@@ -91,6 +85,7 @@ impl Mailbox {
         if ours.iter().any(|command| matches!(command, Command::Publish(..) | Command::Stop)) {
             return Err(command);
         }
+        before();
         theirs.push(command);
         drop((ours, theirs));
         boxes[to].wake();
@@ -128,17 +123,18 @@ mod tests {
 
     #[test]
     fn commands_come_out_in_order_and_once() {
-        let boxes = [Arc::new(Mailbox::new().expect("box")), Arc::new(Mailbox::new().expect("box"))];
-        boxes[0].put(Command::Accept);
+        let boxes =
+            [Arc::new(Mailbox::new().expect("box")), Arc::new(Mailbox::new().expect("box"))];
+        Mailbox::put_all(&boxes[..1], || Command::Accept);
         Mailbox::put_all(&boxes, || Command::Report(7));
-        assert!(Mailbox::hand_over(&boxes, 1, 0, Command::Accept).is_ok());
+        assert!(Mailbox::hand_over(&boxes, (1, 0), Command::Accept, || ()).is_ok());
         let first = boxes[0].take();
         assert!(matches!(first[..], [Command::Accept, Command::Report(7), Command::Accept]));
         assert!(matches!(boxes[1].take()[..], [Command::Report(7)]));
         assert!(boxes[0].take().is_empty());
-        boxes[1].put(Command::Stop);
-        assert!(Mailbox::hand_over(&boxes, 1, 0, Command::Accept).is_err());
-        assert!(Mailbox::hand_over(&boxes, 0, 1, Command::Accept).is_ok());
+        Mailbox::put_all(&boxes[1..], || Command::Stop);
+        assert!(Mailbox::hand_over(&boxes, (1, 0), Command::Accept, || ()).is_err());
+        assert!(Mailbox::hand_over(&boxes, (0, 1), Command::Accept, || ()).is_ok());
         assert!(boxes[0].take().is_empty());
     }
 }

@@ -90,9 +90,7 @@ pub(crate) fn open_all(
         .flat_map(|listener| listener.bind.iter().map(move |bind| (listener, bind)))
         .collect();
     let kept = keep(&wanted, old);
-    let stays = |old: &Bound| {
-        kept.iter().flatten().any(|kept| Arc::ptr_eq(kept, &old.open.socket))
-    };
+    let stays = |old: &Bound| kept.iter().flatten().any(|kept| Arc::ptr_eq(kept, &old.open.socket));
     let leaving: Vec<&ListenSocket> =
         old.iter().filter(|old| !stays(old)).map(|old| &*old.open.socket).collect();
     let (mut bound, mut problems) = (Vec::new(), Vec::new());
@@ -128,9 +126,8 @@ fn keep(wanted: &[(&ListenerPlan, &Bind)], old: &[Bound]) -> Vec<Option<Arc<List
     let mut kept = vec![None; wanted.len()];
     for own in [true, false] {
         for ((listener, bind), kept) in wanted.iter().zip(&mut kept) {
-            let fits = |old: &&Bound| {
-                old.bind == **bind && (!own || *old.open.name == *listener.name)
-            };
+            let fits =
+                |old: &&Bound| old.bind == **bind && (!own || *old.open.name == *listener.name);
             if let (None, Some(at)) = (&*kept, free.iter().position(fits)) {
                 *kept = Some(Arc::clone(&free.swap_remove(at).open.socket));
             }

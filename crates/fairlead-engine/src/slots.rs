@@ -55,6 +55,18 @@ impl<T> Slots<T> {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
+    }
+
+    /// All values with their ids.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnId, &mut T)> {
+        self.places.iter_mut().enumerate().filter_map(|(index, place)| {
+            let id = ConnId { index: index as u32, generation: place.generation };
+            place.value.as_mut().map(|value| (id, value))
+        })
+    }
+
     pub(crate) fn remove(&mut self, id: ConnId) -> Option<T> {
         let place = self.places.get_mut(id.index as usize)?;
         if place.generation != id.generation {
@@ -82,5 +94,8 @@ mod tests {
         assert_eq!(slots.get_mut(first), None);
         assert_eq!(slots.remove(first), None);
         assert_eq!(slots.get(second), Some(&"two"));
+        assert_eq!(slots.iter_mut().collect::<Vec<_>>(), [(second, &mut "two")]);
+        slots.remove(second);
+        assert!(slots.is_empty());
     }
 }

@@ -211,9 +211,11 @@ impl Worker {
             return self.adopt(socket, listener, peer);
         }
         let command = Command::Adopt(socket, listener, peer);
-        match Mailbox::hand_over(&self.common.boxes, self.number, other, command) {
-            Err(Command::Adopt(socket, listener, peer)) => self.adopt(socket, listener, peer),
-            _ => self.common.board.expect_client(other),
+        let expect = || self.common.board.expect_client(other);
+        let ways = (self.number, other);
+        let handed = Mailbox::hand_over(&self.common.boxes, ways, command, expect);
+        if let Err(Command::Adopt(socket, listener, peer)) = handed {
+            self.adopt(socket, listener, peer);
         }
     }
 
@@ -248,7 +250,7 @@ impl Worker {
 
     fn run_timers(&mut self) {
         self.listening.resume(self.sockets.poller(), self.now);
-        self.sockets.expire();
+        self.sockets.run_timers();
         let due = self.flow.deadline().is_some_and(|at| at <= self.now);
         if !due || self.now < self.timers_from {
             return;
@@ -285,7 +287,7 @@ impl Worker {
     fn obey(&mut self) {
         for command in self.mailbox.take() {
             match command {
-                Command::Publish(snapshot, open) => self.publish(snapshot, &open),
+                Command::Publish(snapshot, open) => self.publish(&snapshot, &open),
                 Command::Accept => self.listening.start(self.sockets.poller()),
                 Command::Adopt(socket, listener, peer) => self.adopt(socket, listener, peer),
                 Command::Stop => self.stop(),
@@ -295,13 +297,13 @@ impl Worker {
         }
     }
 
-    fn publish(&mut self, snapshot: Arc<Snapshot>, open: &[Open]) {
+    fn publish(&mut self, snapshot: &Arc<Snapshot>, open: &[Open]) {
         // Who is in the queue of a listener that leaves is served under the plan that had it.
         for leaving in self.listening.leaving(open) {
             self.empty(&leaving);
         }
         let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
-        if let Err(what) = guard::catch(|| flow.publish(sockets, &snapshot, now)) {
+        if let Err(what) = guard::catch(|| flow.publish(sockets, snapshot, now)) {
             self.tell_panic(what);
         }
         self.listening.replace(self.sockets.poller(), open);

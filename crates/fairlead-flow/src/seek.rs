@@ -53,8 +53,10 @@ struct Runner {
     endpoints: usize,
     /// Tries on this backend before this one.
     tries: u32,
-    /// When it gets company.
+    /// When it is late, and gets company.
     late: Moment,
+    /// There was nobody to keep it company.
+    alone: bool,
 }
 
 /// Whom to connect to, and what was tried there before.
@@ -93,6 +95,8 @@ pub(crate) struct Seek {
     attempts: u32,
     runners: [Option<Runner>; 2],
     pause: Option<Pause>,
+    /// Tries on the backend that was reached last, before that one.
+    tries: u32,
     failure: Option<Reason>,
 }
 
@@ -108,6 +112,7 @@ impl Seek {
             attempts: 0,
             runners: [None; 2],
             pause: None,
+            tries: 0,
             failure: None,
         }
     }
@@ -123,6 +128,7 @@ impl Seek {
         self.attempts = 0;
         self.runners = [None; 2];
         self.pause = None;
+        self.tries = 0;
         self.failure = None;
     }
 
@@ -132,7 +138,7 @@ impl Seek {
         let alone = self.runners.iter().flatten().count() == 1;
         let runners = self.runners.iter().flatten().map(|runner| {
             let end = runner.started + hard;
-            if alone {
+            if alone && !runner.alone {
                 end.min(runner.late)
             } else {
                 end
@@ -166,6 +172,7 @@ impl Seek {
             if self.attempts > 1 {
                 pool.backend(slot).state.shard(ctx.worker).add_retry();
             }
+            self.tries = 0;
             if let Some(link) = ctx.take_kept(d, &pool, slot, self.reuse, now) {
                 return Found::Link(link);
             }
@@ -223,9 +230,13 @@ impl Seek {
         self.next(ctx, d, owner, now)
     }
 
-    /// What was sent to a backend failed there: it is not asked again, unless nobody is left.
-    pub(crate) fn lost(&mut self, reason: Reason) {
+    /// What was sent to a backend failed there. It is asked again only if the plan says so (then
+    /// true, and there is a deadline), or if nobody else is left.
+    pub(crate) fn lost(&mut self, slot: Slot, reason: Reason, now: Moment) -> bool {
         self.failure = Some(reason);
+        if reason != Reason::BackendDown && self.pause_for_same(slot, self.tries + 1, now) {
+            return true;
+        }
         // With everybody tried, those that only failed after they had connected get another
         // chance; a refused connect would only be refused again, and a second wait for a slow
         // answer is longer than any client's patience.
@@ -233,6 +244,7 @@ impl Seek {
         if self.tried.len() >= all && reason != Reason::ResponseTimeout {
             self.tried.clear();
         }
+        false
     }
 
     /// Starts a connect; false (and everything given back) if that failed at once.
@@ -252,7 +264,8 @@ impl Seek {
                         link.used = LinkUse::Connecting(owner);
                     }
                     let late = now + self.pool.backend(slot).state.connect_late_after();
-                    let runner = Runner { link, slot, started: now, endpoints, tries, late };
+                    let runner =
+                        Runner { link, slot, started: now, endpoints, tries, late, alone: false };
                     let free = usize::from(self.runners[0].is_some());
                     self.runners[free] = Some(runner);
                     return true;
@@ -288,6 +301,7 @@ impl Seek {
         note_connected(ctx, link, now);
         debug_assert!(self.pool.backend(winner.slot).state.active() > 0);
         self.pause = None;
+        self.tries = winner.tries;
         for other in std::mem::take(&mut self.runners).into_iter().flatten() {
             self.pool.backend(other.slot).state.end();
             if now >= other.late {
@@ -355,7 +369,7 @@ impl Seek {
             return found;
         }
         if let [Some(runner), None] | [None, Some(runner)] = self.runners {
-            if now >= runner.late && self.pause.is_none() {
+            if now >= runner.late && !runner.alone && self.pause.is_none() {
                 return self.add_company(ctx, d, owner, now);
             }
         }
@@ -388,7 +402,7 @@ impl Seek {
             Found::Failed(_) => {
                 // Nobody to race with: the late one runs on alone, to its end.
                 for runner in self.runners.iter_mut().flatten() {
-                    runner.late = Moment(u64::MAX);
+                    runner.alone = true;
                 }
                 Found::Waiting
             }
@@ -495,7 +509,9 @@ pub(crate) fn note_connected(ctx: &mut Context, key: Key, now: Moment) {
 
 /// A duration for people: `42 ms`, `1.5 s`.
 pub(crate) fn millis(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) {
+    if duration < Duration::from_millis(10) {
+        format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
+    } else if duration < Duration::from_secs(1) {
         format!("{} ms", duration.as_millis())
     } else {
         format!("{} s", duration.as_millis() as f64 / 1000.0)

@@ -49,7 +49,7 @@ impl Options {
     }
 
     /// Tags the lines that `Connection` takes away.
-    pub(crate) fn mark_nominated(&self, lines: &mut [Line], input: &[u8]) {
+    pub(crate) fn mark_nominated(self, lines: &mut [Line], input: &[u8]) {
         if !self.nominates {
             return;
         }

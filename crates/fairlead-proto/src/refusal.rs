@@ -64,3 +64,15 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use crate::http1::strict;
+
+    #[test]
+    fn people_read_what_and_developers_where() {
+        assert_eq!(strict::BARE_LF.to_string(), "a line ends with LF alone");
+        let debug = format!("{:?}", strict::BARE_LF);
+        assert_eq!(debug, "BadRequest: a line ends with LF alone (RFC 9112 §2.2)");
+    }
+}

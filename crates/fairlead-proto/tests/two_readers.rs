@@ -275,6 +275,26 @@ proptest! {
     }
 }
 
+/// The seeds of the fuzz targets, through what the targets check.
+#[test]
+fn every_seed_of_the_fuzz_targets_passes() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/");
+    let seeds = |target: &str| {
+        let folder = std::fs::read_dir(format!("{root}{target}")).expect("a folder of seeds");
+        let paths = folder.map(|entry| entry.expect("an entry").path());
+        paths.map(|path| std::fs::read(path).expect("a seed")).collect::<Vec<_>>()
+    };
+    for seed in seeds("request_head") {
+        oracle::check_request(&seed, &oracle::cuts(&seed));
+    }
+    for seed in seeds("response_head") {
+        oracle::check_response(&seed, false, true, &oracle::cuts(&seed));
+    }
+    for seed in seeds("chunked_body") {
+        oracle::check_chunked(&seed, &oracle::cuts(&seed));
+    }
+}
+
 #[test]
 fn what_is_made_up_here_is_taken_often_enough_to_mean_something() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();

@@ -6,12 +6,15 @@ use pyo3::IntoPyObject;
 
 use crate::toml::{self, Document, Index, Scalar, Value};
 
+/// Start, end and message.
+type Problem = (usize, usize, String);
+
 /// The tree of a TOML text and its syntax errors.
 #[pyfunction]
 pub(crate) fn parse_toml<'py>(
     py: Python<'py>,
     text: &str,
-) -> PyResult<(Bound<'py, PyTuple>, Vec<(usize, usize, String)>)> {
+) -> PyResult<(Bound<'py, PyTuple>, Vec<Problem>)> {
     let document = py.detach(|| toml::parse(text));
     let tree = node(py, &document, 0)?;
     let errors = document.errors.into_iter();

@@ -1,7 +1,7 @@
 //! Say it in Python: the native module `fairlead._engine`.
 //!
 //! Conversions only. Whatever takes time runs without the interpreter's lock; a panic becomes an
-//! exception at the border (PyO3 sees to that). `python/fairlead/_engine.pyi` is the documentation
+//! exception at the border (`PyO3` sees to that). `python/fairlead/_engine.pyi` is the documentation
 //! of everything here.
 
 mod balancer;
@@ -10,7 +10,7 @@ mod toml;
 
 use pyo3::prelude::*;
 
-/// CPython's own allocations are not touched by it.
+/// `CPython`'s own allocations are not touched by it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -15,9 +15,7 @@ mod scalar;
 
 use std::collections::BTreeMap;
 
-use toml_parser::parser::{
-    parse_document, Event, EventKind, RecursionGuard, ValidateWhitespace,
-};
+use toml_parser::parser::{parse_document, Event, EventKind, RecursionGuard, ValidateWhitespace};
 use toml_parser::{Expected, ParseError, Source, Span};
 
 pub(crate) use scalar::Scalar;
@@ -272,17 +270,16 @@ impl<'t> Builder<'t> {
     fn descend(&mut self, from: Index, key: &[Key], made: Made) -> Option<Index> {
         let mut at = from;
         for part in key {
-            at = match self.table(at).known.get(&part.text) {
-                Some(&node) => self.enter(node, part, made)?,
-                None => {
-                    let node = self.add(part.span, self.nodes[at].depth + 1, table(made));
-                    if !self.is_shallow(node, part.span) {
-                        return None;
-                    }
-                    self.insert(at, part.clone(), node);
-                    node
-                }
-            };
+            if let Some(&node) = self.table(at).known.get(&part.text) {
+                at = self.enter(node, part, made)?;
+                continue;
+            }
+            let node = self.add(part.span, self.nodes[at].depth + 1, table(made));
+            if !self.is_shallow(node, part.span) {
+                return None;
+            }
+            self.insert(at, part.clone(), node);
+            at = node;
         }
         Some(at)
     }
@@ -332,15 +329,13 @@ impl<'t> Builder<'t> {
 
     fn append_table(&mut self, parent: Index, last: &Key, span: Span) -> Option<Index> {
         let depth = self.nodes[parent].depth;
-        let array = match self.table(parent).known.get(&last.text) {
-            Some(&node) => node,
-            None => {
-                let array = Value::Array(Array { items: Vec::new(), of_tables: true });
-                let node = self.add(span, depth + 1, array);
-                self.insert(parent, last.clone(), node);
-                node
-            }
-        };
+        let known = self.table(parent).known.get(&last.text).copied();
+        let array = known.unwrap_or_else(|| {
+            let array = Value::Array(Array { items: Vec::new(), of_tables: true });
+            let node = self.add(span, depth + 1, array);
+            self.insert(parent, last.clone(), node);
+            node
+        });
         if !matches!(self.nodes[array].value, Value::Array(Array { of_tables: true, .. })) {
             self.duplicate(last, array);
             return None;

@@ -22,7 +22,7 @@ pub use stream::StreamEnd;
 
 use crate::network::{Network, Owner, SocketId, Wake};
 use crate::report::{Notes, Service};
-use crate::wire::{self, Body, Framing, Head, Pattern};
+use crate::wire::{Body, Framing, Head, Pattern};
 use stream::Stream;
 
 /// One connection to a back end.
@@ -46,7 +46,7 @@ enum Stage {
     Body { body: Body, id: u64, deed: Option<Deed>, head: Head },
     /// Nothing until the answer is out.
     Answering,
-    /// Nothing any more.
+    /// Nothing any more; what comes is thrown away.
     Ended,
     /// Bytes, as on any tcp service.
     Stream(Stream),
@@ -126,7 +126,7 @@ impl Backend {
         }
         let now = network.now();
         while let Some(line) = self.lines.get_mut(&socket) {
-            let Some((_, act)) = line.acts.pop_front_if(|(when, _)| *when <= now) else { break };
+            let Some((_, act)) = pop_if(&mut line.acts, |(when, _)| *when <= now) else { break };
             line.last = now;
             self.act(network, notes, socket, act);
         }
@@ -159,6 +159,17 @@ impl Backend {
         match act {
             Act::Send(bytes) => {
                 network.send(socket, &bytes);
+            }
+            Act::SendJoined(bytes, behind) => {
+                if network.has_room(socket, bytes.len() + behind.len()) {
+                    network.send_joined(socket, &[bytes, behind].concat());
+                } else {
+                    network.send(socket, &bytes);
+                }
+            }
+            Act::Drain => {
+                network.finish(socket);
+                line.stage = Stage::Ended;
             }
             Act::Note(id, note) => notes.serve(id, self.index, socket, network.now(), note),
             Act::Finish => self.close(network, socket),
@@ -215,7 +226,8 @@ impl Backend {
                         self.answer(network, socket, id, &head, &deed);
                     }
                 }
-                _ => return,
+                Stage::Ended => return line.input.clear(),
+                Stage::Answering | Stage::Stream(_) => return,
             }
         }
     }
@@ -300,17 +312,11 @@ impl Backend {
     }
 }
 
-/// `VecDeque::pop_front_if` as newer compilers have it.
-trait PopFrontIf<T> {
-    fn pop_front_if(&mut self, condition: impl FnOnce(&T) -> bool) -> Option<T>;
-}
-
-impl<T> PopFrontIf<T> for VecDeque<T> {
-    fn pop_front_if(&mut self, condition: impl FnOnce(&T) -> bool) -> Option<T> {
-        if self.front().is_some_and(condition) {
-            self.pop_front()
-        } else {
-            None
-        }
+/// Takes the first one out if it is so. (`VecDeque` learned that after Rust 1.85.)
+fn pop_if<T>(queue: &mut VecDeque<T>, condition: impl FnOnce(&T) -> bool) -> Option<T> {
+    if queue.front().is_some_and(condition) {
+        queue.pop_front()
+    } else {
+        None
     }
 }

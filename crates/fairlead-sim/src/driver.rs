@@ -74,6 +74,11 @@ impl Lines {
         self.ids.get(&socket).copied()
     }
 
+    /// All sockets that the flow knows.
+    pub(crate) fn sockets(&self) -> Vec<SocketId> {
+        self.ids.keys().copied().collect()
+    }
+
     /// How many the flow has not closed.
     pub(crate) fn open(&self) -> usize {
         self.ids.len()
@@ -122,7 +127,7 @@ impl Hand<'_> {
             return (it.failure.is_some() && !told).then_some(News::Hangup);
         }
         if !it.inbox.is_empty() {
-            let most = self.piece();
+            let most = if it.joined { RECEIVE_BYTES } else { self.piece() };
             return Some(News::Data(self.network.read(socket, most)));
         }
         if it.fin_came && it.failure.is_none() {
@@ -174,7 +179,7 @@ impl Driver for Hand<'_> {
         let Some(socket) = self.lines.socket(id) else { return Sent::All };
         let host = self.network.socket(socket).host;
         if let Some(host) = host {
-            self.notes.sends(host, first);
+            self.notes.sends(host, socket, first);
         }
         let Some(line) = self.lines.line(id) else { return Sent::All };
         let mut all = self.network.send(socket, first);

@@ -134,6 +134,8 @@ pub(crate) struct Network {
     pub(crate) random: Random,
     weather: Weather,
     workers: usize,
+    /// The balancer accepts.
+    listening: bool,
 }
 
 impl Network {
@@ -147,6 +149,20 @@ impl Network {
             random: Random::new(seed),
             weather,
             workers,
+            listening: true,
+        }
+    }
+
+    /// From now on nobody can connect to the balancer.
+    pub(crate) fn stop_listening(&mut self) {
+        self.listening = false;
+    }
+
+    /// Which client is at the other end of an accepted connection.
+    pub(crate) fn client_of(&self, id: SocketId) -> Option<usize> {
+        match self.socket(self.socket(id).peer?).owner {
+            Owner::Client(client) => Some(client),
+            _ => None,
         }
     }
 
@@ -229,7 +245,7 @@ impl Network {
         None
     }
 
-    fn is_open(&self, id: SocketId) -> bool {
+    pub(crate) fn is_open(&self, id: SocketId) -> bool {
         self.socket(id).phase == Phase::Open
     }
 
@@ -266,7 +282,7 @@ impl Network {
         }
         let delay = socket.delay;
         match socket.to {
-            Some(Place::Listener(listener)) => {
+            Some(Place::Listener(listener)) if self.listening => {
                 let worker = self.random.below(self.workers);
                 let here = self.answer_syn(from, Owner::Worker(worker), None);
                 self.socket_mut(here).listener = Some(listener);
@@ -291,7 +307,7 @@ impl Network {
                 self.schedule(self.now, Happening::Accept(here));
                 None
             }
-            Some(Place::Nowhere) | None => {
+            _ => {
                 self.schedule(self.now + delay, Happening::Refused(from, IoFailureKind::Refused));
                 None
             }
@@ -356,6 +372,22 @@ impl Network {
         socket.queue.extend(bytes);
         self.flush(id);
         self.socket(id).queue.is_empty()
+    }
+
+    /// Whether so many bytes would arrive at once.
+    pub(crate) fn has_room(&self, id: SocketId, count: usize) -> bool {
+        let socket = self.socket(id);
+        let room = socket.peer.map_or(0, |to| self.socket(to).room());
+        socket.queue.is_empty() && socket.can_send() && room >= count
+    }
+
+    /// Sends `bytes`, for which there is room, so that they arrive and are read as one.
+    pub(crate) fn send_joined(&mut self, id: SocketId, bytes: &[u8]) {
+        let Some(to) = self.socket(id).peer else { return };
+        let other = self.socket_mut(to);
+        other.coming += bytes.len();
+        other.joined = true;
+        self.deliver(id, to, Segment::Data(bytes.to_vec()));
     }
 
     /// Sends FIN behind what is queued.

@@ -87,6 +87,8 @@ pub struct Request {
     pub pool: usize,
     /// Bytes of its body.
     pub body: usize,
+    /// Bytes of its body as it goes over the wire.
+    pub wire: usize,
     /// When its first byte was sent.
     pub began: Moment,
     /// When it was over.
@@ -110,10 +112,15 @@ pub struct StreamStory {
     pub ended: Moment,
     /// Bytes that the client sent.
     pub sent: u64,
+    /// Bytes that it was going to send.
+    pub wanted: u64,
     /// Bytes that came back.
     pub came_back: u64,
     /// The client left before the end.
     pub left: bool,
+    /// It left in a way that fairlead can't tell from an end in order: by closing, so that its FIN
+    /// came early, or without a sign, until it had been idle for too long.
+    pub quietly: bool,
     /// How it ended for the client.
     pub end: StreamEnd,
 }
@@ -150,6 +157,8 @@ pub struct Report {
     pub queued_most: usize,
     /// How often a connect failed for lack of descriptors.
     pub exhausted: usize,
+    /// When a stop was asked for.
+    pub stopped: Option<Moment>,
     /// When the run was over.
     pub ended: Moment,
     /// Happenings in all.
@@ -165,12 +174,23 @@ pub(crate) struct Notes {
     pub(crate) digest: Digest,
     /// Thousandths of connects that fail for lack of descriptors.
     pub(crate) exhaustion: usize,
+    /// It is a world of tcp.
+    streams: bool,
+    /// The first bytes on each connection to a tcp back end.
+    begun: BTreeMap<SocketId, Vec<u8>>,
     next_id: u64,
 }
 
 impl Notes {
-    pub(crate) fn new(exhaustion: usize) -> Self {
-        Notes { report: Report::default(), digest: Digest::new(), exhaustion, next_id: 1 }
+    pub(crate) fn new(exhaustion: usize, streams: bool) -> Self {
+        Notes {
+            report: Report::default(),
+            digest: Digest::new(),
+            exhaustion,
+            streams,
+            begun: BTreeMap::new(),
+            next_id: 1,
+        }
     }
 
     /// An id for the next request.
@@ -187,10 +207,23 @@ impl Notes {
     }
 
     /// Notes that the flow hands `bytes` to a connection of a back end.
-    pub(crate) fn sends(&mut self, host: usize, bytes: &[u8]) {
-        if let Some((_, id)) = wire::request_of(bytes) {
+    pub(crate) fn sends(&mut self, host: usize, socket: SocketId, bytes: &[u8]) {
+        if let Some(id) = self.begins(socket, bytes) {
             self.report.sends.entry(id).or_default().push(host);
         }
+    }
+
+    /// The id of the request or stream that begins with `bytes`, if one does.
+    fn begins(&mut self, socket: SocketId, bytes: &[u8]) -> Option<u64> {
+        if !self.streams {
+            return wire::request_of(bytes).map(|(_, id)| id);
+        }
+        // A stream's first bytes are its id.
+        let begun = self.begun.entry(socket).or_default();
+        let had = begun.len();
+        begun.extend(bytes.iter().take(8 - had));
+        let id = begun.as_slice().try_into().ok().filter(|_| had < 8)?;
+        Some(u64::from_le_bytes(id))
     }
 
     pub(crate) fn queued(&mut self, bytes: usize) {

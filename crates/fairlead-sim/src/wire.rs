@@ -143,7 +143,7 @@ impl Head {
 /// How far a body has been read.
 #[derive(Debug, Clone)]
 pub(crate) struct Body {
-    framing: Framing,
+    pub(crate) framing: Framing,
     /// Bytes of data so far.
     pub(crate) data: u64,
     /// Bytes left of the chunk that is being read.

@@ -222,7 +222,7 @@ class Size(Form["int | None"]):
 
     def schema(self) -> dict[str, Any]:
         """A string of digits and unit."""
-        size = {"type": "string", "pattern": "^[0-9]{1,12}(B|KiB|MiB|GiB|TiB)$"}
+        size = {"type": "string", "pattern": "^[0-9]{1,16}(B|KiB|MiB|GiB|TiB)$"}
         return {"anyOf": [size, {"const": "none"}]} if self._none else size
 
 

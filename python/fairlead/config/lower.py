@@ -131,7 +131,7 @@ def _binds(text: str, answers: Mapping[str, Answer]) -> Iterable[plan.Bind]:
     if address.path is not None:
         return [plan.Unix(address.path)]
     if address.host is None:
-        return [plan.Any(address.port)]
+        return [plan.AnyAddress(address.port)]
     return _tcp(address, answers)
 
 

@@ -78,7 +78,7 @@ def parse(tree: Node, grammars: Grammars, syntax: Sequence[ConfigError] = ()) ->
     if syntax:
         errors = [error for error in errors if _holds_in_broken_text(error, syntax)]
     if errors or config is None:
-        raise ConfigErrors(sorted(errors, key=_position))
+        raise ConfigErrors(errors)
     return Parsed(config, reading.places)
 
 
@@ -167,9 +167,8 @@ def _listener_bases(defaults: ListenerDefaults) -> Bases:
     }
 
 
-def _position(error: ConfigError) -> tuple[int, int]:
-    place = error.place
-    return (place.start, place.end) if place else (-1, -1)
+def _start(error: ConfigError) -> int:
+    return error.place.start if error.place else -1
 
 
 def _holds_in_broken_text(error: ConfigError, syntax: Sequence[ConfigError]) -> bool:
@@ -180,7 +179,7 @@ def _holds_in_broken_text(error: ConfigError, syntax: Sequence[ConfigError]) -> 
     """
     if error.code == "syntax":
         return True
-    first = min(_position(each)[0] for each in syntax)
+    first = min(_start(each) for each in syntax)
     if error.code in ("key.missing", "list.empty"):
         return False
-    return _position(error)[0] < first or error.code.endswith((".form", ".range"))
+    return _start(error) < first or error.code.endswith((".form", ".range"))

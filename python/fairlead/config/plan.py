@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 __all__ = [
-    "Any",
+    "AnyAddress",
     "BackendPlan",
     "Below",
     "Bind",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-class Any(msgspec.Struct, frozen=True):
+class AnyAddress(msgspec.Struct, frozen=True):
     """A port on all addresses."""
 
     any: int
@@ -54,7 +54,7 @@ class Unix(msgspec.Struct, frozen=True):
     unix: str
 
 
-Bind = Any | Tcp | Unix
+Bind = AnyAddress | Tcp | Unix
 Endpoint = Tcp | Unix
 
 

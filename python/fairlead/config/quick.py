@@ -90,7 +90,7 @@ class _Words:
         except ConfigErrors as errors:
             # That a list of backends is empty was said better already.
             others = [error for error in errors.errors if error.code != "list.empty"]
-            raise ConfigErrors(sorted(self._errors + others, key=_start)) from None
+            raise ConfigErrors(self._errors + others) from None
         if self._errors:
             raise ConfigErrors(self._errors)
         return parsed
@@ -216,10 +216,6 @@ class _Words:
 
     def _refuse(self, word: _Word, found: str, expected: str) -> None:
         self._errors.append(ConfigError("usage", found, expected, self._place(word)))
-
-
-def _start(error: ConfigError) -> int:
-    return error.place.start if error.place else 0
 
 
 def _parts(word: _Word) -> Iterator[_Word]:

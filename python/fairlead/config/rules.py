@@ -110,6 +110,8 @@ def _tcp_has_no_routes(name: str, listener: Listener, reading: Reading) -> None:
 
 
 def _references_exist(name: str, listener: Listener, config: Config, reading: Reading) -> None:
+    if ("pools",) not in reading.places:
+        return  # told already
     references: list[tuple[str | None, Path]] = [(listener.pool, ("listeners", name, "pool"))]
     references += [
         (route.pool, ("listeners", name, "routes", index, "pool"))

@@ -138,8 +138,10 @@ class Table(Form[S]):
         expected = self.keys[name].form.expected
         return ConfigError("key.missing", f"{who} has no `{name}`", expected, node.place)
 
-    def spell(self, value: S) -> Any:
-        """A table of all that differs from the defaults."""
+    def spell(self, value: S | dict[str, Any]) -> Any:
+        """A table of all that differs from the defaults. A plain table stays as it is."""
+        if isinstance(value, dict):
+            return value
         fields = msgspec.structs.fields(self.struct)
         spelled = {}
         for field in fields:
@@ -208,6 +210,7 @@ class Named(Form["dict[str, S]"]):
     def __init__(self, table: Table[S], where: str) -> None:
         self.table = table
         self.expected = f"a table for each, `[{where}.NAME]`"
+        self.blank = {}
 
     def read(self, node: Node, reading: Reading, path: Path) -> dict[str, S]:
         """The structures by name, in the file's order."""

@@ -147,7 +147,7 @@ def parse_size(text: str, *, at: Place) -> int:
     ...
     fairlead.errors.ConfigError: fairlead.toml:1:8: `64KB` is not a size: expected a whole number and B, KiB, MiB, GiB or TiB
     """
-    match = re.fullmatch(r"([0-9]{1,12})(B|KiB|MiB|GiB|TiB)", text)
+    match = re.fullmatch(r"([0-9]{1,16})(B|KiB|MiB|GiB|TiB)", text)
     if match is None:
         raise ConfigError(
             "size.form",
@@ -172,7 +172,7 @@ def format_size(value: int) -> str:
 
 
 def _size_hint(text: str) -> str | None:
-    match = re.fullmatch(r"\s*([0-9]{1,12})\s*([kmgt]?)(i?b?)\s*", text.lower())
+    match = re.fullmatch(r"\s*([0-9]{1,16})\s*([kmgt]?)(i?b?)\s*", text.lower())
     if match is None:
         return None
     unit = f"{match[2].upper()}iB" if match[2] else "B"

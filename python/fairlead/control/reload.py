@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from fairlead.config.loaded import LoadedConfig
-
     from fairlead.control.running import Running
 
 

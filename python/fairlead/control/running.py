@@ -21,7 +21,6 @@ from fairlead.model import Event
 
 if TYPE_CHECKING:
     from fairlead.config.loaded import LoadedConfig
-
     from fairlead.control.engine import Engine
     from fairlead.control.wishes import Configured, Name
     from fairlead.model import Json

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fairlead.config.loaded import LoadedConfig
-
     from fairlead.control.paths import Listening
     from fairlead.control.running import Running
 

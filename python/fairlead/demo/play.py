@@ -14,12 +14,13 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fairlead.balancer import Balancer
 from fairlead.control.thread import in_thread
 from fairlead.demo import scenario
-from fairlead.demo.report import Change, Chronicle, Report
+from fairlead.demo.report import Change, Chronicle, Count, Report
 from fairlead.demo.tally import Batch, Tally
 from fairlead.demo.view import Scene
 from fairlead.testing.process import BackendProcess
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
     from typing import Any
 
+    from fairlead.demo.report import Counts
     from fairlead.demo.scenario import Act
     from fairlead.demo.view import View
     from fairlead.model import Backend
@@ -128,7 +130,7 @@ class Demo:
             seconds = self._time()
             await clients.finish()
         self._view.stop()
-        return Report.of(seconds, self._chronicle.deeds(self._failures()), self._tally)
+        return Report.of(seconds, self._chronicle.deeds(self._counts()), self._tally)
 
     # -- the script ------------------------------------------------------------------------
 
@@ -140,15 +142,14 @@ class Demo:
 
     async def _one_act(self, act: Act) -> None:
         self._say(f"{_named(act.backends)}: {act.text}")
-        self._chronicle.begin(act, self._time(), self._failures())
+        self._chronicle.begin(act, self._time(), self._counts())
         self._acts.append(act)
         for name in act.backends:
             await self._do(name, act)
         await asyncio.sleep(max(0.0, act.ends - self._time()))
-        for name in act.backends:
-            await self._undo(name, act)
+        await self._undo(act)
         self._acts.remove(act)
-        self._chronicle.end(act, self._time(), self._failures())
+        self._chronicle.end(act, self._time(), self._counts())
         self._say(f"{_named(act.backends)}: well again")
 
     async def _do(self, name: str, act: Act) -> None:
@@ -166,17 +167,20 @@ class Demo:
         else:
             self._balancer.set_backend(POOL, backend.address, state="draining")
 
-    async def _undo(self, name: str, act: Act) -> None:
-        backend = self._backends[name]
-        if act.deed == "freeze":
-            backend.thaw()
-        elif act.deed == "kill":
-            backend.launch()
-            await in_thread(backend.wait_ready)
-        elif act.deed == "drain":
-            self._balancer.set_backend(POOL, backend.address, state="enabled")
-        else:
-            await in_thread(lambda: backend.call("answer"))
+    async def _undo(self, act: Act) -> None:
+        backends = [self._backends[name] for name in act.backends]
+        for backend in backends:
+            if act.deed == "freeze":
+                backend.thaw()
+            elif act.deed == "kill":
+                backend.launch()
+            elif act.deed == "drain":
+                self._balancer.set_backend(POOL, backend.address, state="enabled")
+            else:
+                await in_thread(partial(backend.call, "answer"))
+        if act.deed == "kill":
+            for backend in backends:
+                await in_thread(backend.wait_ready)
 
     # -- watching --------------------------------------------------------------------------
 
@@ -185,7 +189,7 @@ class Demo:
         async for event in self._balancer.events():
             name = self._names.get(event.backend, event.backend)
             if event.kind == "health":
-                to, why = event.detail["to"], event.detail["why"]
+                to, why = event.detail["to"], self._with_names(event.detail["why"])
                 self._chronicle.change(Change(self._time(), name, to, why))
                 self._say(f"  fairlead: {name} {event.detail['from']} -> {to}: {why}")
             elif event.kind == "wish":
@@ -206,8 +210,17 @@ class Demo:
         assert pool is not None, "the configuration has this pool"
         return {self._names[backend.address]: backend for backend in pool.backends}
 
-    def _failures(self) -> dict[str, int]:
-        return {name: backend.failures for name, backend in self._now_of().items()}
+    def _counts(self) -> Counts:
+        return {
+            name: Count(backend.requests, backend.failures)
+            for name, backend in self._now_of().items()
+        }
+
+    def _with_names(self, why: str) -> str:
+        """What fairlead said, with our names for its addresses."""
+        for address, name in self._names.items():
+            why = why.replace(address, name)
+        return why
 
     def _say(self, text: str) -> None:
         self._view.line(self._time(), text)

@@ -7,11 +7,22 @@ as JSON. Times are seconds from the start of the demo.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from fairlead.demo.scenario import Act
     from fairlead.demo.tally import Tally
+
+
+class Count(NamedTuple):
+    """What a backend was asked so far: attempts, and those that failed."""
+
+    requests: int
+    failures: int
+
+
+Counts = dict[str, Count]
+"""By the backend's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,8 @@ class Deed:
         back_after: Seconds from the end until it was trusted again; ``None`` if it never was out
             or never came back.
         why: What fairlead gave as the reason.
-        hidden: Attempts that failed on it meanwhile and that no client noticed.
+        requests: Attempts made on it meanwhile.
+        hidden: Those of them that failed and that no client noticed.
     """
 
     backend: str
@@ -47,6 +59,7 @@ class Deed:
     out_after: float | None
     back_after: float | None
     why: str
+    requests: int
     hidden: int
 
 
@@ -57,34 +70,30 @@ class Chronicle:
         self._acts: list[_Record] = []
         self._changes: list[Change] = []
 
-    def begin(self, act: Act, time: float, failures: dict[str, int]) -> None:
-        """An act began; `failures` is how many attempts had failed on each backend by then."""
-        self._acts.append(_Record(act, time, None, failures, {}))
+    def begin(self, act: Act, time: float, counts: Counts) -> None:
+        """An act began; `counts` is what each backend had been asked by then."""
+        self._acts.append(_Record(act, time, None, counts, None))
 
-    def end(self, act: Act, time: float, failures: dict[str, int]) -> None:
+    def end(self, act: Act, time: float, counts: Counts) -> None:
         """An act was undone."""
         for record in self._acts:
             if record.act is act:
-                record.ended, record.failures_after = time, failures
+                record.ended, record.after = time, counts
 
     def change(self, change: Change) -> None:
         """A backend's health changed."""
         self._changes.append(change)
 
-    def deeds(self, failures: dict[str, int]) -> list[Deed]:
-        """All acts, one row for each backend that was acted on.
-
-        Args:
-            failures: How many attempts have failed on each backend by now.
-        """
+    def deeds(self, counts: Counts) -> list[Deed]:
+        """All acts, one row for each backend that was acted on; `counts` is of now."""
         return [
-            self._deed(record, backend, failures)
+            self._deed(record, backend, record.after or counts)
             for record in self._acts
             for backend in record.act.backends
         ]
 
-    def _deed(self, record: _Record, backend: str, failures: dict[str, int]) -> Deed:
-        after = record.failures_after or failures
+    def _deed(self, record: _Record, backend: str, after: Counts) -> Deed:
+        asked, asked_before = after[backend], record.before[backend]
         out = self._first(backend, ("suspect", "down"), record.began, record.ended)
         down = self._first(backend, ("down",), record.began, record.ended)
         back = None
@@ -100,7 +109,8 @@ class Chronicle:
             if back is None or record.ended is None
             else round(back.time - record.ended, 3),
             why="" if out is None else (down or out).why,
-            hidden=after.get(backend, 0) - record.failures_before.get(backend, 0),
+            requests=asked.requests - asked_before.requests,
+            hidden=asked.failures - asked_before.failures,
         )
 
     def _first(
@@ -119,8 +129,8 @@ class _Record:
     act: Act
     began: float
     ended: float | None
-    failures_before: dict[str, int]
-    failures_after: dict[str, int]
+    before: Counts
+    after: Counts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +187,25 @@ class Report:
 
 
 def _errors(count: int) -> str:
-    return {0: "not one error", 1: "1 error"}.get(count, f"{count:,} errors")
+    return _count(count, "error") if count else "not one error"
 
 
 def _told(deed: Deed) -> str:
     """One deed in a line."""
     span = f"{deed.began:5.1f} s"
     parts = [f"{deed.backend}: {deed.text}"]
-    if deed.out_after is None:
-        parts.append("stayed in use")
-    else:
+    if deed.out_after is not None:
         parts.append(f"noticed after {_time(deed.out_after)} ({deed.why})")
     if deed.back_after is not None:
         parts.append(f"back {_time(deed.back_after)} after its end")
+    meanwhile = f"got {_count(deed.requests, 'request')} meanwhile"
     if deed.hidden:
-        parts.append(f"{deed.hidden} failed attempts hidden from clients")
-    return f"{span}  " + "; ".join(parts)
+        meanwhile += f", {deed.hidden} of them failed and went elsewhere"
+    return f"{span}  " + "; ".join([*parts, meanwhile])
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _time(seconds: float) -> str:

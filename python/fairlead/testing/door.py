@@ -114,9 +114,12 @@ class Door:
     def _bind(self, place: str | tuple[str, int]) -> socket.socket:
         bound = socket.socket(self._family, socket.SOCK_STREAM)
         bound.settimeout(0)
-        if self._family != socket.AF_UNIX:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if not isinstance(place, str):
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            # Not on the keeper of a free port: two sockets that both say so may share a port as
+            # long as neither listens, and somebody else's would be let in.
+            if place[1]:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(place)
         return bound
 

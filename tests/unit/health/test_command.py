@@ -5,6 +5,7 @@ import dataclasses
 import os
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -38,8 +39,8 @@ def gone(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    with open(f"/proc/{pid}/stat") as stat:
-        return stat.read().rpartition(")")[2].split()[0] == "Z"
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0] == "Z"
 
 
 def wait_until(condition):

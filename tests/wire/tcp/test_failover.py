@@ -27,6 +27,14 @@ def speaks(line) -> bool:
         return line.read(5) == b"hello"
 
 
+def turned_away(balancer, listen: str) -> bool:
+    """Whether a connection ends at once, without a byte."""
+    try:
+        return balancer.connect(listen).is_closed()
+    except ConnectionResetError:  # before connect() returned
+        return True
+
+
 def test_a_refused_connect_goes_on_to_the_next(tcp, backend) -> None:
     balancer = tcp(f"127.0.0.1:{free_port()}", backend(echo))
 
@@ -97,7 +105,7 @@ def test_with_nobody_left_the_client_is_closed_at_once(tcp) -> None:
     balancer = tcp(f"127.0.0.1:{free_port()}")
 
     started = time.monotonic()
-    assert balancer.connect().is_closed()
+    assert turned_away(balancer, balancer.listen)
 
     assert time.monotonic() - started < 1
 
@@ -110,6 +118,7 @@ def test_a_client_that_leaves_ends_the_attempt_at_once(fairlead, black_hole) -> 
     )
     line = balancer.connect(listen)
     wait_for(lambda: balancer.backends()[black_hole]["active"] == 1)
+    time.sleep(0.3)
     line.reset()
 
     wait_for(lambda: balancer.backends()[black_hole]["active"] == 0, 1)
@@ -140,7 +149,7 @@ def test_all_at_their_limits_is_saturation(fairlead, backend) -> None:
     first.send(b"x")
     first.read(1)
 
-    assert balancer.connect(listen).is_closed()
+    assert turned_away(balancer, listen)
     assert balancer.listener()["reasons"]["saturated"] == 1
     first.close()
     wait_for(lambda: balancer.backends()[one.address]["active"] == 0)

@@ -314,7 +314,23 @@ fn no_trial_while_the_check_objects() {
     told.check(false);
     assert_eq!(told.trial(), Trial::Never);
     told.check(true);
-    assert_eq!(told.trial(), Trial::Claimed);
+    assert_eq!(told.trial(), Trial::Never, "the check has taken over");
+    assert_eq!(told.check(true), Health::Healthy);
+}
+
+#[test]
+fn what_traffic_took_out_comes_back_by_checks_if_those_failed_too() {
+    for check_first in [true, false] {
+        let mut told = Told::with(RULES);
+        if check_first {
+            told.check(false);
+        }
+        assert_eq!(told.say(Origin::Traffic, false, 3), Health::Down);
+        if !check_first {
+            told.check(false);
+        }
+        assert_eq!(told.say(Origin::Check, true, 2), Health::Healthy);
+    }
 }
 
 #[test]

@@ -401,10 +401,25 @@ fn a_closed_connection_that_takes_nothing_is_reset_after_its_time() {
     rig.sockets.close(id);
     assert_eq!(rig.sockets.deadline(), Some(Moment::ZERO + CLOSING));
     rig.sockets.set_now(Moment::ZERO + CLOSING);
-    rig.sockets.expire();
+    rig.sockets.run_timers();
     assert_eq!((rig.sockets.closing(), rig.sockets.deadline()), (0, None));
     let error = std::io::copy(&mut client, &mut std::io::sink()).expect_err("a reset");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_reader_that_pauses_is_not_taken_for_dead() {
+    let (_client, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    assert_eq!(rig.sockets.send(id, &pattern(8_000_000), b""), Sent::Queued);
+    for round in 1..=3 {
+        rig.sockets.set_now(Moment::ZERO + ROUND * round);
+        rig.sockets.run_timers();
+        rig.settle();
+    }
+    assert_eq!(rig.heard, []);
+    assert!(rig.sockets.queued(id) > 0);
 }
 
 #[test]

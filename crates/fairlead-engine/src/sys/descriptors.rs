@@ -16,10 +16,8 @@ pub(crate) fn raise_limit() -> u64 {
     if limit.current != limit.maximum {
         // Lowering is always allowed and raising up to the hard limit too; where a sandbox forbids
         // the call, the old limit is what there is.
-        let _ = setrlimit(
-            Resource::Nofile,
-            Rlimit { current: limit.maximum, maximum: limit.maximum },
-        );
+        let _ =
+            setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -16,6 +16,10 @@ use rustix::io::Errno;
 /// Events taken from the kernel at once.
 const EVENTS: usize = 256;
 
+/// The longest wait. Waking up for nothing once an hour costs nothing, and whoever is waited for
+/// longer is not forgotten in a 32-bit number of milliseconds.
+const LONGEST_SECONDS: i64 = 3600;
+
 /// The index half of the word of a listener. Connections never get there: the slab would need
 /// 32 GiB first.
 const LISTENER: u32 = u32::MAX - 1;
@@ -137,7 +141,7 @@ impl Poller {
     /// them. An interruption is an empty answer.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) {
         let timeout = timeout.map(|time| Timespec {
-            tv_sec: time.as_secs().min(3600) as i64,
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX).min(LONGEST_SECONDS),
             tv_nsec: i64::from(time.subsec_nanos()),
         });
         events.0.clear();

@@ -2,9 +2,10 @@
 //!
 //! Options that accepted sockets inherit are set on the listening one (Linux copies them), so
 //! that a new client costs no further calls for them. Nothing here keeps state.
-#![allow(unsafe_code, reason = "one socket option that neither rustix nor socket2 knows")]
+#![allow(unsafe_code, reason = "two socket options that neither rustix nor socket2 knows")]
 
 use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -23,20 +24,25 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Unanswered probes after which the connection is given up: a dead host is noticed in a minute.
 const KEEPALIVE_PROBES: u32 = 3;
-/// How long sent bytes may stay unacknowledged. The kernel's own patience is about 15 minutes.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Retransmissions in a row, without any acknowledgement, that only a dead end needs: the first
+/// comes after 200 ms or more and each next one after twice that, so the seventh after 25 s.
+/// The kernel's own patience is about 15 minutes.
+///
+/// `TCP_USER_TIMEOUT` is the option for this, and not what is wanted: it also ends a connection
+/// whose other end lives and acknowledges, but takes nothing for that long (measured: set to 3 s,
+/// a reader that pauses is reset after 3.6 s). A terminal stopped by Ctrl-S must not be.
+const DEAD_RETRANSMISSIONS: u8 = 7;
 
 const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
-/// Sets what every TCP connection of ours has: no Nagle, keepalive, a bound on silence.
+/// Sets what every TCP connection of ours has: no Nagle, keepalive.
 pub(crate) fn set_up_tcp(socket: impl AsFd) -> Result<(), Errno> {
     let socket = socket.as_fd();
     sockopt::set_tcp_nodelay(socket, true)?;
     sockopt::set_socket_keepalive(socket, true)?;
     sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
-    sockopt::set_tcp_user_timeout(socket, USER_TIMEOUT.as_millis() as u32)
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)
 }
 
 /// Makes a socket that never blocks and that no child process inherits.
@@ -62,6 +68,51 @@ pub(crate) fn bind_source(socket: &OwnedFd, source: IpAddr) -> Result<(), Errno>
         );
     }
     rustix::net::bind(socket, &SocketAddr::new(source, 0))
+}
+
+/// Whether the other end has what was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// All that was put on the wire was acknowledged.
+    Acknowledged,
+    /// Some of it is still on its way.
+    UnderWay,
+    /// It was sent again and again for half a minute, and nobody answered.
+    Unanswered,
+}
+
+/// What the kernel knows of the delivery of what was sent on `socket`.
+pub(crate) fn delivery(socket: &OwnedFd) -> Delivery {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = std::mem::size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to the address of `info`, which is that
+    // long; the descriptor is open, as its owner is borrowed. All fields of `tcp_info` are plain
+    // numbers, for which zero is valid, so that it is initialised whatever was written.
+    let info = unsafe {
+        let failed = libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        );
+        // Unix sockets don't know the option: what they took has arrived.
+        if failed != 0 {
+            return Delivery::Acknowledged;
+        }
+        info.assume_init()
+    };
+    delivery_of(info.tcpi_unacked, info.tcpi_retransmits)
+}
+
+/// The judgement: a window that is closed (nothing under way, though there is more to send) is
+/// not a dead end.
+fn delivery_of(unacknowledged: u32, retransmissions: u8) -> Delivery {
+    match unacknowledged {
+        0 => Delivery::Acknowledged,
+        _ if retransmissions >= DEAD_RETRANSMISSIONS => Delivery::Unanswered,
+        _ => Delivery::UnderWay,
+    }
 }
 
 /// Receives into `buffer`. `Ok(0)` is the end; [`Errno::AGAIN`]: nothing there.
@@ -155,7 +206,32 @@ mod tests {
         assert_eq!(sockopt::tcp_keepidle(&accepted).expect("idle"), KEEPALIVE_IDLE);
         assert_eq!(sockopt::tcp_keepintvl(&accepted).expect("interval"), KEEPALIVE_INTERVAL);
         assert_eq!(sockopt::tcp_keepcnt(&accepted).expect("probes"), KEEPALIVE_PROBES);
-        assert_eq!(sockopt::tcp_user_timeout(&accepted).expect("bound"), 30_000);
+    }
+
+    #[test]
+    fn what_was_sent_is_acknowledged_or_under_way() {
+        let (one, other) = std::os::unix::net::UnixStream::pair().expect("pair");
+        drop(other);
+        assert_eq!(delivery(&one.into()), Delivery::Acknowledged);
+        assert_eq!(delivery_of(0, 9), Delivery::Acknowledged);
+        assert_eq!(delivery_of(3, DEAD_RETRANSMISSIONS - 1), Delivery::UnderWay);
+        assert_eq!(delivery_of(3, DEAD_RETRANSMISSIONS), Delivery::Unanswered);
+    }
+
+    #[test]
+    fn a_reader_that_pauses_has_acknowledged_what_it_got() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address");
+        let client = std::net::TcpStream::connect(address).expect("connect");
+        client.set_nonblocking(true).expect("nonblocking");
+        let (_reader, _) = listener.accept().expect("accept");
+        let client = OwnedFd::from(client);
+        while send(&client, &[0; 10_000], b"").is_ok() {}
+        let acknowledged = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            delivery(&client) == Delivery::Acknowledged
+        });
+        assert!(acknowledged);
     }
 
     #[test]

@@ -66,7 +66,13 @@ pub(crate) fn pool(backends: &[SocketAddr]) -> PoolPlan {
             idle: Millis(30_000),
             keepalive: Millis(60_000),
         },
-        retry: RetryPlan { attempts: 3, same_backend: 1, delay: Millis(0), hedge: true, budget: 200 },
+        retry: RetryPlan {
+            attempts: 3,
+            same_backend: 1,
+            delay: Millis(0),
+            hedge: true,
+            budget: 200,
+        },
         source: None,
     }
 }
@@ -193,9 +199,9 @@ pub(crate) fn read_head(reader: &mut impl BufRead) -> Option<String> {
 }
 
 pub(crate) fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    head.lines().filter_map(|line| line.split_once(':')).find_map(|(key, value)| {
-        key.eq_ignore_ascii_case(name).then_some(value.trim())
-    })
+    head.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value.trim()))
 }
 
 /// A client that keeps its connection.

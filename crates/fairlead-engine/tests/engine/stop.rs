@@ -72,9 +72,7 @@ fn a_unix_listener_answers_and_its_file_goes_with_it() {
     engine.apply(setup).expect("apply");
     engine.start_accepting();
     let mut client = std::os::unix::net::UnixStream::connect(&path).expect("connect");
-    client
-        .write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
-        .expect("write");
+    client.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("write");
     let mut answer = String::new();
     client.read_to_string(&mut answer).expect("read");
     assert!(answer.ends_with("\r\n\r\none"), "{answer}");

@@ -336,7 +336,10 @@ impl Flow {
             return self
                 .exchange_seek(d, key, now, |seek, ctx, d| seek.again(ctx, d, owner, slot, now));
         }
-        exchange.seek.lost(reason);
+        if exchange.seek.lost(slot, reason, now) {
+            let deadline = exchange.seek.deadline();
+            return self.client_arm(key, deadline);
+        }
         self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
     }
 

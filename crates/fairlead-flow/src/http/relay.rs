@@ -213,6 +213,15 @@ impl Flow {
             &mut self.piece,
         ) {
             Ok(fed) => fed,
+            // Nothing of it has been passed on yet: it is as if the head had been wrong.
+            Err(refusal) if with_head => {
+                exchange.phase = Phase::Sent;
+                exchange.status = 0;
+                let Some(link) = exchange.link else { return };
+                let reason = Reason::BadResponse;
+                let failure = Failure { reason, what: "bad response", detail: refusal.what };
+                return self.attempt_failed(d, key, link, failure, now);
+            }
             Err(refusal) => {
                 return self.broke_off(d, key, Reason::ResponseTruncated, refusal.what, now)
             }

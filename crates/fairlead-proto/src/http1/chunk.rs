@@ -81,32 +81,44 @@ pub struct ChunkReader {
     trailers: Trailers,
 }
 
-/// What is expected next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// A digit of a size, or what ends it.
-    #[default]
-    Size,
-    /// White space before an extension's semicolon.
-    BeforeExtension,
-    /// Within extensions.
-    Extension,
-    /// The LF of a size line.
-    SizeEnd,
+    /// A byte of framing.
+    Framing(Expect),
     /// Data.
     Data,
-    /// The CR behind data.
-    DataCr,
-    /// The LF behind data.
-    DataLf,
     /// A trailer line, or the empty line.
     Trailer,
-    /// The LF of the empty line.
-    LastLf,
     /// Nothing: it is over.
     Done,
     /// Nothing: it was refused.
     Broken(Refusal),
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::Framing(Expect::Size)
+    }
+}
+
+/// Which byte of framing comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    /// A digit of a size, or what ends it.
+    Size,
+    /// White space before an extension's semicolon, or that.
+    BeforeExtension,
+    /// Within extensions.
+    Extension,
+    /// The LF of a size line.
+    SizeLf,
+    /// The CR behind data.
+    DataCr,
+    /// The LF behind data.
+    DataLf,
+    /// The LF of the empty line.
+    LastLf,
 }
 
 impl ChunkReader {
@@ -134,11 +146,12 @@ impl ChunkReader {
         let before = out.len();
         let mut piece = Piece { input, out, run: 0, keep_framing };
         let mut at = 0;
-        while at < input.len() && !matches!(self.state, State::Done | State::Broken(_)) {
+        while at < input.len() {
             let step = match self.state {
                 State::Data => Ok(self.data(input, at)),
+                State::Framing(expect) => self.framing(expect, at, &mut piece),
                 State::Trailer => self.trailer(at, &mut piece),
-                _ => self.framing(at, &mut piece),
+                State::Done | State::Broken(_) => break,
             };
             match step {
                 Ok(next) => at = next,
@@ -165,39 +178,43 @@ impl ChunkReader {
         self.left -= taken;
         self.data += taken;
         if self.left == 0 {
-            self.state = State::DataCr;
+            self.state = State::Framing(Expect::DataCr);
         }
         at + taken as usize
     }
 
     /// Takes one byte of framing.
-    fn framing(&mut self, at: usize, piece: &mut Piece<'_>) -> Result<usize, Refusal> {
+    fn framing(
+        &mut self,
+        expect: Expect,
+        at: usize,
+        piece: &mut Piece<'_>,
+    ) -> Result<usize, Refusal> {
         let byte = piece.input[at];
-        let mut goes_on = true;
-        match self.state {
-            State::Size => goes_on = self.size(byte, at, piece)?,
-            State::BeforeExtension | State::Extension => {
-                goes_on = self.extension(byte)?;
+        let mut goes_on = piece.keep_framing;
+        match expect {
+            Expect::Size => goes_on &= self.size(byte, at, piece)?,
+            Expect::BeforeExtension | Expect::Extension => {
+                goes_on &= self.extension(expect, byte)?;
             }
-            State::SizeEnd => {
+            Expect::SizeLf => {
                 lf(byte)?;
                 self.end_size_line()?;
             }
-            State::DataCr => {
-                self.state = State::DataLf;
+            Expect::DataCr => {
                 after_data(byte)?;
+                self.state = State::Framing(Expect::DataLf);
             }
-            State::DataLf => {
-                self.state = State::Size;
+            Expect::DataLf => {
                 lf(byte)?;
+                self.state = State::Framing(Expect::Size);
             }
-            State::LastLf => {
+            Expect::LastLf => {
+                lf(byte)?;
                 self.state = State::Done;
-                lf(byte)?;
             }
-            State::Data | State::Trailer | State::Done | State::Broken(_) => {}
         }
-        if !goes_on || !piece.keep_framing {
+        if !goes_on {
             piece.leave_out(at, at + 1);
         }
         Ok(at + 1)
@@ -229,28 +246,30 @@ impl ChunkReader {
 
     /// Takes the byte behind a size's digits; says whether it goes on.
     fn end_size(&mut self, byte: u8) -> Result<bool, Refusal> {
-        self.state = match byte {
+        let next = match byte {
             _ if self.digits == 0 => return Err(wrong_size(byte)),
-            b'\r' => State::SizeEnd,
-            b';' => State::Extension,
-            b' ' | b'\t' => State::BeforeExtension,
+            b'\r' => Expect::SizeLf,
+            b';' => Expect::Extension,
+            b' ' | b'\t' => Expect::BeforeExtension,
             _ => return Err(wrong_size(byte)),
         };
+        self.state = State::Framing(next);
         Ok(byte == b'\r')
     }
 
-    /// Takes a byte of an extension; says whether it goes on.
-    fn extension(&mut self, byte: u8) -> Result<bool, Refusal> {
+    /// Takes a byte of an extension, or one before it; says whether it goes on.
+    fn extension(&mut self, expect: Expect, byte: u8) -> Result<bool, Refusal> {
         self.count_line()?;
-        match byte {
+        let next = match byte {
             b'\n' => return Err(strict::CHUNK_BARE_LF),
-            b';' => self.state = State::Extension,
-            b' ' | b'\t' => {}
-            _ if self.state == State::BeforeExtension => return Err(strict::BAD_CHUNK_SIZE),
-            b'\r' => self.state = State::SizeEnd,
+            b';' => Expect::Extension,
+            b' ' | b'\t' => expect,
+            _ if expect == Expect::BeforeExtension => return Err(strict::BAD_CHUNK_SIZE),
+            b'\r' => Expect::SizeLf,
             byte if byte.is_ascii_control() => return Err(strict::CHUNK_EXTENSION),
-            _ => {}
-        }
+            _ => Expect::Extension,
+        };
+        self.state = State::Framing(next);
         Ok(byte == b'\r')
     }
 
@@ -280,7 +299,7 @@ impl ChunkReader {
     fn trailer(&mut self, at: usize, piece: &mut Piece<'_>) -> Result<usize, Refusal> {
         let rest = &piece.input[at..];
         if rest[0] == b'\r' && self.trailers.is_at_line_start() {
-            self.state = State::LastLf;
+            self.state = State::Framing(Expect::LastLf);
             if !piece.keep_framing {
                 piece.leave_out(at, at + 1);
             }

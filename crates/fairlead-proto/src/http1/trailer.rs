@@ -57,10 +57,9 @@ impl Trailers {
         }
         match Line::read(line, 0) {
             Ok(found) => Ok(!found.known.is_no_trailer()),
-            Err(Stop::Partial) => Err(strict::BAD_TRAILER),
             Err(Stop::Refused(strict::BARE_LF)) => Err(strict::CHUNK_BARE_LF),
             Err(Stop::Refused(strict::BARE_CR)) => Err(strict::CHUNK_BARE_CR),
-            Err(Stop::Refused(_)) => Err(strict::BAD_TRAILER),
+            Err(Stop::Partial | Stop::Refused(_)) => Err(strict::BAD_TRAILER),
         }
     }
 }

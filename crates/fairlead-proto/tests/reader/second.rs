@@ -89,16 +89,14 @@ fn number(bytes: &[u8]) -> Option<u64> {
     digits.then(|| text(bytes).parse().ok())?
 }
 
-/// What the fields say about the body; the outer `None` if they say it wrongly.
-fn framing(fields: &[Field], old: bool) -> Option<Option<Body>> {
+/// What the fields say about the body, `absent` if nothing; `None` if they say it wrongly.
+fn framing(fields: &[Field], old: bool, absent: Body) -> Option<Body> {
     let lengths = values(fields, "content-length");
     let codings = values(fields, "transfer-encoding");
     match (lengths.as_slice(), codings.as_slice()) {
-        ([], []) => Some(None),
-        ([length], []) => Some(Some(Body::Length(number(length)?))),
-        ([], [coding]) if coding.eq_ignore_ascii_case(b"chunked") && !old => {
-            Some(Some(Body::Chunked))
-        }
+        ([], []) => Some(absent),
+        ([length], []) => Some(Body::Length(number(length)?)),
+        ([], [coding]) if coding.eq_ignore_ascii_case(b"chunked") && !old => Some(Body::Chunked),
         _ => None,
     }
 }
@@ -163,7 +161,7 @@ pub(crate) fn request(input: &[u8]) -> Option<Message> {
     {
         return None;
     }
-    let body = framing(&fields, old)?.unwrap_or(Body::None);
+    let body = framing(&fields, old, Body::None)?;
     let counted = ["TRACE", "OPTIONS"].contains(&method_name.as_str());
     let counts = values(&fields, "max-forwards");
     if counted && counts.iter().any(|count| number(count).is_none()) {
@@ -197,13 +195,13 @@ pub(crate) fn response(input: &[u8], to_head: bool) -> Option<Message> {
         return None;
     }
     let fields = lines[1..].iter().map(|line| field(line)).collect::<Option<Vec<_>>>()?;
-    let named = framing(&fields, version == "HTTP/1.0")?;
+    let named = framing(&fields, version == "HTTP/1.0", Body::UntilClose)?;
     let bodiless = status.starts_with('1') || status == "204";
-    if (bodiless && named == Some(Body::Chunked)) || elements(&fields, "connection").len() > 32 {
+    if (bodiless && named == Body::Chunked) || elements(&fields, "connection").len() > 32 {
         return None;
     }
     let empty = bodiless || status == "304" || to_head;
-    let body = if empty { Body::None } else { named.unwrap_or(Body::UntilClose) };
+    let body = if empty { Body::None } else { named };
     let phrase = phrase.strip_prefix(' ').unwrap_or_default();
     let bytes = |text: &str| text.chars().map(|letter| letter as u8).collect::<Vec<u8>>();
     let start = vec![bytes(version), bytes(status), bytes(phrase)];
@@ -238,8 +236,8 @@ pub(crate) fn chunked(input: &[u8]) -> Option<(Vec<u8>, Vec<Field>, usize)> {
     bounded.then(|| (data, trailers, input.len() - rest.len()))
 }
 
-fn chunk_size(line: &[u8]) -> Option<usize> {
-    let line = text(line);
+fn chunk_size(bytes: &[u8]) -> Option<usize> {
+    let line = text(bytes);
     let (size, extension) = match line.split_once(';') {
         Some((size, extension)) => (size.trim_end_matches([' ', '\t']), extension),
         None => (line.as_str(), ""),
@@ -247,5 +245,5 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
     let digits = size.chars().all(|letter| letter.is_ascii_hexdigit());
     let control = |letter: char| letter != '\t' && (letter < ' ' || letter == '\u{7f}');
     let fine = digits && (1..=16).contains(&size.len()) && !extension.contains(control);
-    (fine && line.len() + 2 <= 256).then(|| usize::from_str_radix(size, 16).ok())?
+    (fine && bytes.len() + 2 <= 256).then(|| usize::from_str_radix(size, 16).ok())?
 }

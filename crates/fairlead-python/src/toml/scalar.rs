@@ -67,7 +67,7 @@ pub(super) fn decode_key(
     text
 }
 
-fn raw<'t>(source: Source<'t>, event: Event) -> Raw<'t> {
+fn raw(source: Source<'_>, event: Event) -> Raw<'_> {
     let text = source.input().get(event.span().start()..event.span().end()).unwrap_or_default();
     Raw::new_unchecked(text, event.encoding(), event.span())
 }
@@ -79,9 +79,9 @@ fn error(event: Event, message: &str) -> SyntaxError {
 
 /// The grammar expects a "literal string" where quotes are missing: to people, quotes.
 fn shorten(error: &ParseError) -> SyntaxError {
-    let mut described = describe(error);
+    let described = describe(error);
     if error.description() == "string values must be quoted" {
-        described.message = "text must stand in quotes".to_owned();
+        return SyntaxError { message: "text must stand in quotes".to_owned(), ..described };
     }
     described
 }
@@ -114,9 +114,7 @@ fn is_time(time: &[u8]) -> bool {
         return true;
     }
     let fraction = time.get(9..).unwrap_or_default();
-    time.len() > 9
-        && fits(&time[..9], "dd:dd:dd.")
-        && fraction.iter().all(u8::is_ascii_digit)
+    time.len() > 9 && fits(&time[..9], "dd:dd:dd.") && fraction.iter().all(u8::is_ascii_digit)
 }
 
 /// Whether `text` is like `form`, where `d` stands for a digit.

@@ -34,19 +34,26 @@ fn errors(text: &str) -> Vec<(&str, String)> {
 #[test]
 fn values_of_every_kind_are_read() {
     assert_eq!(tree("a = 'x'\nb = \"y\\t\\u00e9\""), r#"{a: String("x"), b: String("y\té")}"#);
-    assert_eq!(tree("a = 1_000\nb = 0xFF\nc = -7"), "{a: Integer(1000), b: Integer(255), c: Integer(-7)}");
+    assert_eq!(
+        tree("a = 1_000\nb = 0xFF\nc = -7"),
+        "{a: Integer(1000), b: Integer(255), c: Integer(-7)}"
+    );
     assert_eq!(tree("a = 1.5e3\nb = -inf"), "{a: Float(1500.0), b: Float(-inf)}");
     assert_eq!(tree("a = true\nb = false"), "{a: Boolean(true), b: Boolean(false)}");
     assert_eq!(tree("a = 1979-05-27"), r#"{a: Datetime("1979-05-27")}"#);
     assert_eq!(tree("a = \"\"\"\none\n  two\"\"\""), r#"{a: String("one\n  two")}"#);
-    assert_eq!(tree("a = [1, [2, 3],\n # why\n 4,]"), "{a: [Integer(1), [Integer(2), Integer(3)], Integer(4)]}");
+    assert_eq!(
+        tree("a = [1, [2, 3],\n # why\n 4,]"),
+        "{a: [Integer(1), [Integer(2), Integer(3)], Integer(4)]}"
+    );
     assert_eq!(tree("a = { b = 1, c.d = 2 }"), "{a: {b: Integer(1), c: {d: Integer(2)}}}");
     assert_eq!(tree(""), "{}");
 }
 
 #[test]
 fn tables_are_put_together_from_all_their_parts() {
-    let text = "top = 1\n[a]\nx = 1\n[a.b.c]\ny = 2\n[a.b]\nz = 3\n[d]\ne.f = 4\ne.g = 5\n[d.e.h]\n";
+    let text =
+        "top = 1\n[a]\nx = 1\n[a.b.c]\ny = 2\n[a.b]\nz = 3\n[d]\ne.f = 4\ne.g = 5\n[d.e.h]\n";
     let expected = "{top: Integer(1), a: {x: Integer(1), b: {c: {y: Integer(2)}, z: Integer(3)}}, \
                     d: {e: {f: Integer(4), g: Integer(5), h: {}}}}";
     assert_eq!(tree(text), expected);
@@ -67,7 +74,8 @@ fn every_key_and_value_knows_its_place() {
         }
         places.push(&text[node.start..node.end]);
     }
-    for expected in ["pools", "app", "[pools.app]", "\"ré\"", "x", "[ 1, 'två' ]", "1", "'två'"] {
+    for expected in ["pools", "app", "[pools.app]", "\"ré\"", "x", "[ 1, 'två' ]", "1", "'två'"]
+    {
         assert!(places.contains(&expected), "{expected} is not among {places:?}");
     }
 }
@@ -101,7 +109,8 @@ fn what_is_complete_cannot_be_added_to() {
 fn all_errors_are_found_and_the_rest_is_read() {
     let text = "a = hello\nb = \nc = 1\n[broken\nd = 2\n[good]\ne = 08\nf = 'x'\n= 3\ng = 9999999999999999999\nh = 10:99x\n";
     let document = parse(text);
-    let found: Vec<_> = errors(text).into_iter().map(|(at, message)| format!("{at}|{message}")).collect();
+    let found: Vec<_> =
+        errors(text).into_iter().map(|(at, message)| format!("{at}|{message}")).collect();
     assert_eq!(
         found,
         [
@@ -115,7 +124,12 @@ fn all_errors_are_found_and_the_rest_is_read() {
         ]
     );
     let read = render(&document, 0);
-    assert!(read.contains("a: Broken") && read.contains("c: Integer(1)") && read.contains("f: String(\"x\")"), "{read}");
+    assert!(
+        read.contains("a: Broken")
+            && read.contains("c: Integer(1)")
+            && read.contains("f: String(\"x\")"),
+        "{read}"
+    );
     assert!(!read.contains("d: Integer(2)"), "{read}");
 }
 
@@ -128,7 +142,12 @@ fn nesting_is_bounded_in_every_form() {
             format!("{}a = 1", "a.".repeat(count)),
             format!("[{}a]", "a.".repeat(count)),
             format!("[[{}a]]", "a.".repeat(count)),
-            format!("[{}a]\na = {}{}", "a.".repeat(count / 2), "[".repeat(count / 2), "]".repeat(count / 2)),
+            format!(
+                "[{}a]\na = {}{}",
+                "a.".repeat(count / 2),
+                "[".repeat(count / 2),
+                "]".repeat(count / 2)
+            ),
         ]
     };
     for text in deep(100_000) {
@@ -154,19 +173,27 @@ fn nesting_is_bounded_in_every_form() {
 
 #[test]
 fn no_text_panics() {
-    let pieces = ["[", "]", "[[", "]]", "{", "}", "a", ".", "=", ",", "\n", "'", "\"", "\"\"\"", "#", " ", "1", "é", "\u{0}", "-"];
+    let pieces = [
+        "[", "]", "[[", "]]", "{", "}", "a", ".", "=", ",", "\n", "'", "\"", "\"\"\"", "#", " ",
+        "1", "é", "\u{0}", "-",
+    ];
     // A small generator: the texts are the same in every run.
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     for _ in 0..20_000 {
         let mut text = String::new();
         for _ in 0..12 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             text.push_str(pieces[(state >> 33) as usize % pieces.len()]);
         }
         let document = parse(&text);
         render(&document, 0);
         for error in &document.errors {
-            assert!(text.is_char_boundary(error.start) && text.is_char_boundary(error.end), "{text:?}");
+            assert!(
+                text.is_char_boundary(error.start) && text.is_char_boundary(error.end),
+                "{text:?}"
+            );
         }
     }
 }

@@ -90,7 +90,11 @@ pub(crate) enum Deed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
     Send(Vec<u8>),
+    /// The second behind the first, if both arrive as one.
+    SendJoined(Vec<u8>, Vec<u8>),
     Note(u64, Service),
+    /// FIN; what still comes is read and thrown away.
+    Drain,
     Finish,
     Reset,
     /// Nothing more is read or sent.
@@ -119,7 +123,7 @@ impl Character {
             (manners.endless_interims, Deed::EndlessInterims),
             (manners.two_lengths, Deed::TwoLengths),
             (manners.bytes_behind, Deed::BytesBehind),
-            (manners.early_answers, Deed::Early { stays: random.below(2) == 0 }),
+            (manners.early_answers, Deed::Early { stays: self.is_anchor || random.below(2) == 0 }),
         ];
         let mut drawn = random.below(1000);
         for (often, deed) in ways {
@@ -140,6 +144,7 @@ struct Answer {
     head: Vec<u8>,
     body: Vec<u8>,
     closes: bool,
+    until_close: bool,
 }
 
 /// The acts of a deed, each with the pause before it.
@@ -188,17 +193,26 @@ pub(super) fn acts(
             End::Finish,
         ),
         Deed::BytesBehind => {
-            let mut acts = answer.whole(character, network, id);
-            let at = acts.len() - 1;
-            acts.insert(at, send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"));
-            acts
+            // In one piece with the answer: what comes later can't be told from the next answer.
+            let evil = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".to_vec();
+            let whole = [&answer.head[..], &answer.body].concat();
+            if answer.until_close {
+                return answer.whole(character, network, id);
+            }
+            let joined = (Duration::ZERO, Act::SendJoined(whole, evil));
+            vec![
+                note(Service::Answering(answer.number)),
+                joined,
+                note(Service::Answered(answer.number)),
+                (Duration::ZERO, answer.end()),
+            ]
         }
         Deed::Early { stays } => {
             let mut acts = answer.whole(character, network, id);
             acts.pop();
-            // The kernel resets a connection that is closed while something comes.
-            let pause = Duration::from_millis(if stays { 300 } else { 0 });
-            acts.push((pause, Act::Finish));
+            // The kernel resets a connection that is closed while something comes, and drops what
+            // was not sent yet. Who reads on is spared that.
+            acts.push((Duration::ZERO, if stays { Act::Drain } else { Act::Finish }));
             acts
         }
     }
@@ -265,7 +279,15 @@ impl Answer {
         } else {
             wire::write_body(Pattern::of(number), length, chunk.filter(|_| !until_close))
         };
-        Answer { number, head, body, closes }
+        Answer { number, head, body, closes, until_close }
+    }
+
+    fn end(&self) -> Act {
+        if self.closes {
+            Act::Finish
+        } else {
+            Act::Next
+        }
     }
 
     /// The whole of it, in one piece or in several.
@@ -283,7 +305,7 @@ impl Answer {
             }
         }
         acts.push((now, Act::Note(id, Service::Answered(self.number))));
-        acts.push((now, if self.closes { Act::Finish } else { Act::Next }));
+        acts.push((now, self.end()));
         acts
     }
 }

@@ -76,6 +76,8 @@ pub(crate) struct Socket {
     pub(super) held: Vec<Segment>,
     /// How often that was sent again.
     pub(super) holds: u64,
+    /// What comes is read as it came, never in parts.
+    pub(crate) joined: bool,
     pub(crate) fin_came: bool,
     pub(crate) failure: Option<IoFailure>,
     /// What is to be sent and found no room yet.
@@ -103,6 +105,7 @@ impl Socket {
             last_arrival: Moment::ZERO,
             held: Vec::new(),
             holds: 0,
+            joined: false,
             fin_came: false,
             failure: None,
             queue: VecDeque::new(),

@@ -232,7 +232,7 @@ fn the_middle_of_a_chunk_goes_on_untouched() {
     let mut reader = ChunkReader::default();
     let mut out = Vec::new();
     assert!(reader.feed(b"100000\r\n", true, &mut out).is_ok());
-    let middle = [b'\n'; 65_536];
+    let middle = vec![b'\n'; 65_536];
     for keep_framing in [true, false] {
         let fed = reader.feed(&middle, keep_framing, &mut out);
         assert_eq!(fed, Ok(Fed { consumed: middle.len(), done: false, verbatim: true }));

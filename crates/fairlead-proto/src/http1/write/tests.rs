@@ -42,12 +42,12 @@ fn get(lines: &str, how: &ForwardRequest<'_>) -> String {
     lines.strip_suffix("\r\n").expect("an empty line").to_owned()
 }
 
-fn response(text: &str, method: Method, how: &ForwardResponse) -> String {
+fn response(text: &str, method: Method, how: ForwardResponse) -> String {
     let mut head = ResponseHead::default();
     let parsed = head.parse(text.as_bytes(), method, &LIMITS, &mut Progress::default());
     assert_eq!(parsed, Parsed::Complete, "{text}");
     let mut out = Vec::new();
-    write_response(&mut out, text.as_bytes(), &head, how);
+    write_response(&mut out, text.as_bytes(), &head, &how);
     String::from_utf8(out).expect("text")
 }
 
@@ -232,7 +232,7 @@ fn our_name_comes_last_in_via_with_the_version_that_came_in() {
 #[test]
 fn an_ordinary_response_goes_on_as_it_is() {
     let text = "HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 2\r\nSet-Cookie: a=b\r\n\r\n";
-    assert_eq!(response(text, Method::Get, &AS_IS), text);
+    assert_eq!(response(text, Method::Get, AS_IS), text);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn status_lines_are_written_in_our_version() {
         ("HTTP/1.5 599 ", "HTTP/1.1 599 \r\n"),
     ] {
         let text = format!("{line}\r\nContent-Length: 0\r\n\r\n");
-        assert!(response(&text, Method::Get, &AS_IS).starts_with(written), "{line}");
+        assert!(response(&text, Method::Get, AS_IS).starts_with(written), "{line}");
     }
 }
 
@@ -251,7 +251,7 @@ fn status_lines_are_written_in_our_version() {
 fn what_a_response_says_about_its_connection_ends_here() {
     let text = "HTTP/1.1 200 OK\r\nConnection: close, X-One\r\nX-One: 1\r\nKeep-Alive: timeout=1\r\n\
                 Upgrade: h2c\r\nProxy-Authenticate: x\r\nProxy-Connection: x\r\nTE: x\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(response(text, Method::Get, &AS_IS), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(response(text, Method::Get, AS_IS), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_body_gets_the_framing_that_its_delivery_asks_for() {
     let chunked = "Transfer-Encoding: chunked\r\n";
     let with = |lines: &str, delivery| {
         let text = format!("{status}{lines}\r\n");
-        let written = response(&text, Method::Get, &ForwardResponse { delivery, ..AS_IS });
+        let written = response(&text, Method::Get, ForwardResponse { delivery, ..AS_IS });
         let lines = written.strip_prefix(status).and_then(|rest| rest.strip_suffix("\r\n"));
         lines.expect("a head").to_owned()
     };
@@ -291,13 +291,13 @@ fn delivery_follows_framing_and_the_clients_version() {
 fn a_length_goes_on_where_it_may_stand() {
     let length = "Content-Length: 5\r\n";
     let written = |status: &str, method| {
-        response(&format!("HTTP/1.1 {status}\r\n{length}\r\n"), method, &AS_IS)
+        response(&format!("HTTP/1.1 {status}\r\n{length}\r\n"), method, AS_IS)
     };
     assert!(written("200 OK", Method::Head).contains(length));
     assert!(written("304 Same", Method::Get).contains(length));
     assert!(!written("204 None", Method::Get).contains(length));
     let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    assert_eq!(response(text, Method::Head, &AS_IS), "HTTP/1.1 200 OK\r\n\r\n");
+    assert_eq!(response(text, Method::Head, AS_IS), "HTTP/1.1 200 OK\r\n\r\n");
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn the_client_is_told_whether_its_connection_stays() {
         (Version::Http10, true, "Connection: close\r\n"),
     ] {
         let how = ForwardResponse { client_version, close, ..AS_IS };
-        let written = response(text, Method::Get, &how);
+        let written = response(text, Method::Get, how);
         assert_eq!(written, format!("HTTP/1.1 204 None\r\n{said}\r\n"));
     }
 }
@@ -321,7 +321,7 @@ fn a_switch_that_was_asked_for_goes_on() {
                 Sec-WebSocket-Accept: x\r\nContent-Length: 0\r\n\r\n";
     let how = ForwardResponse { upgrade: true, ..AS_IS };
     assert_eq!(
-        response(text, Method::Get, &how),
+        response(text, Method::Get, how),
         "HTTP/1.1 101 Switch\r\nSec-WebSocket-Accept: x\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\n\r\n"
     );

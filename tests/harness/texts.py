@@ -1,4 +1,4 @@
-"""Fixtures: texts to configurations and to what is wrong with them, without DNS."""
+"""Texts to configurations and to what is wrong with them, without DNS."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ def told(text: str, name: str = "fairlead.toml") -> list[tuple[str, str]]:
     return [(error.code, error.place.text if error.place else "") for error in wrong(text, name)]
 
 
-@pytest.fixture
-def at() -> Place:
-    """A place, for functions that want one."""
+def place() -> Place:
+    """Some place, for functions that want one."""
     return Source("fairlead.toml", 'key = "value"').place(6, 13)

@@ -1,0 +1,212 @@
+//! What must be true in every world, whatever goes wrong in it.
+//!
+//! Rules of this file
+//! 1. A claim is about what people outside can see: answers, deliveries, health as told, memory,
+//!    time. How the flow got there is its own business.
+//! 2. What excuses a breach stands with the claim, and is as narrow as can be.
+//!
+//! The claims:
+//! (a) no repeatable request fails while one back end of its pool can answer;
+//! (b) nothing that may not be made twice is sent twice, not even a byte of it;
+//! (c) no byte of one client reaches another, and answers come in order (noted by those who take
+//!     part, as faults);
+//! (d) nothing shortened is presented as whole (likewise);
+//! (e) nothing is left at the end (likewise);
+//! (f) what is queued for one connection is bounded, however slow its reader is;
+//! (g) health changes by evidence alone, and nobody stays down who is well again;
+//! (h) nothing hangs: each request ends within the time that its time-outs explain.
+
+mod health;
+mod streams;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fairlead_model::limits::{RECEIVE_BYTES, REPLAY_BYTES};
+use fairlead_model::plan::Plan;
+
+use crate::report::{Outcome, Report, Request, Service};
+use crate::setting::{Episode, Setting, Theme};
+use crate::wire;
+
+/// Bytes that may be queued for one connection: what one read brought (a receive buffer), behind
+/// what was queued when reading stopped (another), with a head before each.
+pub const QUEUED_MOST: usize = 2 * (RECEIVE_BYTES + 16 * 1024);
+
+/// What is promised in one world.
+#[derive(Debug, Clone)]
+pub struct Promises {
+    theme: Theme,
+    plan: Plan,
+    pools: Vec<Vec<usize>>,
+    anchors: Vec<Vec<usize>>,
+    /// Hosts that may lose what can't be sent twice.
+    sudden: Vec<bool>,
+    /// Hosts that never do anything wrong.
+    blameless: Vec<bool>,
+    troubles: Vec<Episode>,
+    /// Connects may fail for lack of descriptors.
+    exhausts: bool,
+    /// The slowest good answer.
+    slowest: Duration,
+}
+
+impl Promises {
+    /// What is promised in the world of this setting.
+    pub fn of(setting: &Setting) -> Promises {
+        let hosts = setting.characters.len();
+        let is_blameless = |host: usize| {
+            let troubled = setting.troubles.iter().any(|episode| episode.host == host);
+            let moves = matches!(setting.theme, Theme::Changes | Theme::Mixed)
+                && !setting.characters[host].is_anchor;
+            !troubled && !moves && setting.characters[host].manners == Default::default()
+        };
+        let slowest = setting.characters.iter().map(|character| {
+            character.delay + character.pause * 8
+        });
+        Promises {
+            theme: setting.theme,
+            plan: setting.plan.clone(),
+            pools: setting.pools.clone(),
+            anchors: setting.anchors.clone(),
+            sudden: (0..hosts).map(|host| setting.closes_suddenly(host)).collect(),
+            blameless: (0..hosts).map(is_blameless).collect(),
+            troubles: setting.troubles.clone(),
+            exhausts: setting.exhaustion > 0,
+            slowest: slowest.max().unwrap_or_default() * 30,
+        }
+    }
+
+    /// Whether there is somebody who can answer, whatever happens, and the configuration lets a
+    /// request get there.
+    fn can_answer(&self, pool: usize) -> bool {
+        let plan = &self.plan.pools[pool];
+        let enough = plan.retry.attempts as usize >= plan.backends.len();
+        !self.anchors[pool].is_empty() && enough && !self.exhausts
+    }
+
+    fn is_anchor(&self, host: usize) -> bool {
+        self.anchors.iter().flatten().any(|anchor| *anchor == host)
+    }
+}
+
+/// The claims that a run broke, in words. Empty if all of them hold.
+pub fn check(promises: &Promises, report: &Report) -> Vec<String> {
+    let mut broken: Vec<String> = report.faults.clone();
+    for request in &report.requests {
+        broken.extend(answered(promises, report, request));
+        broken.extend(in_time(promises, request));
+        broken.extend(sent_once(report, request));
+    }
+    if report.queued_most > QUEUED_MOST {
+        broken.push(format!("(f) {} bytes were queued for one connection", report.queued_most));
+    }
+    broken.extend(health::check(promises, report));
+    broken.extend(streams::check(promises, report));
+    broken
+}
+
+/// (a), and that an answer was really given.
+fn answered(promises: &Promises, report: &Report, request: &Request) -> Option<String> {
+    let deliveries = report.deliveries.get(&request.id).map_or(&[][..], Vec::as_slice);
+    match &request.outcome {
+        Outcome::Answered { number, .. } => {
+            let given = deliveries.iter().flat_map(|delivery| &delivery.services).any(
+                |(_, service)| matches!(service, Service::Answering(given) if given == number),
+            );
+            (!given).then(|| format!("(c) request {} got an answer that nobody gave", request.id))
+        }
+        Outcome::Left | Outcome::Stale => None,
+        failed => {
+            if is_excused(promises, report, request) {
+                return None;
+            }
+            let story: Vec<_> = deliveries
+                .iter()
+                .map(|delivery| format!("{}: {:?}", delivery.host, delivery.services))
+                .collect();
+            Some(format!(
+                "(a) {} {} ({} bytes, nth {} on its connection, {:?} to {:?}) ended as {failed:?}; sent to {:?}; {story:?}; anchors {:?}",
+                request.method,
+                request.id,
+                request.body,
+                request.nth,
+                request.began,
+                request.ended,
+                report.sends.get(&request.id),
+                promises.anchors[request.pool],
+            ))
+        }
+    }
+}
+
+fn is_excused(promises: &Promises, report: &Report, request: &Request) -> bool {
+    if !promises.can_answer(request.pool) {
+        return true;
+    }
+    let nothing = Vec::new();
+    let sends = report.sends.get(&request.id).unwrap_or(&nothing);
+    let deliveries = report.deliveries.get(&request.id).map_or(&[][..], Vec::as_slice);
+    let risky = |host: &usize| !promises.is_anchor(*host) || promises.sudden[*host];
+    let repeatable = wire::is_idempotent(request.method) && request.wire <= REPLAY_BYTES;
+    if !repeatable && sends.iter().any(risky) {
+        return true;
+    }
+    // A connection that fairlead said it would close, or closes as it stops.
+    let stopping = report.stopped.is_some_and(|stopped| stopped <= request.ended);
+    match request.outcome {
+        Outcome::Broken { after_head: false, .. } if stopping && request.nth > 0 => true,
+        // What was begun can't be taken back.
+        Outcome::Broken { .. } => deliveries
+            .iter()
+            .any(|delivery| !promises.is_anchor(delivery.host) && delivery.was_answering()),
+        _ => false,
+    }
+}
+
+/// (b).
+fn sent_once(report: &Report, request: &Request) -> Option<String> {
+    if wire::is_idempotent(request.method) {
+        return None;
+    }
+    let sends = report.sends.get(&request.id)?;
+    (sends.len() > 1)
+        .then(|| format!("(b) {} {} was sent to {sends:?}", request.method, request.id))
+}
+
+/// (h): a bound that no chain of time-outs exceeds.
+fn in_time(promises: &Promises, request: &Request) -> Option<String> {
+    let pool = &promises.plan.pools[request.pool];
+    let listener = &promises.plan.listeners[0];
+    let (timeouts, retry) = (&pool.timeouts, &pool.retry);
+    let connects = (timeouts.connect.duration() * 2 + retry.delay.duration()) * retry.same_backend;
+    let attempt = connects + timeouts.response.duration() + Duration::from_millis(500);
+    let client = listener.timeouts.body.duration() + listener.timeouts.idle.duration();
+    let bound = attempt * retry.attempts
+        + timeouts.idle.duration()
+        + client
+        + request.own_time * 2
+        + promises.slowest
+        + Duration::from_secs(10);
+    let took = request.ended.since(request.began);
+    (took > bound).then(|| {
+        format!("(h) {} {} took {took:?}, more than {bound:?}", request.method, request.id)
+    })
+}
+
+/// How often each outcome came, for people.
+pub fn summary(report: &Report) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for request in &report.requests {
+        let name = match &request.outcome {
+            Outcome::Answered { .. } => "answered".to_owned(),
+            Outcome::Refused { status, code } => format!("{status} {code}"),
+            Outcome::Broken { after_head: true, .. } => "broken after its head".to_owned(),
+            Outcome::Broken { .. } => "broken".to_owned(),
+            Outcome::Left => "left".to_owned(),
+            Outcome::Stale => "stale".to_owned(),
+        };
+        *counts.entry(name).or_default() += 1;
+    }
+    counts
+}

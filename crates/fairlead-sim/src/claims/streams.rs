@@ -1,0 +1,37 @@
+//! What is promised to tcp connections: (a), (b), (d), and that an end is passed on as what it is.
+
+use super::Promises;
+use crate::backend::StreamEnd;
+use crate::report::{Report, StreamStory};
+
+pub(super) fn check(promises: &Promises, report: &Report) -> Vec<String> {
+    report.streams.iter().filter_map(|stream| judge(promises, report, stream)).collect()
+}
+
+fn judge(promises: &Promises, report: &Report, stream: &StreamStory) -> Option<String> {
+    let (id, there) = (stream.id, report.streams_at_backends.get(&stream.id));
+    let nobody = Vec::new();
+    let sends = report.sends.get(&id).unwrap_or(&nobody);
+    if sends.len() > 1 {
+        return Some(format!("(b) stream {id} was sent to {sends:?}"));
+    }
+    if let Some(there) = there {
+        if there.end == StreamEnd::Finished && there.taken < stream.wanted && !stream.quietly {
+            return Some(format!(
+                "(d) stream {id} ended in order for its back end after {} of {} bytes",
+                there.taken, stream.wanted
+            ));
+        }
+    }
+    if stream.left {
+        return None;
+    }
+    let safe = sends.iter().all(|host| promises.is_anchor(*host));
+    if !safe || !promises.can_answer(0) {
+        return None;
+    }
+    let whole = stream.came_back == stream.wanted && stream.sent == stream.wanted;
+    (stream.end == StreamEnd::Reset || !whole).then(|| {
+        format!("(a) a stream ended badly at a back end that is well: {stream:?} there {there:?}")
+    })
+}

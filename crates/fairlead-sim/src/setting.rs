@@ -1,0 +1,349 @@
+//! What a world is like, drawn from a seed: its configuration, its back ends, its clients, and
+//! everything that is going to go wrong.
+//!
+//! Rules of this file
+//! 1. A setting is a value: equal seeds make equal settings.
+//! 2. Each pool may have an *anchor*: a back end with good manners and without troubles. What the
+//!    claims promise, they promise while there is one.
+//! 3. A theme says what a world is about; within it everything is drawn anew for each seed.
+
+mod clients;
+mod plan;
+
+use std::time::Duration;
+
+use fairlead_balance::Random;
+use fairlead_flow::ListenerId;
+use fairlead_model::backend::Wish;
+use fairlead_model::moment::Moment;
+use fairlead_model::plan::Plan;
+
+use crate::backend::{BadManners, Character};
+use crate::client::Client;
+use crate::network::Weather;
+
+/// The listener that speaks HTTP.
+pub(crate) const WEB: ListenerId = ListenerId(0);
+/// The listener that speaks tcp.
+pub(crate) const TCP: ListenerId = ListenerId(1);
+
+/// What a world is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Theme {
+    /// Everything is well: then nothing may fail.
+    Fair,
+    /// Hosts and processes fail.
+    Outages,
+    /// Back ends answer wrongly.
+    Manners,
+    /// Long bodies, slow readers, slow senders, small buffers.
+    Weight,
+    /// Clients leave at any moment.
+    Leaving,
+    /// Tcp.
+    Streams,
+    /// Configurations change, operators wish.
+    Changes,
+    /// A graceful stop in the middle.
+    Stops,
+    /// All of it at once.
+    Mixed,
+}
+
+impl Theme {
+    /// All themes.
+    pub const ALL: [Theme; 9] = [
+        Theme::Fair,
+        Theme::Outages,
+        Theme::Manners,
+        Theme::Weight,
+        Theme::Leaving,
+        Theme::Streams,
+        Theme::Changes,
+        Theme::Stops,
+        Theme::Mixed,
+    ];
+}
+
+/// What happens to a host or the process on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The process is killed; connects are refused until it is started again.
+    Killed {
+        /// Its connections are reset, not closed.
+        by_reset: bool,
+    },
+    /// Packets vanish, both ways.
+    Swallows,
+    /// What is sent to it vanishes.
+    SwallowsIn,
+    /// What it sends vanishes.
+    SwallowsOut,
+    /// The host loses power, and starts anew.
+    PowerLoss,
+    /// The process stands still; its kernel accepts and acknowledges.
+    Frozen,
+    /// A router says that there is no way.
+    Unreachable,
+    /// Everything takes so many times longer.
+    Slow(u32),
+    /// Its check page fails, nothing else.
+    Sick,
+}
+
+/// One trouble.
+#[derive(Debug, Clone, Copy)]
+pub struct Episode {
+    /// Whose.
+    pub host: usize,
+    /// From when.
+    pub from: Moment,
+    /// Until when.
+    pub until: Moment,
+    /// What.
+    pub what: Trouble,
+}
+
+/// What an operator does.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// A new configuration.
+    Reload(Plan),
+    /// A wish for a backend: pool, its place in the pool, the wish.
+    Wish(usize, usize, Wish),
+    /// A weight for one.
+    Weight(usize, usize, u16),
+    /// A graceful stop.
+    Stop,
+}
+
+/// A world before it begins.
+#[derive(Debug)]
+pub struct Setting {
+    /// Where it comes from.
+    pub seed: u64,
+    /// What it is about.
+    pub theme: Theme,
+    /// Workers of the balancer.
+    pub workers: usize,
+    /// The first configuration.
+    pub plan: Plan,
+    /// The hosts of each pool.
+    pub pools: Vec<Vec<usize>>,
+    /// The anchors of each pool.
+    pub anchors: Vec<Vec<usize>>,
+    /// What goes wrong.
+    pub troubles: Vec<Episode>,
+    pub(crate) weather: Weather,
+    pub(crate) characters: Vec<Character>,
+    pub(crate) clients: Vec<(Moment, Client)>,
+    pub(crate) changes: Vec<(Moment, Change)>,
+    pub(crate) exhaustion: usize,
+}
+
+/// Draws a duration between two numbers of milliseconds.
+pub(crate) fn between(random: &mut Random, least: u64, most: u64) -> Duration {
+    Duration::from_millis(least + random.next() % (most - least + 1))
+}
+
+/// True once in `n` times.
+pub(crate) fn one_in(random: &mut Random, n: usize) -> bool {
+    random.below(n) == 0
+}
+
+impl Setting {
+    /// The world of this theme and seed.
+    pub fn of(theme: Theme, seed: u64) -> Setting {
+        let mut random = Random::new(seed ^ ((theme as u64 + 1) << 56));
+        let random = &mut random;
+        let pools = draw_pools(theme, random);
+        let hosts: usize = pools.iter().map(Vec::len).sum();
+        let anchors: Vec<Vec<usize>> = pools.iter().map(|pool| draw_anchors(theme, pool, random)).collect();
+        let is_anchor = |host: usize| anchors.iter().flatten().any(|anchor| *anchor == host);
+        let weather = draw_weather(theme, random);
+        let plan = plan::draw(theme, &pools, &anchors, random);
+        let characters = (0..hosts)
+            .map(|host| {
+                let pool = pools.iter().position(|pool| pool.contains(&host)).unwrap_or(0);
+                let response = plan.pools[pool].timeouts.response.duration();
+                draw_character(theme, is_anchor(host), response, random)
+            })
+            .collect();
+        let troubles = (0..hosts)
+            .filter(|host| !is_anchor(*host))
+            .flat_map(|host| draw_troubles(theme, host, random))
+            .collect();
+        let clients = clients::draw(theme, &plan, random);
+        let changes = draw_changes(theme, &plan, &pools, &anchors, random);
+        let exhaustion = if theme == Theme::Mixed && one_in(random, 8) { 20 } else { 0 };
+        let workers = 1 + random.below(3);
+        Setting {
+            seed,
+            theme,
+            workers,
+            plan,
+            pools,
+            anchors,
+            troubles,
+            weather,
+            characters,
+            clients,
+            changes,
+            exhaustion,
+        }
+    }
+
+    /// How often a back end is rude.
+    pub fn manners(&self, host: usize) -> BadManners {
+        self.characters[host].manners
+    }
+
+    /// Whether a kept connection to this back end may be closed without a warning just as a
+    /// request is sent: then what may not be sent twice can be lost.
+    pub fn closes_suddenly(&self, host: usize) -> bool {
+        let character = &self.characters[host];
+        let counts = character.requests_most < u32::MAX && !character.announces;
+        counts || character.idle < Duration::from_millis(1_100)
+    }
+}
+
+fn draw_pools(theme: Theme, random: &mut Random) -> Vec<Vec<usize>> {
+    let count = if theme == Theme::Streams { 1 } else { 1 + random.below(2) };
+    let mut next = 0;
+    let mut pool = || {
+        let size = 2 + random.below(4);
+        next += size;
+        (next - size..next).collect::<Vec<_>>()
+    };
+    (0..count).map(|_| pool()).collect()
+}
+
+/// Usually one, sometimes two; in one pool of eight nobody can be leant on.
+fn draw_anchors(theme: Theme, pool: &[usize], random: &mut Random) -> Vec<usize> {
+    if theme == Theme::Fair {
+        return pool.to_vec();
+    }
+    let first = pool[random.below(pool.len())];
+    match random.below(8) {
+        0 => Vec::new(),
+        1 => pool.iter().copied().filter(|host| *host <= first).collect(),
+        _ => vec![first],
+    }
+}
+
+fn draw_weather(theme: Theme, random: &mut Random) -> Weather {
+    let small = theme == Theme::Weight || one_in(random, 8);
+    Weather {
+        delay: Duration::from_micros([10, 200, 2_000, 20_000][random.below(4)]),
+        capacity: if small { 1 << (9 + random.below(7)) } else { 256 * 1024 },
+        patience: between(random, 5_000, 20_000),
+        resets_destroy: one_in(random, 2),
+    }
+}
+
+fn draw_character(theme: Theme, is_anchor: bool, response: Duration, random: &mut Random) -> Character {
+    let rude = !is_anchor && matches!(theme, Theme::Manners | Theme::Mixed);
+    let heavy = theme == Theme::Weight || one_in(random, 6);
+    let idle_most = [1_000, 3_000, 20_000][random.below(3)];
+    Character {
+        manners: if rude { draw_manners(random) } else { early_only(theme, random) },
+        streams: theme == Theme::Streams,
+        delay: response.mul_f64([0.001, 0.01, 0.1, 0.25][random.below(4)]),
+        idle: between(random, if is_anchor { 800 } else { 50 }, idle_most),
+        requests_most: if one_in(random, 3) { 1 + random.below(12) as u32 } else { u32::MAX },
+        announces: !one_in(random, 3),
+        tells_idle: one_in(random, 2),
+        continues: !one_in(random, 3),
+        body_most: if heavy { 300_000 } else { 6_000 },
+        pause: between(random, 0, 60),
+        is_anchor,
+    }
+}
+
+fn early_only(theme: Theme, random: &mut Random) -> BadManners {
+    let early = theme == Theme::Weight && one_in(random, 2);
+    BadManners { early_answers: if early { 200 } else { 0 }, ..BadManners::default() }
+}
+
+fn draw_manners(random: &mut Random) -> BadManners {
+    let mut often = || if one_in(random, 3) { random.below(120) } else { 0 };
+    BadManners {
+        garbage: often(),
+        half_heads: often(),
+        half_bodies: often(),
+        no_answers: often(),
+        silences: often() / 4,
+        unasked_switches: often(),
+        endless_interims: often(),
+        two_lengths: often(),
+        bytes_behind: often(),
+        early_answers: often(),
+    }
+}
+
+fn draw_troubles(theme: Theme, host: usize, random: &mut Random) -> Vec<Episode> {
+    let most = match theme {
+        Theme::Outages | Theme::Mixed | Theme::Streams => 4,
+        Theme::Changes | Theme::Leaving => 2,
+        _ => 0,
+    };
+    let mut from = Moment::ZERO;
+    let mut episodes = Vec::new();
+    for _ in 0..random.below(most + 1) {
+        from = from + between(random, 0, 5_000);
+        let until = from + between(random, 50, 8_000);
+        episodes.push(Episode { host, from, until, what: draw_trouble(random) });
+        from = until;
+    }
+    episodes
+}
+
+fn draw_trouble(random: &mut Random) -> Trouble {
+    match random.below(12) {
+        0 | 1 => Trouble::Killed { by_reset: true },
+        2 => Trouble::Killed { by_reset: false },
+        3 | 4 => Trouble::Swallows,
+        5 => Trouble::SwallowsIn,
+        6 => Trouble::SwallowsOut,
+        7 => Trouble::PowerLoss,
+        8 => Trouble::Frozen,
+        9 => Trouble::Unreachable,
+        10 => Trouble::Slow(2 + random.below(30) as u32),
+        _ => Trouble::Sick,
+    }
+}
+
+fn draw_changes(
+    theme: Theme,
+    plan: &Plan,
+    pools: &[Vec<usize>],
+    anchors: &[Vec<usize>],
+    random: &mut Random,
+) -> Vec<(Moment, Change)> {
+    let mut changes = Vec::new();
+    if theme == Theme::Stops {
+        changes.push((Moment::ZERO + between(random, 100, 8_000), Change::Stop));
+    }
+    if !matches!(theme, Theme::Changes | Theme::Mixed) {
+        return changes;
+    }
+    for _ in 0..random.below(6) {
+        let when = Moment::ZERO + between(random, 0, 15_000);
+        let pool = random.below(pools.len());
+        let nth = random.below(pools[pool].len());
+        if anchors[pool].contains(&pools[pool][nth]) || one_in(random, 2) {
+            let plan = plan::changed(plan, anchors, random);
+            changes.push((when, Change::Reload(plan)));
+            continue;
+        }
+        let change = match random.below(4) {
+            0 => Change::Wish(pool, nth, Wish::Draining),
+            1 => Change::Wish(pool, nth, Wish::Disabled),
+            2 => Change::Wish(pool, nth, Wish::Enabled),
+            _ => Change::Weight(pool, nth, random.below(4) as u16),
+        };
+        changes.push((when, change));
+    }
+    changes.sort_by_key(|(when, _)| *when);
+    changes
+}

@@ -1,0 +1,104 @@
+//! The clients of a world.
+
+use std::time::Duration;
+
+use fairlead_balance::Random;
+use fairlead_model::moment::Moment;
+use fairlead_model::plan::Plan;
+
+use super::{between, one_in, Theme, TCP, WEB};
+use crate::client::{Client, HttpClient, Job, Leave, StreamClient, StreamJob};
+
+/// Clients with the moments at which they begin.
+pub(super) fn draw(theme: Theme, plan: &Plan, random: &mut Random) -> Vec<(Moment, Client)> {
+    let count = 2 + random.below(10);
+    (0..count)
+        .map(|index| {
+            let begins = Moment::ZERO + between(random, 0, 6_000);
+            let client = if theme == Theme::Streams {
+                let jobs = (0..1 + random.below(4)).map(|_| draw_stream(random)).collect();
+                Client::Stream(StreamClient::new(index, TCP, jobs))
+            } else {
+                Client::Http(draw_http(theme, index, plan, random))
+            };
+            (begins, client)
+        })
+        .collect()
+}
+
+fn draw_http(theme: Theme, index: usize, plan: &Plan, random: &mut Random) -> HttpClient {
+    let heavy = theme == Theme::Weight;
+    let jobs = (0..1 + random.below(12))
+        .map(|_| draw_job(theme, plan.pools.len(), random))
+        .collect();
+    let depth = if one_in(random, 4) { 2 + random.below(8) } else { 1 };
+    let pace = (heavy && one_in(random, 2)).then(|| {
+        let pause = between(random, 1, 40);
+        // 100 KB a second at least: slower ones are cut off, as they should be.
+        let least = pause.as_millis() as usize * 100;
+        (least + random.below(8_000), pause)
+    });
+    let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
+    HttpClient::new(index, WEB, jobs, depth, pace, patience)
+}
+
+fn draw_job(theme: Theme, pools: usize, random: &mut Random) -> Job {
+    let heavy = theme == Theme::Weight;
+    let method = ["GET", "GET", "GET", "HEAD", "PUT", "POST", "POST", "DELETE"][random.below(8)];
+    let body = match random.below(8) {
+        0 => 0,
+        1 if heavy || theme == Theme::Mixed => random.below(300_000),
+        2 if heavy => 50_000 + random.below(30_000),
+        _ => random.below(4_000),
+    };
+    let leaving = match theme {
+        Theme::Leaving => one_in(random, 2),
+        Theme::Mixed => one_in(random, 8),
+        _ => false,
+    };
+    let old = one_in(random, 10);
+    let chunk = (one_in(random, 3) && !old).then(|| 1 + random.below(body.max(1)).max(body / 64));
+    Job {
+        method,
+        pool: random.below(pools),
+        body,
+        chunk,
+        old,
+        closes: one_in(random, 8),
+        expects: one_in(random, 6) && !old,
+        pause: if one_in(random, 2) { Duration::ZERO } else { between(random, 0, 3_000) },
+        pace: one_in(random, 6).then(|| (1 + body / 8, between(random, 0, 300))),
+        leaves: leaving.then(|| (draw_patience(random), draw_leave(random))),
+        finishes: one_in(random, 12),
+        tries: 0,
+    }
+}
+
+fn draw_patience(random: &mut Random) -> Duration {
+    match random.below(3) {
+        0 => Duration::from_micros(random.next() % 5_000),
+        1 => between(random, 0, 200),
+        _ => between(random, 0, 4_000),
+    }
+}
+
+fn draw_leave(random: &mut Random) -> Leave {
+    [Leave::Close, Leave::Reset, Leave::Vanish][random.below(3)]
+}
+
+fn draw_stream(random: &mut Random) -> StreamJob {
+    let length = match random.below(4) {
+        0 => 0,
+        1 => random.next() % 500_000,
+        _ => random.next() % 5_000,
+    };
+    let pause = between(random, 1, 200);
+    let pieces = 1 + random.below(12) as u64;
+    StreamJob {
+        length,
+        piece: 1 + (length / pieces) as usize,
+        pause,
+        pace: one_in(random, 3).then(|| (2_000 + random.below(20_000), between(random, 1, 20))),
+        leaves: one_in(random, 4).then(|| (draw_patience(random), draw_leave(random))),
+    }
+}

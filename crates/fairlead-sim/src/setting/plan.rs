@@ -1,0 +1,199 @@
+//! The configuration of a world.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use fairlead_balance::Random;
+use fairlead_model::backend::{Endpoint, Wish};
+use fairlead_model::plan::{
+    BackendPlan, Bind, CheckKind, CheckPlan, HashOn, ListenerLimits, ListenerPlan,
+    ListenerTimeouts, Millis, PathMatch, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
+    RoutePlan,
+};
+
+use super::{between, one_in, Theme};
+use crate::wire::PORT;
+
+fn millis(random: &mut Random, least: u64, most: u64) -> Millis {
+    Millis(between(random, least, most).as_millis() as u64)
+}
+
+/// The configuration of a world with these pools.
+pub(super) fn draw(
+    theme: Theme,
+    pools: &[Vec<usize>],
+    anchors: &[Vec<usize>],
+    random: &mut Random,
+) -> Plan {
+    let pools: Vec<_> = pools
+        .iter()
+        .enumerate()
+        .map(|(index, hosts)| draw_pool(theme, index, hosts, &anchors[index], random))
+        .collect();
+    let protocol = if theme == Theme::Streams { Protocol::Tcp } else { Protocol::Http };
+    let routes = match protocol {
+        Protocol::Http => (0..pools.len()).map(route).collect(),
+        Protocol::Tcp => Vec::new(),
+    };
+    Plan {
+        listeners: vec![draw_listener(protocol, routes, random)],
+        pools,
+        shutdown_timeout: Millis(30_000),
+    }
+}
+
+fn route(pool: usize) -> RoutePlan {
+    RoutePlan {
+        host: None,
+        path: Some(PathMatch::Prefix(format!("/{pool}/"))),
+        methods: Vec::new(),
+        headers: Vec::new(),
+        pool,
+    }
+}
+
+fn draw_listener(protocol: Protocol, routes: Vec<RoutePlan>, random: &mut Random) -> ListenerPlan {
+    ListenerPlan {
+        name: "web".into(),
+        bind: vec![Bind::Any(8080)],
+        protocol,
+        pool: Some(0),
+        routes,
+        timeouts: ListenerTimeouts {
+            head: millis(random, 2_000, 10_000),
+            body: millis(random, 2_000, 5_000),
+            idle: millis(random, 5_000, 30_000),
+            tunnel: Millis(60_000),
+        },
+        limits: ListenerLimits { head: 64 * 1024, headers: 100, body: None, connections: 10_000 },
+        trusted_proxies: Vec::new(),
+    }
+}
+
+fn draw_pool(
+    theme: Theme,
+    index: usize,
+    hosts: &[usize],
+    anchors: &[usize],
+    random: &mut Random,
+) -> PoolPlan {
+    let backends: Vec<_> =
+        hosts.iter().map(|host| draw_backend(*host, anchors.contains(host), random)).collect();
+    let all = backends.len() as u32;
+    PoolPlan {
+        name: format!("pool-{index}"),
+        policy: draw_policy(random),
+        hash_on: if one_in(random, 2) { HashOn::SourceIp } else { HashOn::Path },
+        backends,
+        check: draw_check(theme, random),
+        timeouts: PoolTimeouts {
+            connect: millis(random, 100, 2_000),
+            response: millis(random, 1_000, 6_000),
+            idle: millis(random, 1_000, 5_000),
+            keepalive: Millis([0, 500, 5_000, 60_000][random.below(4)]),
+        },
+        retry: RetryPlan {
+            attempts: if one_in(random, 6) { 1 + random.below(3) as u32 } else { all + random.below(3) as u32 },
+            same_backend: if one_in(random, 3) { 3 } else { 1 },
+            delay: Millis(10),
+            hedge: false,
+            budget: 200,
+        },
+        source: None,
+    }
+}
+
+fn draw_policy(random: &mut Random) -> Policy {
+    [
+        Policy::RoundRobin,
+        Policy::Random,
+        Policy::LeastConnections,
+        Policy::P2c,
+        Policy::PeakEwma,
+        Policy::Hash,
+        Policy::First,
+    ][random.below(7)]
+}
+
+fn draw_check(theme: Theme, random: &mut Random) -> CheckPlan {
+    let kind = match random.below(4) {
+        0 => CheckKind::None,
+        1 => CheckKind::Tcp,
+        _ if theme == Theme::Streams => CheckKind::Tcp,
+        _ => CheckKind::Http {
+            method: "GET".into(),
+            path: "/health".into(),
+            host: None,
+            expect_status: vec![(200, 399)],
+        },
+    };
+    CheckPlan {
+        kind,
+        interval: millis(random, 500, 5_000),
+        fast_interval: millis(random, 100, 500),
+        // More than the slowest good answer takes.
+        timeout: millis(random, 1_600, 3_000),
+        rise: 1 + random.below(3) as u32,
+        fall: 1 + random.below(3) as u32,
+    }
+}
+
+/// A host's address.
+fn place(host: usize) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(10, 0, 0, host as u8), PORT))
+}
+
+fn draw_backend(host: usize, is_anchor: bool, random: &mut Random) -> BackendPlan {
+    let mut endpoints = vec![Endpoint::Tcp(place(host))];
+    if one_in(random, 6) {
+        // As `localhost` does: an address where nobody listens comes first.
+        let nowhere = SocketAddr::from((Ipv4Addr::new(10, 0, 1, 250), PORT));
+        endpoints.insert(0, Endpoint::Tcp(nowhere));
+    }
+    let limited = !is_anchor && one_in(random, 5);
+    BackendPlan {
+        address: place(host).to_string(),
+        endpoints,
+        weight: 1 + random.below(3) as u16,
+        group: u16::from(one_in(random, 4)),
+        max_connections: limited.then(|| 1 + random.below(4) as u32),
+        state: Wish::Enabled,
+    }
+}
+
+/// The same configuration with something changed. Anchors stay as they are.
+pub(super) fn changed(plan: &Plan, anchors: &[Vec<usize>], random: &mut Random) -> Plan {
+    let mut plan = plan.clone();
+    for (pool, anchors) in plan.pools.iter_mut().zip(anchors) {
+        if one_in(random, 3) {
+            pool.policy = draw_policy(random);
+        }
+        if one_in(random, 4) {
+            pool.check.interval = millis(random, 500, 5_000);
+        }
+        if one_in(random, 4) {
+            pool.timeouts.keepalive = Millis([0, 500, 60_000][random.below(3)]);
+        }
+        let is_anchor = |backend: &BackendPlan| {
+            anchors.iter().any(|anchor| place(*anchor).to_string() == backend.address)
+        };
+        let fallback = pool.backends[0].clone();
+        pool.backends.retain_mut(|backend| {
+            if is_anchor(backend) {
+                return true;
+            }
+            backend.weight = random.below(4) as u16;
+            if one_in(random, 6) {
+                // It moved; connections to the old place are not to be used any more.
+                backend.endpoints = vec![Endpoint::Tcp(place(200))];
+            }
+            !one_in(random, 4)
+        });
+        if pool.backends.is_empty() {
+            pool.backends.push(fallback);
+        }
+        if one_in(random, 3) {
+            pool.backends.reverse();
+        }
+    }
+    plan
+}

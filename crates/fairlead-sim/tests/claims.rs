@@ -1,0 +1,108 @@
+//! The standing claims, over many worlds. `FAIRLEAD_SEEDS=100000` runs more of them per theme,
+//! `FAIRLEAD_SEED=1234` one.
+
+use std::collections::BTreeMap;
+
+use fairlead_sim::claims::{check, summary, Promises};
+use fairlead_sim::{run, Report, Setting, Theme};
+
+/// Worlds per theme in the everyday run.
+const SEEDS: u64 = 230;
+
+fn number(variable: &str) -> Option<u64> {
+    // The one thing that a test is told from outside.
+    #[expect(clippy::disallowed_methods, reason = "how many seeds is for whoever runs the test")]
+    let text = std::env::var(variable).ok()?;
+    text.parse().ok()
+}
+
+fn world(theme: Theme, seed: u64) -> (Report, Vec<String>) {
+    let setting = Setting::of(theme, seed);
+    let promises = Promises::of(&setting);
+    let report = run(setting);
+    let broken = check(&promises, &report);
+    (report, broken)
+}
+
+/// Runs all worlds of a theme; fails with the seeds that broke a claim.
+fn holds(theme: Theme) {
+    let seeds = match number("FAIRLEAD_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("FAIRLEAD_SEEDS").unwrap_or(SEEDS),
+    };
+    let mut failed = Vec::new();
+    let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in seeds {
+        let (report, broken) = world(theme, seed);
+        for (outcome, count) in summary(&report) {
+            *outcomes.entry(outcome).or_default() += count;
+        }
+        if !broken.is_empty() {
+            failed.push(format!("{theme:?} FAIRLEAD_SEED={seed}:\n  {}", broken.join("\n  ")));
+        }
+    }
+    #[expect(clippy::print_stdout, reason = "shown by `cargo test -- --nocapture` alone")]
+    {
+        println!("{theme:?}: {outcomes:?}");
+    }
+    let shown = failed.iter().take(10).cloned().collect::<Vec<_>>().join("\n");
+    assert!(failed.is_empty(), "{} worlds broke a claim\n{shown}", failed.len());
+}
+
+#[test]
+fn nothing_fails_where_nothing_is_wrong() {
+    holds(Theme::Fair);
+}
+
+#[test]
+fn hosts_that_fail_cost_latency_but_no_error() {
+    holds(Theme::Outages);
+}
+
+#[test]
+fn wrong_answers_reach_nobody() {
+    holds(Theme::Manners);
+}
+
+#[test]
+fn slow_readers_and_long_bodies_cost_no_memory() {
+    holds(Theme::Weight);
+}
+
+#[test]
+fn clients_that_leave_harm_nobody() {
+    holds(Theme::Leaving);
+}
+
+#[test]
+fn tcp_streams_arrive_whole_or_are_reset() {
+    holds(Theme::Streams);
+}
+
+#[test]
+fn changes_lose_nothing() {
+    holds(Theme::Changes);
+}
+
+#[test]
+fn a_stop_finishes_what_is_under_way() {
+    holds(Theme::Stops);
+}
+
+#[test]
+fn all_of_it_at_once() {
+    holds(Theme::Mixed);
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for theme in Theme::ALL {
+        for seed in 0..3 {
+            let (one, _) = world(theme, seed);
+            let (same, _) = world(theme, seed);
+            assert_eq!((one.digest, one.steps), (same.digest, same.steps), "{theme:?} {seed}");
+            let (other, _) = world(theme, seed + 1000);
+            assert_ne!(one.digest, other.digest, "{theme:?} {seed}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+"""The data plane: sockets, threads and health, written in Rust.
+
+Everything here is conversion; what it does is described in `crates/fairlead-engine` and below it.
+No call needs the interpreter's lock while it waits, and no worker thread ever takes it: Python may
+hang for minutes without a request noticing.
+"""
+
+from typing import Literal, TypeAlias, final
+
+VERSION: str
+"""The version of the native module, which is that of the package."""
+
+_Scalar: TypeAlias = tuple[
+    Literal["string", "integer", "float", "boolean", "datetime", "broken"],
+    int,
+    int,
+    str | int | float | bool | None,
+]
+_Table: TypeAlias = tuple[Literal["table"], int, int, list[tuple[str, int, int, _Node]]]
+_Array: TypeAlias = tuple[Literal["array"], int, int, list[_Node]]
+_Node: TypeAlias = _Table | _Array | _Scalar
+
+class EngineError(Exception):
+    """A plan can't be put in force; nothing has changed.
+
+    Its text is a JSON list of ``{"listener", "bind", "problem"}``, one for each address that can't
+    be bound; or, if it is not about addresses, one sentence.
+    """
+
+@final
+class Engine:
+    """A load balancer in this process.
+
+    Every method may be called from any thread at any time, also while another one waits. A process
+    may hold several. One that is no longer referred to ends its threads.
+    """
+
+    def __new__(cls, workers: int = 0) -> Engine:
+        """Make an engine that does nothing yet.
+
+        Raises the limit of file descriptors of this process as far as it may be.
+
+        Args:
+            workers: Threads that serve; 0 is one per CPU.
+
+        Raises:
+            OSError: Not a single descriptor can be had.
+        """
+
+    def apply(self, plan: bytes) -> None:
+        """Put a configuration in force, all of it or nothing.
+
+        Opens what is new first. Listeners whose address stays keep their socket, connections under
+        way end under the configuration that they began with, and the health and counters of
+        backends carry over by pool and address. When it returns, every worker follows the new
+        configuration.
+
+        The first call starts the workers and the checks. Listeners are open from then on (their
+        clients wait), but nobody is let in before `start_accepting`.
+
+        Args:
+            plan: JSON, in the form of `crates/fairlead-model/src/plan.rs`.
+
+        Raises:
+            EngineError: An address can't be bound, or it is not a plan, or the engine has stopped.
+        """
+
+    def addresses(self) -> list[tuple[str, str]]:
+        """Each listener's name with each of its addresses, as they turned out.
+
+        ``127.0.0.1:41234`` (also where port 0 was asked for), ``[::]:8080``, ``unix:/path``.
+        """
+
+    def wait_first_checks(self, timeout: float) -> bool:
+        """Wait until every backend that is checked was probed once.
+
+        Args:
+            timeout: Seconds. Signals are handled meanwhile.
+
+        Returns:
+            False if the time was over first.
+        """
+
+    def start_accepting(self) -> None:
+        """Let clients in, now and at listeners that later configurations add."""
+
+    def status(self) -> bytes:
+        """Everything that is counted and believed, as JSON.
+
+        ``time``, ``uptime_seconds``, ``workers``, ``connections_per_worker``, ``listeners`` (each
+        with ``name``, ``bind``, ``protocol``, ``connections_active``, ``connections_total``,
+        ``requests_total``, ``bytes_in``, ``bytes_out``, ``codes``, ``reasons``) and ``pools``
+        (each with ``name``, ``policy`` and ``backends``: ``address``, ``group``, ``weight``,
+        ``state``, ``health``, ``reason``, ``since``, ``active``, ``requests``, ``failures``,
+        ``retries``, ``latency_ms`` and more).
+        """
+
+    def set_state(self, pool: str, backend: str, state: str) -> bool:
+        """Follow an operator's wish for a backend.
+
+        Args:
+            pool: Its pool's name.
+            backend: Its address as configured.
+            state: ``enabled``, ``draining`` or ``disabled``.
+
+        Returns:
+            Whether that changed anything.
+
+        Raises:
+            KeyError: There is no such backend.
+            ValueError: There is no such state.
+        """
+
+    def set_weight(self, pool: str, backend: str, weight: int) -> bool:
+        """Follow an operator's weight for a backend.
+
+        Args:
+            pool: Its pool's name.
+            backend: Its address as configured.
+            weight: 0 to 256; 0 is no new traffic.
+
+        Returns:
+            Whether that changed anything.
+
+        Raises:
+            KeyError: There is no such backend.
+            ValueError: It is out of that range.
+        """
+
+    def report_check(self, pool: str, backend: str, passed: bool, what: str) -> None:
+        """Take the result of a check that ran outside of the engine.
+
+        Args:
+            pool: The backend's pool.
+            backend: Its address as configured.
+            passed: Whether it passed.
+            what: What was seen, in a few words, for people: ``exit status 1``. May be empty.
+
+        Raises:
+            KeyError: There is no such backend.
+        """
+
+    def event_fd(self) -> int:
+        """A descriptor that is readable while events wait; the same for the engine's life.
+
+        Wait for it, but don't read from it: `take_events` does.
+        """
+
+    def take_events(self) -> list[bytes]:
+        """Take out the events that wait, oldest first. Never blocks.
+
+        Each is a JSON object with ``time`` (RFC 3339, UTC) and ``event`` (``health``, ``wish``,
+        ``applied``, ``accepting``, ``panic``). At most 4,096 are kept; if more came, the first is
+        ``{"event": "lost", "count": …}``.
+        """
+
+    def stop(self, timeout: float) -> bool:
+        """Stop gracefully: let nobody in, answer who is there, close.
+
+        Listeners are closed at once. Kept connections are served for a short grace and told to
+        close. What is still open after ``timeout`` is cut.
+
+        Args:
+            timeout: Seconds.
+
+        Returns:
+            Whether everything ended by itself.
+        """
+
+def file_limit() -> int:
+    """How many descriptors this process may have, after raising the limit as far as it may be."""
+
+def parse_toml(text: str) -> tuple[_Table, list[tuple[int, int, str]]]:
+    """Read TOML into a tree whose every part knows its place.
+
+    Never raises: all syntax errors are collected, and what can be understood is in the tree.
+
+    Args:
+        text: The whole text.
+
+    Returns:
+        The root table, and the errors as (start, end, message) in the order of the text. A node is
+        ``(kind, start, end, value)``. The value of a ``table`` is a list of ``(key, key_start,
+        key_end, node)``, of an ``array`` a list of nodes; ``broken`` (value ``None``) stands for
+        what could not be read, which is among the errors. All places are bytes of the UTF-8 text.
+        Nesting is at most 64 levels.
+    """
+
+def check_regex(pattern: str) -> str | None:
+    """What is wrong with a regular expression of a route, or ``None``.
+
+    It is the dialect of Rust's ``regex`` crate: no look-around, no back-references, and in return
+    time that grows with the length of the path and nothing else.
+    """

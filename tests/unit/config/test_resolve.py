@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+from fairlead.config import resolve
+from fairlead.config.resolve import Answer, resolve_all, system_resolver
+
+
+def test_nothing_to_resolve_starts_no_thread():
+    before = threading.active_count()
+
+    assert resolve_all([], system_resolver) == {}
+    assert threading.active_count() == before
+
+
+def test_names_are_resolved_side_by_side():
+    def slow(name: str) -> Answer:
+        time.sleep(0.1)
+        return Answer((name,))
+
+    start = time.monotonic()
+    answers = resolve_all([f"app{number}" for number in range(32)], slow)
+
+    assert time.monotonic() - start < 2
+    assert answers["app31"] == Answer(("app31",))
+
+
+def test_more_names_than_threads():
+    names = [f"app{number}" for number in range(500)]
+
+    assert set(resolve_all(names, lambda name: Answer((name,)))) == set(names)
+
+
+def test_nobody_waits_for_a_resolver_that_hangs():
+    end = threading.Event()
+
+    def hangs(name: str) -> Answer:
+        if name == "dead":
+            end.wait()
+        return Answer((name,))
+
+    start = time.monotonic()
+    answers = resolve_all(["dead", "live"], hangs, wait_seconds=0.2)
+    end.set()
+
+    assert time.monotonic() - start < 2
+    assert answers["live"].addresses == ("live",)
+    assert answers["dead"] == Answer((), "no answer within 0.2 s")
+
+
+def test_a_resolver_that_fails_is_an_answer():
+    def fails(name: str) -> Answer:
+        raise RuntimeError("no luck")
+
+    assert resolve_all(["a"], fails)["a"].problem == "the resolver failed: no luck"
+
+
+def test_the_system_is_asked(monkeypatch):
+    found = [
+        (socket.AF_INET6, 1, 6, "", ("fe80::1%eth0", 0, 0, 2)),
+        (socket.AF_INET6, 1, 6, "", ("2001:db8::1", 0, 0, 0)),
+        (socket.AF_INET, 1, 6, "", ("192.0.2.1", 0)),
+        (socket.AF_INET, 1, 6, "", ("192.0.2.1", 0)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(resolve, "_has_ipv6", lambda: True)
+
+    assert system_resolver("x").addresses == ("fe80::1%2", "2001:db8::1", "192.0.2.1")
+
+    monkeypatch.setattr(resolve, "_has_ipv6", lambda: False)
+    assert system_resolver("x").addresses == ("192.0.2.1",)
+
+    found[:] = found[:1]
+    assert "no IPv6" in system_resolver("x").problem
+
+
+def test_a_name_that_does_not_exist(monkeypatch):
+    def missing(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", missing)
+
+    assert system_resolver("x").problem == "name or service not known"
+
+
+def test_a_name_that_dns_can_not_have(monkeypatch):
+    def refuses(*_, **__):
+        raise UnicodeError("label too long")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuses)
+
+    assert system_resolver("x").problem == "no name that DNS could have"
+
+
+def test_ipv6_is_there_if_its_loopback_address_is(monkeypatch):
+    class Refusing(socket.socket):
+        def bind(self, address):
+            raise OSError
+
+    assert resolve._has_ipv6() in (True, False)
+    monkeypatch.setattr(socket, "socket", Refusing)
+    assert resolve._has_ipv6() is False

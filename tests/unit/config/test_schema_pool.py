@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fairlead.config import schema_pool as schema
+from fairlead.config.schema_pool import Backend
+from fairlead.config.table import keys
+from harness.texts import APP, WEB, parse, told, wrong
+
+
+@pytest.mark.parametrize(
+    "struct", [schema.Backend, schema.Check, schema.Pool, schema.PoolTimeouts, schema.Retry]
+)
+def test_every_key_says_what_it_means(struct):
+    for name, key in keys(struct).items():
+        assert key.text.endswith("."), name
+
+
+def test_the_defaults_are_those_of_the_interface():
+    pool = parse(WEB + APP).config.pools["app"]
+
+    assert (pool.policy, pool.hash_on) == ("round-robin", "source-ip")
+    assert (pool.check.type, pool.check.path, pool.check.method) == ("tcp", "/", "GET")
+    assert pool.check.expect_status == ((200, 399),)
+    assert (pool.check.interval, pool.check.timeout) == (
+        timedelta(seconds=2),
+        timedelta(seconds=1),
+    )
+    assert (pool.check.rise, pool.check.fall) == (2, 3)
+    assert pool.timeouts.connect == timedelta(seconds=1)
+    assert pool.timeouts.response == pool.timeouts.idle == timedelta(seconds=30)
+    assert pool.timeouts.keepalive == timedelta(seconds=60)
+    assert (pool.retry.attempts, pool.retry.same_backend) == (3, 1)
+    assert (pool.retry.delay, pool.retry.hedge, pool.retry.budget) == (timedelta(0), "auto", 0.02)
+
+
+def test_in_doubt_probes_come_faster_but_never_slower():
+    assert schema.Check().interval_in_doubt == timedelta(milliseconds=500)
+    assert schema.Check(interval=timedelta(milliseconds=100)).interval_in_doubt == timedelta(
+        milliseconds=100
+    )
+    assert schema.Check(fast_interval=timedelta(seconds=1)).interval_in_doubt == timedelta(
+        seconds=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"a:1"', Backend("a:1")),
+        ('"http://a:1"', Backend("a:1")),
+        ('"a:1*3"', Backend("a:1", 3)),
+        ('"unix:/run/a"', Backend("unix:/run/a")),
+        ('{ address = "a:1" }', Backend("a:1")),
+        (
+            '{ address = "a:1", weight = 0, group = 2, max_connections = 9, state = "draining" }',
+            Backend("a:1", 0, 2, 9, "draining"),
+        ),
+    ],
+)
+def test_backends_are_texts_or_tables(written, read):
+    text = WEB + f"[pools.app]\nbackends = [{written}]\n"
+
+    assert parse(text).config.pools["app"].backends == (read,)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("5", "type"),
+        ('"a"', "address.form"),
+        ('"a:1,b:1"', "address.form"),
+        ('"a:1*900"', "weight.range"),
+        ('"https://a:1"', "address.scheme"),
+        ("{}", "key.missing"),
+        ('{ address = "a:1*3" }', "address.form"),
+        ('{ address = "a:1", weight = -1 }', "number.range"),
+        ('{ address = "a:1", weight = 257 }', "number.range"),
+        ('{ address = "a:1", weight = "3" }', "type"),
+        ('{ address = "a:1", group = 70000 }', "number.range"),
+        ('{ address = "a:1", max_connections = 0 }', "number.range"),
+        ('{ address = "a:1", state = "off" }', "value.unknown"),
+        ('{ adress = "a:1", address = "a:1" }', "key.unknown"),
+    ],
+)
+def test_mistakes_of_backends(written, code):
+    text = WEB + f"[pools.app]\nbackends = [{written}]\n"
+
+    assert [error for error, _ in told(text)] == [code]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ('policy = "least-conn"', "value.unknown"),
+        ('policy = "mine:Cheapest"', "unavailable"),
+        ('policy = "my.policies:Cheapest"', "unavailable"),
+        ('policy = "mine:"', "value.unknown"),
+        ('source = "app1"', "address.form"),
+        ('check = { type = "grpc" }', "unavailable"),
+        ('check = { type = "redis" }', "unavailable"),
+        ('check = { type = "postgres" }', "unavailable"),
+        ('check = { type = "htpp" }', "value.unknown"),
+        ("check = { rise = 0 }", "number.range"),
+        ('check = { interval = "0s" }', "duration.range"),
+        ('check = { type = "http", expect_status = "2xx" }', "status.form"),
+        ("retry = { attempts = 65 }", "number.range"),
+        ("retry = { attempts = 0 }", "number.range"),
+        ('retry = { hedge = "on" }', "value.unknown"),
+        ('retry = { budget = "2" }', "share.form"),
+        ('retry = { delay = "-1s" }', "duration.form"),
+        ('timeouts = { connect = "0ms" }', "duration.range"),
+        ("timeouts = { conect = 1 }", "key.unknown"),
+    ],
+)
+def test_mistakes_of_pools(line, code):
+    assert [error for error, _ in told(WEB + APP + line + "\n")] == [code]
+
+
+def test_a_weight_at_the_end_of_a_tables_address_gets_its_own_key_as_a_hint():
+    [error] = wrong(WEB + '[pools.app]\nbackends = [{ address = "a:1*3" }]\n')
+
+    assert error.hint == 'write { address = "a:1", weight = 3 }'
+
+
+def test_no_delay_is_a_delay():
+    assert parse(WEB + APP + 'retry = { delay = "0ms" }\n').config.pools["app"].retry.delay == (
+        timedelta(0)
+    )
