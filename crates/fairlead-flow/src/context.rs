@@ -87,7 +87,7 @@ impl Context {
         }
     }
 
-    /// Starts a connection to the `nth` endpoint of a backend.
+    /// Starts a connection to the `nth` endpoint of a backend, counted in a ring.
     pub(crate) fn connect<D: Driver>(
         &mut self,
         d: &mut D,

@@ -206,7 +206,10 @@ impl Flow {
                     if timed_out {
                         d.abort(link.conn);
                     }
-                    if failure != IoFailure::Exhausted {
+                    // One of several endpoints proves nothing against a backend, and nobody waits
+                    // for a try at the others.
+                    let alone = link.backend.endpoints.borrow().len() <= 1;
+                    if failure != IoFailure::Exhausted && alone {
                         self.ctx.failed(&link.pool, link.slot, failure.text(), String::new(), now);
                     }
                 }
@@ -223,6 +226,7 @@ impl Flow {
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
                 Some(LinkUse::Busy(client)) => self.response_data(d, client, key, bytes, now),
                 Some(LinkUse::Relay(relay)) => self.relay_backend_data(d, relay, bytes, now),
+                Some(LinkUse::Lost { since }) => self.lost_answered(d, key, since, now),
                 // Bytes that nobody asked for: the next answer could be read wrongly.
                 Some(_) => self.ctx.close_link(d, key),
                 None => {}
@@ -242,6 +246,9 @@ impl Flow {
                 Some(LinkUse::Busy(client)) => self.response_eof(d, client, key, now),
                 Some(LinkUse::Relay(relay)) => self.relay_eof(d, relay, false, now),
                 Some(LinkUse::Idle) => self.idle_closed(d, key, now),
+                Some(LinkUse::Lost { since }) => {
+                    self.lost_failed(d, key, since, Some("closed before its answer"), now);
+                }
                 Some(_) => self.ctx.close_link(d, key),
                 None => {}
             },
@@ -272,6 +279,9 @@ impl Flow {
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
                 Some(LinkUse::Busy(client)) => self.response_failed(d, client, key, failure, now),
                 Some(LinkUse::Relay(relay)) => self.relay_failed(d, relay, false, failure, now),
+                Some(LinkUse::Lost { since }) => {
+                    self.lost_failed(d, key, since, Some(failure.text()), now);
+                }
                 Some(_) => self.ctx.abort_link(d, key),
                 None => {}
             },
@@ -324,11 +334,12 @@ impl Flow {
         let Some(link) = self.ctx.links.get_mut(key) else { return };
         link.filed = Moment(u64::MAX);
         match link.used {
-            LinkUse::Idle | LinkUse::Late { .. } if now < link.deadline => {
+            LinkUse::Idle | LinkUse::Late { .. } | LinkUse::Lost { .. } if now < link.deadline => {
                 let deadline = link.deadline;
                 self.ctx.arm_link(key, deadline);
             }
             LinkUse::Idle => self.ctx.close_link(d, key),
+            LinkUse::Lost { since } => self.lost_failed(d, key, since, None, now),
             LinkUse::Late { .. } => {
                 self.link_connect_failed(d, key, IoFailure::TimedOut, now);
             }
@@ -354,6 +365,7 @@ impl Flow {
                 Some(LinkUse::Relay(relay) | LinkUse::Connecting(Owner::Relay(relay))) => {
                     self.relay_drop(d, relay, Reason::Internal);
                 }
+                Some(LinkUse::Lost { since }) => self.lost_answered(d, key, since, now),
                 _ => self.ctx.abort_link(d, key),
             },
             Role::None => d.abort(id),

@@ -30,6 +30,12 @@ pub(crate) enum LinkUse {
         /// Whether it is kept when it succeeds.
         keep: bool,
     },
+    /// Carries a request that somebody else has answered meanwhile. It goes on for a while, to
+    /// tell a slow backend from a silent one.
+    Lost {
+        /// When the request was sent.
+        since: Moment,
+    },
     /// Kept for the next request.
     Idle,
     /// Carries a request of this client.

@@ -202,13 +202,10 @@ impl LocalBackend {
         !self.retired.get() && self.endpoints.borrow().iter().any(|ours| ours == endpoint)
     }
 
-    /// The endpoint to try as `nth` (0 first): the last good one first.
+    /// The `nth` endpoint, counted in a ring.
     pub(crate) fn endpoint(&self, nth: usize) -> Option<Rc<Endpoint>> {
         let endpoints = self.endpoints.borrow();
-        if nth >= endpoints.len() {
-            return None;
-        }
-        Some(Rc::clone(&endpoints[(self.state.endpoint() + nth) % endpoints.len()]))
+        endpoints.get(nth % endpoints.len().max(1)).map(Rc::clone)
     }
 
     /// Notes that `endpoint` answered.

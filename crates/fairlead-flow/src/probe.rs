@@ -70,6 +70,8 @@ pub(crate) struct Probe {
     pub(crate) doubt: bool,
     stage: Stage,
     conn: Option<ConnId>,
+    /// Which endpoint this round began with: the one that was last good then.
+    first: usize,
     /// Endpoints tried in this round before this one.
     nth: usize,
     started: Moment,
@@ -89,6 +91,7 @@ impl Probe {
             doubt,
             stage: Stage::Waiting,
             conn: None,
+            first: 0,
             nth: 0,
             started: Moment::ZERO,
             input: Vec::new(),
@@ -126,6 +129,7 @@ impl Flow {
     fn probe_start<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(probe) = self.probes.get_mut(key) else { return };
         probe.started = now;
+        probe.first = probe.watchers.first().map_or(0, |watcher| watcher.backend.state.endpoint());
         probe.nth = 0;
         let deadline = now + probe.question.timeout;
         self.probe_connect(d, key, now);
@@ -139,9 +143,7 @@ impl Flow {
         loop {
             let Some(probe) = self.probes.get_mut(key) else { return };
             let endpoints = &probe.question.endpoints;
-            let first =
-                probe.watchers.first().map_or(0, |watcher| watcher.backend.state.endpoint());
-            let endpoint = &endpoints[(first + probe.nth) % endpoints.len()];
+            let endpoint = &endpoints[(probe.first + probe.nth) % endpoints.len()];
             match d.connect(endpoint, None) {
                 Ok(conn) => {
                     probe.conn = Some(conn);
@@ -171,12 +173,10 @@ impl Flow {
     pub(crate) fn probe_connected<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(probe) = self.probes.get_mut(key) else { return };
         let Some(conn) = probe.conn else { return };
-        let nth = probe.nth;
-        for watcher in &probe.watchers {
-            if nth > 0 {
-                let count = probe.question.endpoints.len();
-                let first = watcher.backend.state.endpoint();
-                watcher.backend.state.set_endpoint((first + nth) % count);
+        if probe.nth > 0 {
+            let good = (probe.first + probe.nth) % probe.question.endpoints.len();
+            for watcher in &probe.watchers {
+                watcher.backend.state.set_endpoint(good);
             }
         }
         if let CheckKind::Http { method, path, .. } = &probe.question.kind {

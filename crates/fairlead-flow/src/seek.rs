@@ -49,6 +49,8 @@ struct Runner {
     link: Key,
     slot: Slot,
     started: Moment,
+    /// Which of the backend's endpoints was the first.
+    first: usize,
     /// Endpoints of the backend tried before this one.
     endpoints: usize,
     /// Tries on this backend before this one.
@@ -59,18 +61,22 @@ struct Runner {
     alone: bool,
 }
 
+impl Runner {
+    fn target(&self) -> Target {
+        let Runner { slot, first, endpoints, tries, .. } = *self;
+        Target { slot, first, endpoints, tries }
+    }
+}
+
 /// Whom to connect to, and what was tried there before.
 #[derive(Debug, Clone, Copy)]
 struct Target {
     slot: Slot,
+    /// Where the round over its endpoints began. Kept, because another request may learn of a
+    /// better one meanwhile; counted from there, the same endpoint could come twice.
+    first: usize,
     endpoints: usize,
     tries: u32,
-}
-
-impl Target {
-    fn fresh(slot: Slot) -> Self {
-        Target { slot, endpoints: 0, tries: 0 }
-    }
 }
 
 /// A pause before the same backend is tried again.
@@ -176,7 +182,7 @@ impl Seek {
             if let Some(link) = ctx.take_kept(d, &pool, slot, self.reuse, now) {
                 return Found::Link(link);
             }
-            if self.run(ctx, d, owner, Target::fresh(slot), now) {
+            if self.run(ctx, d, owner, self.target(slot), now) {
                 return Found::Waiting;
             }
         }
@@ -223,7 +229,7 @@ impl Seek {
         let usable = !Context::is_down(&self.pool, slot);
         if usable
             && self.pool.backend(slot).state.try_begin(limit)
-            && self.run(ctx, d, owner, Target::fresh(slot), now)
+            && self.run(ctx, d, owner, self.target(slot), now)
         {
             return Found::Waiting;
         }
@@ -256,16 +262,17 @@ impl Seek {
         target: Target,
         now: Moment,
     ) -> bool {
-        let Target { slot, mut endpoints, tries } = target;
+        let Target { slot, first, mut endpoints, tries } = target;
         loop {
-            match ctx.connect(d, &self.pool, slot, endpoints, now) {
+            match ctx.connect(d, &self.pool, slot, first + endpoints, now) {
                 Ok(link) => {
                     if let Some(link) = ctx.links.get_mut(link) {
                         link.used = LinkUse::Connecting(owner);
                     }
                     let late = now + self.pool.backend(slot).state.connect_late_after();
+                    let (started, alone) = (now, false);
                     let runner =
-                        Runner { link, slot, started: now, endpoints, tries, late, alone: false };
+                        Runner { link, slot, started, first, endpoints, tries, late, alone };
                     let free = usize::from(self.runners[0].is_some());
                     self.runners[free] = Some(runner);
                     return true;
@@ -302,6 +309,13 @@ impl Seek {
         debug_assert!(self.pool.backend(winner.slot).state.active() > 0);
         self.pause = None;
         self.tries = winner.tries;
+        self.outrun(ctx, now);
+        Found::Link(link)
+    }
+
+    /// Somebody was faster than those on the way. They go on without the request, which they have
+    /// not failed: should the winner, they may be asked again.
+    fn outrun(&mut self, ctx: &mut Context, now: Moment) {
         for other in std::mem::take(&mut self.runners).into_iter().flatten() {
             self.pool.backend(other.slot).state.end();
             if now >= other.late {
@@ -311,8 +325,10 @@ impl Seek {
                 link.used = LinkUse::Late { keep: self.keeps };
             }
             ctx.arm_link(other.link, other.started + self.pool.connect);
+            self.attempts -= 1;
+            let tried = std::mem::take(&mut self.tried);
+            tried.iter().filter(|slot| *slot != other.slot).for_each(|slot| self.tried.add(slot));
         }
-        Found::Link(link)
     }
 
     /// A connect failed.
@@ -331,7 +347,7 @@ impl Seek {
         // A name may stand for several addresses (localhost: ::1 and 127.0.0.1); only when none
         // of them answers has the backend failed.
         if runner.endpoints + 1 < self.pool.backend(slot).endpoints.borrow().len() {
-            let on = Target { slot, endpoints: runner.endpoints + 1, tries: runner.tries };
+            let on = Target { endpoints: runner.endpoints + 1, ..runner.target() };
             if self.run(ctx, d, owner, on, now) {
                 return Found::Waiting;
             }
@@ -408,14 +424,7 @@ impl Seek {
             }
             Found::Link(_) => {
                 // A kept connection needs no connect: it has won.
-                for other in std::mem::take(&mut self.runners).into_iter().flatten() {
-                    self.pool.backend(other.slot).state.end();
-                    self.doubt(ctx, &other, now);
-                    if let Some(link) = ctx.links.get_mut(other.link) {
-                        link.used = LinkUse::Late { keep: self.keeps };
-                    }
-                    ctx.arm_link(other.link, other.started + self.pool.connect);
-                }
+                self.outrun(ctx, now);
                 found
             }
             Found::Waiting => found,
@@ -450,11 +459,17 @@ impl Seek {
         let limit = self.pool.backend_plan(pause.slot).max_connections;
         let usable = !Context::is_down(&self.pool, pause.slot)
             && self.pool.backend(pause.slot).state.try_begin(limit);
-        let again = Target { slot: pause.slot, endpoints: 0, tries: pause.tries };
+        let again = Target { tries: pause.tries, ..self.target(pause.slot) };
         if usable && self.run(ctx, d, owner, again, now) {
             return self.after_pause(ctx, d, owner, now);
         }
         self.go_on(ctx, d, owner, now)
+    }
+
+    /// A backend, from its last good endpoint on.
+    fn target(&self, slot: Slot) -> Target {
+        let first = self.pool.backend(slot).state.endpoint();
+        Target { slot, first, endpoints: 0, tries: 0 }
     }
 
     fn pause_for_same(&mut self, slot: Slot, tries: u32, now: Moment) -> bool {

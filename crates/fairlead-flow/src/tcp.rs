@@ -309,7 +309,15 @@ impl Flow {
             let owner = Owner::Relay(key);
             return self.relay_seek(d, key, now, |seek, ctx, d| seek.timer(ctx, d, owner, now));
         }
-        self.relay_end(d, key, Reason::ClientIdle, now);
+        self.relay_expire(d, key, now);
+    }
+
+    /// Neither side sent for the idle time. The client's connection is closed. A backend whose
+    /// client had not finished gets a reset, so that half a message doesn't look like a whole one.
+    fn relay_expire<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(relay) = self.relays.get(key) else { return };
+        let half = !relay.client_finished;
+        self.relay_close(d, key, Reason::ClientIdle, half, now);
     }
 
     /// Ends a relay in order: what is queued is still sent.
@@ -318,6 +326,17 @@ impl Flow {
         d: &mut D,
         key: Key,
         reason: Reason,
+        now: Moment,
+    ) {
+        self.relay_close(d, key, reason, false, now);
+    }
+
+    fn relay_close<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        reason: Reason,
+        reset_backend: bool,
         now: Moment,
     ) {
         let Some(mut relay) = self.relays.remove(key) else { return };
@@ -334,8 +353,10 @@ impl Flow {
         } else {
             d.close(relay.client);
         }
-        if let Some(link) = link {
-            self.ctx.close_link(d, link);
+        match link {
+            Some(link) if reset_backend => self.ctx.abort_link(d, link),
+            Some(link) => self.ctx.close_link(d, link),
+            None => {}
         }
     }
 

@@ -175,6 +175,8 @@ impl Flow {
         exchange.phase = Phase::Sent;
         exchange.sent_anything = true;
         exchange.sent_at = now;
+        // What another backend said before it failed is not this one's doing.
+        exchange.interim = 0;
         exchange.held_back = d.send(link.conn, &exchange.head, &exchange.body) == Sent::Queued;
         exchange.late = late_at(exchange, &link.pool, link.slot, now);
         if !exchange.facts.method.is_idempotent() {

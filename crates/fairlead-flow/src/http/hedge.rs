@@ -7,13 +7,15 @@
 //! Rules of this file
 //! 1. Only safe methods (RFC 9110 §9.2.1), only requests that are whole and kept whole, only
 //!    within the pool's budget (`fairlead_balance::budget`).
-//! 2. The first final head wins. The loser is cut off and its answer never seen.
-//! 3. A second that wins is evidence against a first that said nothing all that time. It is a
-//!    backend's silence that counts, not its slowness alone: one answer in between clears it, and
-//!    where all are slow, nobody wins.
-//! 4. A second that fails is as if it had never been asked, but for the evidence.
+//! 2. The first final head wins. The other's answer is never seen.
+//! 3. A first that loses is in doubt at once: others are asked before it, and it is probed. But
+//!    slow is not silent: its connection stays for [`SILENCE`] more. If an answer begins in that
+//!    time, all that was learned is how long it takes, and later requests are given that long.
+//!    If not, that is a failure.
+//! 4. A second that loses is cut off.
+//! 5. A second that fails is as if it had never been asked, but for the evidence.
 
-use std::rc::Rc;
+use std::time::Duration;
 
 use fairlead_model::moment::Moment;
 
@@ -24,6 +26,10 @@ use crate::link::{LinkUse, Owner};
 use crate::local::LocalPool;
 use crate::seek::millis;
 use crate::slab::Key;
+
+/// How long a backend that was overtaken has to begin its answer, from when it got the request. A
+/// page takes longer only where all its kind do; and then it is not overtaken.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// When a request that is sent now is late enough for a second backend; never, if it may not be
 /// sent twice.
@@ -103,15 +109,56 @@ impl Flow {
                 budget.borrow_mut().lost();
             }
         }
-        pool.backend(slot).state.end();
-        self.ctx.abort_link(d, loser);
-        if won {
-            let winner = self.link_place(Some(link));
-            let name = winner
-                .map_or_else(String::new, |(pool, slot)| pool.backend_plan(slot).address.clone());
-            let detail =
-                format!("for {}, while {name} answered within {}", millis(waited), millis(took));
-            self.ctx.failed(&Rc::clone(&pool), slot, "no answer", detail, now);
+        if !won {
+            pool.backend(slot).state.end();
+            return self.ctx.abort_link(d, loser);
+        }
+        let since = now - waited;
+        if let Some(link) = self.ctx.links.get_mut(loser) {
+            link.used = LinkUse::Lost { since };
+        }
+        self.ctx.arm_link(loser, since + SILENCE.min(pool.response));
+        let winner = self.link_place(Some(link));
+        let name =
+            winner.map_or_else(String::new, |(pool, slot)| pool.backend_plan(slot).address.clone());
+        let detail =
+            format!("for {}, while {name} answered within {}", millis(waited), millis(took));
+        self.ctx.doubt(&pool, slot, "no answer", detail, now);
+    }
+
+    /// A backend that was overtaken answers after all.
+    pub(crate) fn lost_answered<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        since: Moment,
+        now: Moment,
+    ) {
+        let Some(link) = self.ctx.links.get(key) else { return };
+        link.backend.state.latency_took(now.since(since), now);
+        link.backend.state.end();
+        self.ctx.abort_link(d, key);
+    }
+
+    /// A backend that was overtaken will not answer: it was silent for too long (`failure` is
+    /// `None`), or its connection ended.
+    pub(crate) fn lost_failed<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        since: Moment,
+        failure: Option<&'static str>,
+        now: Moment,
+    ) {
+        let Some(link) = self.ctx.links.get(key) else { return };
+        let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+        // A kept connection that ends says nothing: it may have been closed before it was used.
+        let counts = failure.is_none() || !link.was_kept;
+        link.backend.state.end();
+        self.ctx.abort_link(d, key);
+        if counts {
+            let detail = format!("for {}, while others answered", millis(now.since(since)));
+            self.ctx.failed(&pool, slot, failure.unwrap_or("no answer"), detail, now);
         }
     }
 }
