@@ -52,7 +52,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 # The release profile without link-time optimisation: about a minute the first time.
 $(VENV)/.engine: $(RUST) pyproject.toml $(VENV)/.run | rust
 	@echo 'building the engine (a minute or two the first time)'
-	@$(BIN)/maturin develop --release --locked --quiet --group build
+	@$(STAGE) 'engine' '' $(BIN)/maturin develop --release --locked --group build
 	@touch $@
 
 .PHONY: demo

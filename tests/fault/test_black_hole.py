@@ -310,6 +310,18 @@ def test_a_host_that_says_unreachable(fairlead, backend, host) -> None:
     assert balancer.backends()[one.address]["health"] in ("suspect", "down")
 
 
+def test_a_host_that_says_unreachable_and_nobody_else(fairlead, backend, host) -> None:
+    only = host()
+    one = backend(saying("never"), only.listener())
+    listen = loopback()
+    fairlead(config=site(listen, one, check='type = "none"'))
+
+    only.reject()
+    answer = dial(listen).get()
+
+    assert (answer.status, answer.reason) == (503, "connect_failed")
+
+
 def test_lost_packets_cost_latency_and_no_error(fairlead, backend, host) -> None:
     """A third of the packets to one host are lost."""
     first, second = host(), host()

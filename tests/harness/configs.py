@@ -38,8 +38,7 @@ class _Maker:
             shutdown_timeout=self._duration(0),
             admin=maybe(lambda: schema.Admin(listen=self._one(_ADMINS))),
             listeners={
-                name: self._listener(list(pools), place)
-                for place, name in enumerate(self._names())
+                name: self._listener(list(pools), place) for place, name in enumerate(self._names())
             },
             pools={name: self._pool() for name in pools},
         )
@@ -110,7 +109,7 @@ class _Maker:
         hosts = ("10.0.0.1", "[::1]", "app-1.example.com", "unix:")
         host = self._one(hosts)
         return schema.Backend(
-            f"unix:/run/{port},x.sock" if host == "unix:" else f"{host}:{port}",
+            f"unix:/run/{port},x*3" if host == "unix:" else f"{host}:{port}",
             weight=number(0, 3),
             group=number(0, 2),
             max_connections=self._maybe(lambda: number(1, 100)),
@@ -140,9 +139,7 @@ class _Maker:
         )
 
     def _names(self) -> dict[str, None]:
-        return dict.fromkeys(
-            f"n{self._text(_NAME)}" for _ in range(self._source.randint(1, 4))
-        )
+        return dict.fromkeys(f"n{self._text(_NAME)}" for _ in range(self._source.randint(1, 4)))
 
     def _text(self, alphabet: str) -> str:
         return "".join(self._source.choices(alphabet, k=self._source.randint(0, 8)))

@@ -48,6 +48,9 @@ def _rust_functions(path: Path) -> Iterator[tuple[str, int]]:
     lines = text(path).splitlines()
     for start, line in enumerate(lines):
         if match := _FUNCTION.match(line):
+            opened = next(each for each in lines[start:] if each.endswith(("{", ";", "}")))
+            if not opened.endswith("{"):
+                continue  # a trait's method without a body, or all of it on one line
             closing = f"{match[1]}}}"
             end = next((at for at in range(start, len(lines)) if lines[at] == closing), start)
             yield match[2], end - start + 1

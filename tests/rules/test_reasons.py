@@ -38,11 +38,19 @@ def test_a_reason_is_documented(code: str) -> None:
     assert f"`{code}`" in text("docs/reference/reasons.md")
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if code not in ("ok", "internal")])
+# Why no test can see these from outside.
+UNSEEN = {
+    "ok": "nothing went wrong",
+    "internal": "it is a bug; the engine's own tests make one",
+    "shutting_down": "it is counted when the process that would tell it ends",
+}
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code not in UNSEEN])
 def test_a_reason_is_provoked_by_a_test(code: str) -> None:
     variant = "".join(word.title() for word in code.split("_"))
 
-    assert f'"{code}"' in TESTS or f"Reason::{variant}" in TESTS
+    assert re.search(rf"\b{code}\b|Reason::{variant}\b", TESTS), "no test provokes it"
 
 
 def test_texts_are_lower_case_without_a_full_stop() -> None:

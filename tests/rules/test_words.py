@@ -23,6 +23,7 @@ EXCEPTIONS = {
     "Cargo.lock": "names of packages",
     "tests/harness/programs.py": "PostgreSQL calls its data a cluster",
     "tests/wire/real/": "options and classes of real programs",
+    "crates/fairlead-proto/examples/": "names of cookies",
     "python/fairlead/cli/": "an operating system's word in completion scripts",
 }
 

@@ -53,7 +53,7 @@ def test_errors_come_together_and_each_can_be_caught():
     assert caught == list(group.errors)
     assert str(group) == "error[a]: one\n\nerror[b]: two\n\n2 errors"
     assert isinstance(group, FairleadError)
-    assert isinstance(group.subgroup(lambda error: True), ConfigErrors)
+    assert isinstance(group.subgroup(ConfigError), ConfigErrors)
 
 
 def test_one_error_is_one_error():

@@ -35,7 +35,7 @@ pub const TIMES: u32 = 3;
 
 /// An answer is late before anything was learned. A second try for a request costs more than one
 /// for a connect, so it waits longer; it is what a person begins to notice.
-pub const RESPONSE_START: Duration = Duration::from_millis(250);
+pub const RESPONSE_START: Duration = Duration::from_millis(200);
 
 /// An answer is never late before. Half a scheduler's bad day on a busy machine.
 pub const RESPONSE_FLOOR: Duration = Duration::from_millis(25);

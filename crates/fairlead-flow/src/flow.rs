@@ -13,7 +13,7 @@ use fairlead_proto::http1::{RequestHead, ResponseHead};
 use crate::context::{Context, Role};
 use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Peer};
 use crate::http::client::{Client, STOP_GRACE};
-use crate::http::exchange::Exchange;
+use crate::http::exchange::{Exchange, Phase};
 use crate::link::{LinkUse, Owner};
 use crate::local::Local;
 use crate::probe::Probes;
@@ -382,6 +382,9 @@ impl Flow {
         for key in self.clients.keys() {
             let Some(client) = self.clients.get_mut(key) else { continue };
             match &mut client.exchange {
+                // A head that went out has promised what it said: the next request may be on its
+                // way, and is answered within the grace.
+                Some(exchange) if exchange.phase == Phase::Relaying => {}
                 Some(exchange) => exchange.facts.keep_alive = false,
                 None => self.client_arm(key, now + STOP_GRACE),
             }

@@ -5,6 +5,8 @@
 //!
 //! Absent on purpose: sockets, clocks, threads, randomness, hash maps with random order.
 
+#![forbid(unsafe_code)]
+
 pub mod backend;
 pub mod event;
 pub mod health;

@@ -32,7 +32,7 @@ User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128
 Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n\
 Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
 Referer: https://www.example.com/index.html\r\nConnection: keep-alive\r\n\
-Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=yes; tracking=no\r\n\
+Cookie: sid=0123456789abcdef0123456789abcdef; theme=dark; consent=yes; tracking=no\r\n\
 Upgrade-Insecure-Requests: 1\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n\
 Sec-Fetch-Site: same-origin\r\nPriority: u=0, i\r\n\r\n";
 

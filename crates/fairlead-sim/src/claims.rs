@@ -152,10 +152,11 @@ fn is_excused(promises: &Promises, report: &Report, request: &Request) -> bool {
     if !repeatable && sends.iter().any(risky) {
         return true;
     }
-    // A connection that fairlead said it would close, or closes as it stops.
+    // A kept connection that is closed after the grace of a stop, as a request is on its way.
+    let idle = request.idle >= Duration::from_millis(900);
     let stopping = report.stopped.is_some_and(|stopped| stopped <= request.ended);
     match request.outcome {
-        Outcome::Broken { after_head: false, .. } if stopping && request.nth > 0 => true,
+        Outcome::Broken { after_head: false, .. } if stopping && idle => true,
         // What was begun can't be taken back.
         Outcome::Broken { .. } => deliveries
             .iter()

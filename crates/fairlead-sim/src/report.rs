@@ -97,6 +97,8 @@ pub struct Request {
     pub own_time: Duration,
     /// How many requests its connection had carried before.
     pub nth: u32,
+    /// How long its connection had been idle before.
+    pub idle: Duration,
     /// How it ended.
     pub outcome: Outcome,
 }

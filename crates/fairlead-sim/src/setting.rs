@@ -27,6 +27,9 @@ pub(crate) const WEB: ListenerId = ListenerId(0);
 /// The listener that speaks tcp.
 pub(crate) const TCP: ListenerId = ListenerId(1);
 
+/// The slowest good answer takes so long: less than what counts as silence.
+const SILENCE: Duration = Duration::from_millis(800);
+
 /// What a world is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Theme {
@@ -233,8 +236,10 @@ fn draw_anchors(theme: Theme, pool: &[usize], random: &mut Random) -> Vec<usize>
 
 fn draw_weather(theme: Theme, random: &mut Random) -> Weather {
     let small = theme == Theme::Weight || one_in(random, 8);
+    // Little room over a long way would be slower than any time-out.
+    let delays = if small { 2 } else { 4 };
     Weather {
-        delay: Duration::from_micros([10, 200, 2_000, 20_000][random.below(4)]),
+        delay: Duration::from_micros([10, 200, 2_000, 20_000][random.below(delays)]),
         capacity: if small { 1 << (9 + random.below(7)) } else { 256 * 1024 },
         patience: between(random, 5_000, 20_000),
         resets_destroy: one_in(random, 2),
@@ -248,7 +253,8 @@ fn draw_character(theme: Theme, is_anchor: bool, response: Duration, random: &mu
     Character {
         manners: if rude { draw_manners(random) } else { early_only(theme, random) },
         streams: theme == Theme::Streams,
-        delay: response.mul_f64([0.001, 0.01, 0.1, 0.25][random.below(4)]),
+        // A second of silence, while another back end answers the same, is a failure.
+        delay: response.mul_f64([0.001, 0.01, 0.1, 0.25][random.below(4)]).min(SILENCE),
         idle: between(random, if is_anchor { 800 } else { 50 }, idle_most),
         requests_most: if one_in(random, 3) { 1 + random.below(12) as u32 } else { u32::MAX },
         announces: !one_in(random, 3),

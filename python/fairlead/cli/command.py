@@ -151,9 +151,7 @@ class Whole(_Type):
     def __init__(self, low: int | None = None, high: int | None = None) -> None:
         self._low, self._high = low, high
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number, or a usage error."""
         if isinstance(value, int):
             return value

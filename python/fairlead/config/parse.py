@@ -71,7 +71,7 @@ def parse(tree: Node, grammars: Grammars, syntax: Sequence[ConfigError] = ()) ->
         if not syntax:
             rules.check(config, reading)
     except TooManyErrors:
-        pass
+        reading.errors.append(_stopped(tree))
     except ConfigError as error:
         reading.errors.append(error)
     errors = reading.errors
@@ -165,6 +165,13 @@ def _listener_bases(defaults: ListenerDefaults) -> Bases:
         ListenerTimeouts: msgspec.structs.asdict(defaults.timeouts),
         Limits: msgspec.structs.asdict(defaults.limits),
     }
+
+
+def _stopped(tree: Node) -> ConfigError:
+    """What stands behind the last error that is told, where there may be others."""
+    source = tree.place.source
+    end = source.place(len(source.data), len(source.data))
+    return ConfigError("errors.many", "there may be more: reading stopped", "", end)
 
 
 def _start(error: ConfigError) -> int:

@@ -129,7 +129,7 @@ class _Backend(Form[Backend]):
             return self._table.read(_without_star(node, reading), reading, path)
         if node.kind != "string":
             raise self.misfit(node, path)
-        if "," in node.value:
+        if "," in node.value and not node.value.startswith("unix:"):
             hint = 'write one text for each: ["app1:8000", "app2:8000"]'
             found = f"`{node.value}` is more than one address"
             raise ConfigError("address.form", found, "one backend", node.place, hint)
@@ -140,6 +140,8 @@ class _Backend(Form[Backend]):
     def spell(self, value: Backend) -> Any:
         """A text if address and weight are all there is to say."""
         spelled = self._table.write(value)
+        if "*" in value.address:
+            return spelled  # of a path; at the end of a text it would begin a weight
         if set(spelled) == {"address"}:
             return spelled["address"]
         if set(spelled) == {"address", "weight"}:
@@ -156,7 +158,8 @@ def _without_star(node: Node, reading: Reading) -> Node:
     kept = []
     for entry in node.value:
         value = entry.node.value
-        if entry.key == "address" and entry.node.kind == "string" and "*" in value:
+        is_address = entry.key == "address" and entry.node.kind == "string"
+        if is_address and "*" in value and not value.startswith("unix:"):
             address, _, weight = value.rpartition("*")
             hint = f'write {{ address = "{address}", weight = {weight} }}'
             found = f"`{value}` has a weight at its end"

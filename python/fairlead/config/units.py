@@ -339,7 +339,8 @@ def parse_weighted(text: str, *, at: Place) -> tuple[str, int | None]:
     ('app1:8000', 3)
     """
     address, star, weight = text.rpartition("*")
-    if not star:
+    # The path of a socket may have stars of its own.
+    if not star or (text.startswith("unix:") and not weight.isdecimal()):
         return text, None
     if not re.fullmatch(r"[0-9]{1,3}", weight) or int(weight) > 256:
         raise ConfigError(

@@ -22,6 +22,7 @@ from fairlead.errors import EngineError
 
 _ASK_SECONDS = 1.0
 _QUEUE = 64
+_OF_ROOT = Path("/run/fairlead")
 
 
 class UnsafeDirectoryError(OSError):
@@ -43,14 +44,21 @@ class Instance(NamedTuple):
 
 
 def directory() -> Path:
-    """Where this user's control sockets are; made by `listen` if missing."""
+    """Where this process' control socket goes; made by `listen` if missing."""
+    if not os.environ.get("XDG_RUNTIME_DIR") and os.geteuid() == 0:
+        return _OF_ROOT
+    return _directories()[0]
+
+
+def _directories() -> list[Path]:
+    """Where instances may be that this user can ask.
+
+    A service has no ``XDG_RUNTIME_DIR`` and a login shell has, so all are looked into.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime:
-        return Path(runtime) / "fairlead"
-    if os.geteuid() == 0:
-        return Path("/run/fairlead")
+    found = [Path(runtime) / "fairlead"] if runtime else []
     # With a fixed name in a folder that all may write to; `_prepare` refuses what isn't ours.
-    return Path(f"/tmp/fairlead-{os.geteuid()}")  # noqa: S108
+    return [*found, Path(f"/tmp/fairlead-{os.geteuid()}"), _OF_ROOT]  # noqa: S108
 
 
 def listen(pid: int | None = None) -> Listening:
@@ -125,12 +133,13 @@ def _listen_at(path: Path) -> Listening:
 
 
 def instances() -> list[Instance]:
-    """This user's running instances, by process id."""
-    where = directory()
-    try:
-        found = [Instance(int(path.stem), path) for path in _sockets(where)]
-    except OSError:
-        return []
+    """The running instances that this user can ask, by process id."""
+    found = [
+        Instance(int(path.stem), path)
+        for where in _directories()
+        if _is_trusted(where)
+        for path in _sockets(where)
+    ]
     return sorted(instance for instance in found if _is_alive(instance.path))
 
 
@@ -156,6 +165,16 @@ def _remove_dead(where: Path) -> None:
     for path in _sockets(where):
         if not _is_alive(path):
             _remove(path)
+
+
+def _is_trusted(where: Path) -> bool:
+    """Whether only this user or root can have put something there."""
+    try:
+        found = where.lstat()
+        readable = os.access(where, os.R_OK | os.X_OK)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid in (0, os.geteuid()) and readable
 
 
 def _sockets(where: Path) -> list[Path]:

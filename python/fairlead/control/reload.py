@@ -28,12 +28,16 @@ class ReloadError(FairleadError):
     Attributes:
         code: ``config`` (it is wrong), ``bind`` (an address can't be had), ``stopping``.
         hint: What to do about it, or ``None``.
+        first: The first thing that is wrong, in one line.
     """
 
-    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, hint: str | None = None, *, first: str = ""
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.hint = hint
+        self.first = first or message.partition("\n")[0]
 
 
 class Reloader:
@@ -71,7 +75,7 @@ class Reloader:
             try:
                 return await self._reload()
             except ReloadError as error:
-                self._running.events.tell("reload_failed", why=str(error).partition("\n")[0])
+                self._running.events.tell("reload_failed", why=error.first)
                 raise
 
     async def use_resolved(self, before: LoadedConfig, after: LoadedConfig) -> bool:
@@ -88,9 +92,8 @@ class Reloader:
         try:
             loaded = await in_thread(self._load)
         except ConfigErrors as error:
-            raise ReloadError(
-                "config", str(error), "the old configuration stays in force"
-            ) from None
+            hint = "the old configuration stays in force"
+            raise ReloadError("config", str(error), hint, first=str(error.errors[0])) from None
         steps = self._steps(loaded)
         try:
             finish = await self._prepare(loaded)

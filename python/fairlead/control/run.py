@@ -10,7 +10,10 @@ Not here: life after the start (`stay`), what the loop does (`loop`), printing (
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,7 @@ from fairlead.control.running import Running
 from fairlead.errors import EngineError
 
 if TYPE_CHECKING:
+    from asyncio import Runner
     from collections.abc import Callable
     from types import FrameType, ModuleType
 
@@ -29,7 +33,10 @@ if TYPE_CHECKING:
 CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Two signals that end fairlead, and one that reloads it."""
 
-_DONE, _WRONG_USAGE = 0, 2
+_DONE, _FAILED, _WRONG_USAGE = 0, 1, 2
+_RETRY_SECONDS = 0.25
+_FILES_NEEDED = 8
+_FILES_PLENTY = 4096
 _LISTENERS_TOLD = 10
 
 
@@ -60,18 +67,88 @@ def serve(
         return _WRONG_USAGE
     control = _bind_control(tell)
     _tell_listeners(running, tell)
-    # Checks in Python need the loop, so only then does the start wait for its import.
-    open_later = any(pool.check.type == "command" for pool in first.config.pools.values())
+    open_later = needs_loop_first(first)
     if not open_later:
         running.open()
         tell("ready")
 
-    asyncio = _asyncio_without_tls()
-    from fairlead.control.stay import Opened, stay
+    try:
+        runner = _loop_when_possible(tell, early)
+        if runner is None:
+            running.engine.stop(first.config.shutdown_timeout.total_seconds())
+            return _DONE
+        from fairlead.control.stay import Opened, stay
 
-    opened = Opened(running, control, admin, ready=not open_later)
-    asyncio.run(stay(opened, reload, tell, early))
+        opened = Opened(running, control, admin, ready=not open_later)
+        with runner:
+            runner.run(stay(opened, reload, tell, early))
+    except Exception as error:  # noqa: BLE001  # whatever it is, traffic must not end with it
+        return _go_on_without_control(running, tell, error)
+    finally:
+        for listening in (control, admin):
+            if listening is not None:
+                paths.close(listening)
     return _DONE
+
+
+def _loop_when_possible(tell: Callable[[str], None], early: list[int]) -> Runner | None:
+    """Make the event loop; where files run short, wait until some are closed.
+
+    Clients are let in already, and nothing that they do may end this process.
+
+    Returns:
+        The loop's runner; ``None`` if a signal ended the wait.
+    """
+    told = False
+    while True:
+        if not _short_of_files():
+            try:
+                return _import_loop()
+            except (OSError, ImportError):
+                if not _short_of_files():
+                    raise
+        if not told:
+            tell("out of file descriptors: the control socket waits until some are closed")
+            told = True
+        if _ends(early):
+            return None
+        time.sleep(_RETRY_SECONDS)
+
+
+def _import_loop() -> Runner:
+    runner: Runner = _asyncio_without_tls().Runner()
+    runner.get_loop()
+    import_module("fairlead.control.stay")
+    return runner
+
+
+def _short_of_files() -> bool:
+    """Whether this process can't open a few files now; a single free one is soon gone."""
+    opened = []
+    try:
+        opened = [os.dup(2) for _ in range(_FILES_NEEDED)]
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    finally:
+        for number in opened:
+            os.close(number)
+    return False
+
+
+def _go_on_without_control(running: Running, tell: Callable[[str], None], error: Exception) -> int:
+    """Serve on when the control plane failed: no API, no reload, until a signal ends it."""
+    early = _catch_early()
+    tell(f"the control plane failed, traffic goes on without it: {error!r}")
+    tell("hint: this is a bug in fairlead; TERM ends it gracefully")
+    while not _ends(early):
+        time.sleep(_RETRY_SECONDS)
+    running.engine.stop(running.loaded.config.shutdown_timeout.total_seconds())
+    return _FAILED
+
+
+def _ends(signals: list[int]) -> bool:
+    """Whether one of these ends fairlead."""
+    return signal.SIGTERM in signals or signal.SIGINT in signals
 
 
 def _asyncio_without_tls() -> ModuleType:
@@ -90,6 +167,19 @@ def _asyncio_without_tls() -> ModuleType:
     finally:
         if hidden:
             del sys.modules["ssl"]
+
+
+def needs_loop_first(first: LoadedConfig) -> bool:
+    """Whether clients must wait for the event loop.
+
+    Checks in Python can't run without it. And where files are few, clients could take the last
+    ones before the control plane has the few that it needs.
+    """
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    checked = any(pool.check.type == "command" for pool in first.config.pools.values())
+    return checked or (hard != resource.RLIM_INFINITY and hard < _FILES_PLENTY)
 
 
 def raise_file_limit() -> None:

@@ -12,7 +12,7 @@ import asyncio
 import os
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fairlead.control.loop import ControlLoop
 from fairlead.control.reload import ReloadError
@@ -62,6 +62,9 @@ async def stay(
         early: Signals that came before there was a loop.
     """
     teller = Teller(tell)
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: teller.say(f"control plane: {_told(context)}")
+    )
     control = ControlLoop(opened.running, reload, teller.say)
     signals = Signals(control, teller)
     signals.catch(early)
@@ -119,3 +122,9 @@ class Signals:
         self._control.close_doors()
         self._teller.flush(_LAST_WORDS_SECONDS)
         os._exit(_INTERRUPTED)
+
+
+def _told(context: dict[str, Any]) -> str:
+    """What the loop complains of, in a line: never a traceback at a user."""
+    error = context.get("exception")
+    return f"{context['message']}: {error!r}" if error is not None else str(context["message"])

@@ -135,10 +135,11 @@ class CommandChecks:
         while True:
             async with self._turn:
                 result = await run(check)
-            report_to(self._report, check.pool, check.backend, result)
-            first.set()
             now = asyncio.get_running_loop().time()
-            doubt.observe(passed=result.passed, now=now)
+            if result is not None:
+                report_to(self._report, check.pool, check.backend, result)
+                doubt.observe(passed=result.passed, now=now)
+            first.set()
             fast = doubt.exists(now)
             interval = check.fast_interval_seconds if fast else check.interval_seconds
             # When, not whether: nothing here has to be unpredictable.
@@ -170,8 +171,13 @@ class _Doubt:
         return self._passes > 0 or now - self._since < _DOUBT_SECONDS
 
 
-async def run(check: CommandCheck) -> Result:
-    """Run the command once. Never raises: what can't be started has failed."""
+async def run(check: CommandCheck) -> Result | None:
+    """Run the command once.
+
+    Returns:
+        What it found, or ``None`` where it couldn't be started: that this machine is short of
+        processes or files is no evidence against a backend.
+    """
     environment = {
         **os.environ,
         "FAIRLEAD_POOL": check.pool,
@@ -189,8 +195,8 @@ async def run(check: CommandCheck) -> Result:
             stderr=subprocess.PIPE,
             process_group=0,
         )
-    except OSError as error:
-        return Result(passed=False, what=f"can't be started: {error.strerror}")
+    except OSError:
+        return None
     exited = False
     with _Output(process.stderr) as errors, _Output(process.stdout) as output:
         try:

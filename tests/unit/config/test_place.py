@@ -8,7 +8,7 @@ from fairlead.config.place import Source
 
 def test_lines_and_columns_count_from_one_and_columns_in_characters():
     source = Source("f", "a\nbä\N{GRINNING FACE}c")
-    face = source.data.index("c".encode())
+    face = source.data.index(b"c")
     place = source.place(face, face + 1)
 
     assert (place.line, place.column, place.end_column) == (2, 4, 5)

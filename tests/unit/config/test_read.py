@@ -119,13 +119,13 @@ def test_yaml_is_known_by_its_ending():
 class Deep:
     """A grammar that finds lists within lists."""
 
-    def parse_toml(self, text):
+    def parse_toml(self, _):
         node = ("integer", 0, 1, 1)
         for _ in range(DEEPEST + 1):
             node = ("array", 0, 1, [node])
         return ("table", 0, 1, [("key", 0, 1, node)]), []
 
-    def check_regex(self, pattern):
+    def check_regex(self, _):
         return None
 
 

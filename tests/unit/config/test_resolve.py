@@ -96,7 +96,7 @@ def test_a_name_that_dns_can_not_have(monkeypatch):
 
 def test_ipv6_is_there_if_its_loopback_address_is(monkeypatch):
     class Refusing(socket.socket):
-        def bind(self, address):
+        def bind(self, _):
             raise OSError
 
     assert resolve._has_ipv6() in (True, False)

@@ -53,6 +53,8 @@ def test_in_doubt_probes_come_faster_but_never_slower():
         ('"http://a:1"', Backend("a:1")),
         ('"a:1*3"', Backend("a:1", 3)),
         ('"unix:/run/a"', Backend("unix:/run/a")),
+        ('"unix:/run/a,b*3"', Backend("unix:/run/a,b", 3)),
+        ('{ address = "unix:/run/a*3" }', Backend("unix:/run/a*3")),
         ('{ address = "a:1" }', Backend("a:1")),
         (
             '{ address = "a:1", weight = 0, group = 2, max_connections = 9, state = "draining" }',

@@ -14,6 +14,7 @@ from fairlead.errors import EngineError
 @pytest.fixture
 def runtime(short_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    monkeypatch.setattr(paths, "_OF_ROOT", short_path / "root")
     return short_path / "fairlead"
 
 
@@ -67,6 +68,18 @@ def test_the_dead_are_removed_and_the_living_listed(runtime):
     assert sorted(os.listdir(runtime)) == ["10.sock", "12.sock", "notes.sock"]
     paths.close(alive)
     paths.close(second)
+
+
+def test_an_instance_is_found_wherever_it_was_started(runtime, monkeypatch):
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    service = paths.listen(7)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime.parent))
+    own = paths.listen(8)
+    assert service.path.parent != own.path.parent
+    found = [instance.pid for instance in paths.instances()]
+    assert [pid for pid in found if pid in (7, 8)] == [7, 8]
+    paths.close(service)
+    paths.close(own)
 
 
 def test_nobody_is_alive_where_there_is_no_directory(runtime):

@@ -80,6 +80,75 @@ def test_many_listeners_are_not_all_told(engine, loaded):
     assert said[10] == "listening on 990 more addresses"
 
 
+def test_without_files_the_control_plane_waits_and_traffic_does_not(engine, loaded, monkeypatch):
+    real, tries = module._asyncio_without_tls, []
+
+    def import_it():
+        tries.append(1)
+        if len(tries) < 3:
+            raise OSError(24, "Too many open files")
+        return real()
+
+    monkeypatch.setattr(module, "_asyncio_without_tls", import_it)
+    monkeypatch.setattr(module, "_short_of_files", lambda: len(tries) < 3)
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
+    said = []
+
+    def tell(line):
+        said.append(line)
+        if line.startswith("pool app"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    engine.emit(event="health", pool="app", backend="a:1", why="", **{"from": "a", "to": "b"})
+    first = loaded("10.0.0.1:80")
+    assert module.serve(first, lambda: first, tell=tell) == 0
+    waits = [line for line in said if "out of file descriptors" in line]
+    assert len(waits) == 1
+    assert said[-1] == "stopped"
+
+
+def test_a_stop_while_it_waits_is_a_stop(engine, loaded, monkeypatch):
+    def import_it():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(module, "_asyncio_without_tls", import_it)
+    monkeypatch.setattr(module, "_short_of_files", lambda: True)
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
+    first = loaded("10.0.0.1:80")
+    assert module.serve(first, lambda: first, tell=lambda _: None) == 0
+    assert engine.stopped == [30.0]
+
+
+def test_a_control_plane_that_fails_leaves_the_traffic_alone(engine, loaded, monkeypatch):
+    def fail():
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(engine, "event_fd", fail)
+    said = []
+
+    def tell(line):
+        said.append(line)
+        if line.startswith("hint: this is a bug"):
+            assert engine.stopped == []
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    first = loaded("10.0.0.1:80")
+    assert module.serve(first, lambda: first, tell=tell) == 1
+    assert "traffic goes on without it: ZeroDivisionError" in said[-2]
+    assert engine.stopped == [30.0]
+    monkeypatch.undo()
+
+
+def test_being_short_of_files_is_noticed():
+    assert not module._short_of_files()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    assert module._short_of_files()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def test_the_file_limit_is_raised():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))

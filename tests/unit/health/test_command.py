@@ -102,12 +102,17 @@ def test_no_descriptor_is_left_open():
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_what_cannot_be_started_has_failed(monkeypatch):
+def test_being_short_of_processes_is_no_evidence(monkeypatch):
     def refuse(*_, **__):
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(module.subprocess, "Popen", refuse)
-    assert once("exit 0").what == "can't be started: Resource temporarily unavailable"
+    assert once("exit 0") is None
+
+    async def play(running):
+        await running.wait_first()
+
+    assert repeat([CHECK], play) == []
 
 
 def repeat(checks, play):

@@ -275,6 +275,25 @@ def test_a_connection_closed_at_the_moment_of_reuse_is_no_evidence(http, backend
     assert balancer.listener()["reasons"].get("backend_reset", 0) == 0
 
 
+def test_a_post_that_meets_a_closing_connection_is_not_sent_again(http, backend) -> None:
+    """It was read, perhaps executed, and not answered: the client has to be told."""
+
+    def answers_once(line) -> None:
+        line.read_request()
+        line.send(response(b"ok"))
+        line.read_request()
+
+    one = backend(answers_once)
+    balancer = http(one, backend(saying("other")), "--policy", "first", "--workers", "1")
+    line = balancer.connect()
+    line.get()
+
+    answer = line.ask(POST)
+
+    assert (answer.status, answer.reason) == (502, "stale_connection")
+    assert [request.method for request in one.requests] == ["GET", "POST"]
+
+
 def test_a_restarted_backend_costs_nobody_anything(http, backend) -> None:
     one, other = backend(saying("one")), backend(saying("other"))
     balancer = http(one, other)
@@ -400,6 +419,39 @@ def test_neighbours_of_a_dead_backend_share_its_load(http, backend) -> None:
 
     shares = [len(one.requests) - start for one, start in zip(good, before, strict=True)]
     assert max(shares) - min(shares) <= 15, shares
+
+
+def test_a_request_whose_only_backend_is_found_down_is_answered(fairlead, backend) -> None:
+    """Not after the 20 s that an answer may take, but when the checks have failed."""
+
+    def play(line) -> None:
+        while request := line.read_request():
+            if request.target != "/check" or frozen.is_set():
+                line.read_some()
+                return
+            line.send(response(b"well"))
+
+    frozen = threading.Event()
+    only = backend(play)
+    listen = loopback()
+    balancer = fairlead(
+        config=site(
+            listen,
+            only,
+            check='type = "http", path = "/check", interval = "100ms", timeout = "200ms", fall = 2',
+            pool='timeouts = { response = "20s" }',
+        )
+    )
+    balancer.wait_for_health(only.address, "healthy")
+    line = balancer.connect(listen)
+    line.send(GET)
+    only.wait_for_lines(1)
+    time.sleep(0.1)
+    frozen.set()
+
+    answer = line.read_response()
+
+    assert (answer.status, answer.reason) == (503, "backend_down")
 
 
 def test_requests_of_a_backend_found_down_move_on(fairlead, backend) -> None:

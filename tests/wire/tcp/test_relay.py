@@ -223,13 +223,15 @@ def test_a_connection_that_neither_side_uses_ends(fairlead, backend) -> None:
 
     listen = loopback()
     config = site(listen, backend(echo), protocol="tcp", listener='timeouts = { idle = "400ms" }')
-    line = fairlead(config=config).connect(listen)
+    balancer = fairlead(config=config)
+    line = balancer.connect(listen)
 
     for _ in range(3):
         line.send(b"x")
         assert line.read(1) == b"x"
         assert line.is_silent(0.25), "it was used a moment ago"
     assert line.is_closed(3)
+    assert balancer.listener()["reasons"]["client_idle"] == 1
 
 
 def test_traffic_one_way_keeps_a_connection(fairlead, backend) -> None:

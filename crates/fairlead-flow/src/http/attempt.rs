@@ -51,10 +51,12 @@ impl Flow {
     ) -> usize {
         let Some(client) = self.clients.get_mut(key) else { return 0 };
         let listener = Rc::clone(&client.listener);
+        let gone = || !self.local.listeners.contains_key(&listener.state.id());
+        let leaving = self.stopping || (listener.retired.get() && gone());
         let facts = Facts {
             method: head.method(),
             version: head.version(),
-            keep_alive: head.keep_alive() && !self.stopping,
+            keep_alive: head.keep_alive() && !leaving,
             upgrade: head.upgrade().is_some(),
         };
         let found = listener.routes().find(&Looked { bytes, head });

@@ -83,7 +83,7 @@ impl Flow {
 
     /// What comes next on a client's connection.
     fn client_next<D: Driver>(&mut self, d: &mut D, key: Key, keep: bool, now: Moment) {
-        let stopping = self.stopping;
+        let mut leaving = self.stopping;
         let Some(client) = self.clients.get_mut(key) else { return };
         if !keep {
             return self.client_drain(d, key, now);
@@ -93,11 +93,13 @@ impl Flow {
             match self.local.listeners.get(&id) {
                 // The next request is the new configuration's.
                 Some(listener) => client.listener = std::rc::Rc::clone(listener),
-                None => return self.client_drain(d, key, now),
+                // Its listener is gone. What it sends next, believing that the connection is
+                // kept, may be on its way already.
+                None => leaving = true,
             }
         }
         let idle = client.listener.plan().timeouts.idle.duration();
-        let idle = if stopping { idle.min(STOP_GRACE) } else { idle };
+        let idle = if leaving { idle.min(STOP_GRACE) } else { idle };
         let proceed = !client.input.is_empty() || client.paused || client.finished;
         self.client_arm(key, now + idle);
         if proceed {

@@ -15,15 +15,17 @@
 //! 4. A second that loses is cut off.
 //! 5. A second that fails is as if it had never been asked, but for the evidence.
 
+use std::rc::Rc;
 use std::time::Duration;
 
+use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::exchange::{Exchange, Kept, Phase};
 use crate::link::{LinkUse, Owner};
-use crate::local::LocalPool;
+use crate::local::{LocalBackend, LocalPool};
 use crate::seek::millis;
 use crate::slab::Key;
 
@@ -31,21 +33,32 @@ use crate::slab::Key;
 /// page takes longer only where all its kind do; and then it is not overtaken.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// From here on people notice that they wait.
+const NOTICED: Duration = Duration::from_millis(200);
+
 /// When a request that is sent now is late enough for a second backend; never, if it may not be
 /// sent twice.
-pub(crate) fn late_at(
-    exchange: &Exchange,
-    pool: &LocalPool,
-    slot: fairlead_model::backend::Slot,
-    now: Moment,
-) -> Moment {
+pub(crate) fn late_at(exchange: &Exchange, pool: &LocalPool, slot: Slot, now: Moment) -> Moment {
     let may = exchange.request_done
         && exchange.kept == Kept::Whole
         && exchange.facts.method.is_safe()
         && !exchange.facts.upgrade;
     let Some(budget) = pool.budget.as_ref().filter(|_| may) else { return Moment(u64::MAX) };
     budget.borrow_mut().earn();
-    now + pool.backend(slot).state.response_late_after()
+    now + late_after(pool, slot)
+}
+
+/// How late an answer of this backend has to be. What it has shown itself counts, but one that is
+/// much slower than the best of its pool is not given all that time: its clients needn't pay for
+/// lost packets or a sick disk just because they have lasted for a while.
+fn late_after(pool: &LocalPool, slot: Slot) -> Duration {
+    let own = pool.backend(slot).state.response_late_after();
+    if own <= NOTICED {
+        return own;
+    }
+    let late = |backend: &Rc<LocalBackend>| backend.state.response_late_after();
+    let best = pool.backends.iter().map(late).min().unwrap_or(own);
+    own.min((best * 4).max(NOTICED))
 }
 
 impl Flow {
@@ -151,7 +164,7 @@ impl Flow {
         now: Moment,
     ) {
         let Some(link) = self.ctx.links.get(key) else { return };
-        let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         // A kept connection that ends says nothing: it may have been closed before it was used.
         let counts = failure.is_none() || !link.was_kept;
         link.backend.state.end();

@@ -502,6 +502,7 @@ fn note(notes: &mut Notes, now: Moment, out: &Out, outcome: Outcome) {
         ended: now,
         own_time: out.own_time,
         nth: out.nth,
+        idle: out.idle,
         outcome,
     });
 }

@@ -95,7 +95,7 @@ fn draw_pool(
             attempts: if one_in(random, 6) { 1 + random.below(3) as u32 } else { all + random.below(3) as u32 },
             same_backend: if one_in(random, 3) { 3 } else { 1 },
             delay: Millis(10),
-            hedge: false,
+            hedge: one_in(random, 2),
             budget: 200,
         },
         source: None,
