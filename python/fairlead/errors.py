@@ -117,11 +117,13 @@ class ControlError(FairleadError):
 
     Attributes:
         hint: What to do about it, or ``None``.
+        code: The refusal's code in the API, or ``None`` without an answer.
     """
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+        self.code = code
 
 
 class EngineError(FairleadError):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
+import random
 import selectors
 import socket
 import threading
@@ -209,17 +212,23 @@ class Herd:
         self._ready.close()
 
 
+_PORTS = itertools.cycle(random.Random(os.getpid()).sample(range(10_000, 32_000), 22_000))
+
+
 def free_ports(count: int = 1) -> Iterator[int]:
     """Ports that nobody listens on.
 
-    All are taken from the kernel at once and then given back, so they differ. They stay free with
-    high probability only: the kernel hands out the others first.
+    From below the range that the kernel hands out by itself, so that no client's connection and no
+    other backend takes one before it is used.
     """
-    socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in socks]
-    for sock in socks:
-        sock.close()
-    yield from ports
+    for _ in range(count):
+        for port in _PORTS:
+            try:
+                socket.create_server(("127.0.0.1", port)).close()
+            except OSError:
+                continue
+            yield port
+            break
 
 
 def free_port() -> int:

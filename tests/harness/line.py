@@ -6,6 +6,7 @@ something odd fails the test here and not in some real client later.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import struct
@@ -131,6 +132,9 @@ class Line:
     def reset(self) -> None:
         """Close with RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # A read of another thread would keep the socket open, so wake it. This sends nothing.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RD)
         self.socket.close()
 
     def close(self) -> None:

@@ -187,6 +187,22 @@ impl BackendState {
         self.announce(change)
     }
 
+    /// Takes a wrong answer; see [`Tracker::wrong`].
+    #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
+    pub fn wrong(
+        &self,
+        what: &'static str,
+        detail: String,
+        rules: &Rules,
+        now: Moment,
+    ) -> Option<Transition> {
+        let mut tracker = self.tracker();
+        let change = tracker.wrong(what, &detail, rules, now);
+        self.publish(&tracker, rules);
+        drop(tracker);
+        self.announce(change)
+    }
+
     /// Claims the one extra chain of probes that a backend in doubt gets, over all workers.
     pub fn claim_probe(&self) -> bool {
         !self.probing.swap(true, Relaxed)

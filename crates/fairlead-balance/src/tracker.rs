@@ -10,7 +10,10 @@
 //!    time, the first after a hold of 1 s, which doubles to 60 s with each that fails or is late.
 //! 5. A backend that goes down soon after it came back is believed less each time: passes begin
 //!    to count after a hold of 1 s that doubles to 30 s. Both holds decay with time in health.
-//! 6. "Late" is no failure. It makes a backend suspect (so that it is probed at once and used
+//! 6. A *wrong* answer (one that another backend gave right, or none at all for a second) can't be
+//!    refuted by a check, nor by another request: both may be well while every other answer is
+//!    wrong. For 1 s, which doubles to 30 s with each relapse, nothing lifts the suspicion.
+//! 7. "Late" is no failure. It makes a backend suspect (so that it is probed at once and used
 //!    last) and counts towards no streak.
 //!
 //! Not here: what counts as evidence (`Reason`'s table), who probes when (flow), who may be picked
@@ -72,6 +75,11 @@ pub struct Tracker {
     held_from: Moment,
     trial_hold: Duration,
     trial: Progress,
+    /// When the last wrong answer came.
+    wrong_at: Option<Moment>,
+    /// Passes before this moment don't lift the suspicion.
+    wrong_until: Moment,
+    wrong_hold: Duration,
 }
 
 /// How far a trial has come. It began at `held_from`.
@@ -125,6 +133,9 @@ impl Default for Tracker {
             held_from: Moment::ZERO,
             trial_hold: FIRST_HOLD,
             trial: Progress::None,
+            wrong_at: None,
+            wrong_until: Moment::ZERO,
+            wrong_hold: FIRST_HOLD,
         }
     }
 }
@@ -214,6 +225,30 @@ impl Tracker {
         })
     }
 
+    /// Takes a wrong answer: a failure of traffic, which passes can't refute for a while.
+    ///
+    /// The hold doubles when it happens again within a minute of its end; wrong answers during a
+    /// hold are those that were under way when it began.
+    pub fn wrong(
+        &mut self,
+        what: &str,
+        detail: &str,
+        rules: &Rules,
+        now: Moment,
+    ) -> Option<Transition> {
+        if now >= self.wrong_until {
+            let again = self.wrong_at.is_some() && now.since(self.wrong_until) < HEALED;
+            let doubled = (self.wrong_hold * 2).min(LONGEST_FLAP_HOLD);
+            self.wrong_hold = if again { doubled } else { FIRST_HOLD };
+            self.wrong_until = now + self.wrong_hold;
+        }
+        self.wrong_at = Some(now);
+        let (to, in_a_row) = self.traffic_says(false, rules, now);
+        self.turn(to, Origin::Traffic, now, || {
+            format!("traffic: {}, {in_a_row} in a row", told(what, detail))
+        })
+    }
+
     /// Asks to send a trial request.
     pub fn claim_trial(&mut self, rules: &Rules, asker: Asker, now: Moment) -> Trial {
         let tried = match self.health {
@@ -283,6 +318,7 @@ impl Tracker {
         self.check_passed = Some(passed);
         let down = self.health == Health::Down;
         let to = match passed {
+            true if self.is_held(now) => Health::Suspect,
             true if !down => Health::Healthy,
             true if self.down_by_traffic(rules) => Health::Down,
             true if now < self.counts_from => {
@@ -309,7 +345,8 @@ impl Tracker {
         }
         if passed {
             self.traffic_failures = 0;
-            let objects = self.health == Health::Suspect && self.check_objects(rules);
+            let objects =
+                self.is_held(now) || self.health == Health::Suspect && self.check_objects(rules);
             return (if objects { Health::Suspect } else { Health::Healthy }, 1);
         }
         if trial {
@@ -322,6 +359,11 @@ impl Tracker {
         self.traffic_failures = self.traffic_failures.saturating_add(1);
         let fell = self.traffic_failures >= rules.fall;
         (if fell { Health::Down } else { Health::Suspect }, self.traffic_failures)
+    }
+
+    /// Whether it is suspect for wrong answers, and nothing lifts that yet.
+    fn is_held(&self, now: Moment) -> bool {
+        self.health == Health::Suspect && now < self.wrong_until
     }
 
     /// Says whether there is a trial, which is over with that.

@@ -88,14 +88,13 @@ impl Listening {
 
     /// Accepts from `next` and nothing else from now on. Sockets that stay keep their
     /// registration, though they may belong to another listener of the plan now.
-    pub(crate) fn replace(&mut self, poller: &Poller, next: &[Open]) {
+    pub(crate) fn replace(&mut self, poller: &Poller, next: &[Open], now: Moment) {
         let old = std::mem::take(&mut self.open);
         for open in next {
             let known = old.iter().find(|(_, old)| Arc::ptr_eq(&old.socket, &open.socket));
             let number = known.map_or(self.next, |(number, _)| *number);
             if known.is_none() {
                 self.next += 1;
-                self.register(poller, number, open);
             }
             self.open.insert(number, open.clone());
         }
@@ -104,13 +103,13 @@ impl Listening {
                 poller.remove(&*gone.socket);
             }
         }
+        self.register(poller, now);
     }
 
     /// Begins to accept.
-    pub(crate) fn start(&mut self, poller: &Poller) {
-        if !std::mem::replace(&mut self.accepting, true) {
-            self.register_all(poller);
-        }
+    pub(crate) fn start(&mut self, poller: &Poller, now: Moment) {
+        self.accepting = true;
+        self.register(poller, now);
     }
 
     /// Takes one connection out of the queue of `open`.
@@ -146,7 +145,7 @@ impl Listening {
         if self.resume.is_some_and(|resume| resume <= now) {
             self.resume = None;
             self.reserve.renew();
-            self.register_all(poller);
+            self.register(poller, now);
         }
     }
 
@@ -159,16 +158,17 @@ impl Listening {
         }
     }
 
-    fn register_all(&self, poller: &Poller) {
-        for (number, open) in &self.open {
-            self.register(poller, *number, open);
+    /// Has the poller watch all sockets. If it can't (for lack of kernel memory), tries again
+    /// after a rest.
+    fn register(&mut self, poller: &Poller, now: Moment) {
+        if !self.accepting || self.resume.is_some() {
+            return;
         }
-    }
-
-    fn register(&self, poller: &Poller, number: u32, open: &Open) {
-        if self.accepting && self.resume.is_none() {
-            // It can fail for lack of kernel memory; other workers accept from it then.
-            let _ = poller.add_listener(&*open.socket, number);
+        for (number, open) in &self.open {
+            match poller.add_listener(&*open.socket, *number) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(_) => self.resume = Some(now + PAUSE),
+            }
         }
     }
 }

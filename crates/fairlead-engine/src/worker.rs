@@ -288,7 +288,7 @@ impl Worker {
         for command in self.mailbox.take() {
             match command {
                 Command::Publish(snapshot, open) => self.publish(&snapshot, &open),
-                Command::Accept => self.listening.start(self.sockets.poller()),
+                Command::Accept => self.listening.start(self.sockets.poller(), self.now),
                 Command::Adopt(socket, listener, peer) => self.adopt(socket, listener, peer),
                 Command::Stop => self.stop(),
                 Command::End => self.end(),
@@ -306,7 +306,7 @@ impl Worker {
         if let Err(what) = guard::catch(|| flow.publish(sockets, snapshot, now)) {
             self.tell_panic(what);
         }
-        self.listening.replace(self.sockets.poller(), open);
+        self.listening.replace(self.sockets.poller(), open, self.now);
         self.checked = false;
         self.common.board.set_checked(self.number, false);
     }
@@ -329,7 +329,7 @@ impl Worker {
         for leaving in self.listening.leaving(&[]) {
             self.empty(&leaving);
         }
-        self.listening.replace(self.sockets.poller(), &[]);
+        self.listening.replace(self.sockets.poller(), &[], self.now);
         let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
         if let Err(what) = guard::catch(|| flow.stop(sockets, now)) {
             self.tell_panic(what);

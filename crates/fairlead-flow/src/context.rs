@@ -207,6 +207,22 @@ impl Context {
         self.doubts.push((Rc::clone(pool), slot));
     }
 
+    /// A backend's answer was wrong where another's was right, or didn't come where another's did.
+    pub(crate) fn wrong(
+        &mut self,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        what: &'static str,
+        detail: String,
+        now: Moment,
+    ) {
+        let state = &pool.backend(slot).state;
+        state.shard(self.worker).add_failure();
+        let change = state.wrong(what, detail, &pool.rules, now);
+        self.changed(pool.backend(slot), change);
+        self.doubts.push((Rc::clone(pool), slot));
+    }
+
     /// Real traffic went well at a backend.
     #[inline]
     pub(crate) fn succeeded(&mut self, pool: &LocalPool, slot: Slot, now: Moment) {

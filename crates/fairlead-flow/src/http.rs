@@ -3,7 +3,8 @@
 //! The order of things, one file each: [`client`] reads heads and decides what comes next on a
 //! connection; [`exchange`] is one request and its answer, whatever carries it; [`attempt`] gets
 //! it to a backend, and to another when that fails; [`hedge`] gets it to a second one when the
-//! first is late; [`relay`] brings the answer back; [`finish`]
+//! first is late; [`opinion`] asks a second one about an error;
+//! [`relay`] brings the answer back; [`finish`]
 //! ends it; [`answer`] is what fairlead says itself.
 
 pub(crate) mod answer;
@@ -12,4 +13,5 @@ pub(crate) mod client;
 pub(crate) mod exchange;
 pub(crate) mod finish;
 pub(crate) mod hedge;
+pub(crate) mod opinion;
 pub(crate) mod relay;

@@ -62,6 +62,8 @@ pub(crate) struct Link {
     pub(crate) input: Vec<u8>,
     /// How far that was looked at.
     pub(crate) progress: Progress,
+    /// Interim responses to the request that it carries.
+    pub(crate) interim: u32,
     /// The client is slower than the backend: reading stopped.
     pub(crate) paused: bool,
     pub(crate) deadline: Moment,
@@ -89,6 +91,7 @@ impl Link {
             idle_since: now,
             input: Vec::new(),
             progress: Progress::default(),
+            interim: 0,
             paused: false,
             deadline: Moment(u64::MAX),
             filed: Moment(u64::MAX),

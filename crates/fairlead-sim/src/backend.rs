@@ -33,6 +33,8 @@ struct Line {
     /// What is still to be done, and when.
     acts: VecDeque<(Moment, Act)>,
     served: u32,
+    /// Its answer ends with the connection.
+    until_close: bool,
     /// The last time that anything happened on it.
     last: Moment,
 }
@@ -79,6 +81,7 @@ impl Backend {
             stage,
             acts: VecDeque::new(),
             served: 0,
+            until_close: false,
             last: now,
         };
         self.lines.insert(socket, line);
@@ -167,6 +170,7 @@ impl Backend {
                     network.send(socket, &bytes);
                 }
             }
+            Act::UntilClose => line.until_close = true,
             Act::Drain => {
                 network.finish(socket);
                 line.stage = Stage::Ended;
@@ -293,9 +297,10 @@ impl Backend {
     /// The process is killed: all its connections end, by a reset or (the kernel closing them in
     /// order) by a FIN.
     pub(crate) fn kill(&mut self, network: &mut Network, by_reset: bool) {
-        self.lines.clear();
+        let lines = std::mem::take(&mut self.lines);
         for socket in network.open_of(Owner::Backend(self.index)) {
-            if by_reset {
+            // A FIN in the middle of an answer without framing looks like its end to everybody.
+            if by_reset || lines.get(&socket).is_some_and(|line| line.until_close) {
                 network.abort(socket);
             } else {
                 network.close(socket);

@@ -196,6 +196,11 @@ impl Setting {
         }
     }
 
+    /// How the network behaves, for people.
+    pub fn weather(&self) -> String {
+        format!("{:?}", self.weather)
+    }
+
     /// How often a back end is rude.
     pub fn manners(&self, host: usize) -> BadManners {
         self.characters[host].manners
@@ -284,6 +289,7 @@ fn draw_manners(random: &mut Random) -> BadManners {
         two_lengths: often(),
         bytes_behind: often(),
         early_answers: often(),
+        wrong_answers: often(),
     }
 }
 

@@ -235,6 +235,6 @@ class _Wire:
 def _refusal(answer: Answer) -> ControlError:
     try:
         told = answer.json["error"]
-        return ControlError(str(told["message"]), told.get("hint"))
+        return ControlError(str(told["message"]), told.get("hint"), told.get("code"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return ControlError(f"it answered with status {answer.status}")

@@ -68,7 +68,7 @@ def _run(words: list[str]) -> int:
         output.error(error.format_message())
         return _FAILED
     except ConfigErrors as errors:
-        output.say(output.render_errors(errors, colour=output.colourful(sys.stderr)))
+        output.config_errors(errors)
         return _WRONG
     except FairleadError as error:
         output.error(str(error), hint=getattr(error, "hint", None))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "colourful",
+    "config_errors",
     "data",
     "error",
     "json_data",
@@ -96,12 +97,24 @@ def _labelled(label: str, text: str) -> str:
     return f"{paint(label + ':', 'place', sys.stderr)} {text}"
 
 
-def render_errors(errors: ConfigErrors, *, colour: bool) -> str:
-    """All that is wrong with a configuration, as a person should see it."""
+def render_errors(errors: ConfigErrors | str, *, colour: bool) -> str:
+    """All that is wrong with a configuration, as a person should see it.
+
+    Args:
+        errors: The errors, or their text as a running instance told it.
+        colour: Whether to paint it.
+    """
     text = str(errors)
     if not colour:
         return text
     return "\n".join(map(_coloured, text.split("\n")))
+
+
+def config_errors(errors: ConfigErrors | str, hint: str | None = None) -> None:
+    """Write what is wrong with a configuration."""
+    say(render_errors(errors, colour=colourful(sys.stderr)))
+    if hint:
+        say(_labelled("hint", hint))
 
 
 def _coloured(line: str) -> str:

@@ -209,7 +209,12 @@ class Size(Form["int | None"]):
             raise self.misfit(node, path)
         if self._none and node.value == "none":
             return None
-        size = units.parse_size(node.value, at=node.place)
+        try:
+            size = units.parse_size(node.value, at=node.place)
+        except ConfigError as error:
+            if self._none:
+                error.expected += ', or "none" for no limit'
+            raise
         low, high = (units.parse_size(text, at=node.place) for text in (self._low, self._high))
         if not low <= size <= high:
             what = f"`{node.value}` is too {'small' if size < low else 'large'}"
@@ -388,7 +393,7 @@ class Many(Form["tuple[T, ...]"]):
             return (self._each.read(node, reading, path),)
         if len(node.value) < self._least:
             found = f"`{path[-1]}` is empty"
-            raise ConfigError("list.empty", found, f"at least one of {self._what}", node.place)
+            raise ConfigError("list.empty", found, f"one or more {self._what}", node.place)
         values = []
         for index, child in enumerate(node.value):
             reading.places[(*path, index)] = child.place

@@ -181,12 +181,15 @@ def _start(error: ConfigError) -> int:
 def _holds_in_broken_text(error: ConfigError, syntax: Sequence[ConfigError]) -> bool:
     """Whether an error can be trusted although the text couldn't be understood whole.
 
-    After a broken header keys seem to belong to the table before, so from the first broken place
-    on only mistakes of spelling count.
+    What is missing may stand in a line that is broken; and after a broken header keys seem to
+    belong to another table, so from the first broken place on unknown ones don't count.
     """
-    if error.code == "syntax":
-        return True
-    first = min(_start(each) for each in syntax)
     if error.code in ("key.missing", "list.empty"):
         return False
-    return _start(error) < first or error.code.endswith((".form", ".range"))
+    if error in syntax:
+        return True
+    starts = {_start(each) for each in syntax}
+    # What is no TOML needn't be a name or a value, too.
+    return _start(error) not in starts and (
+        error.code != "key.unknown" or _start(error) < min(starts)
+    )

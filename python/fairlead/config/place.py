@@ -23,21 +23,18 @@ class Source:
 
     Attributes:
         name: What the text is called in messages: the path as the user gave it.
-        text: The text.
+        data: The text as bytes.
+        text: The text. Lone surrogates, which no file has, are question marks.
     """
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self.text = text
+        self.data = text.encode("utf-8", "replace")
+        self.text = self.data.decode()
 
     def place(self, start: int, end: int) -> Place:
         """The place of the bytes from ``start`` up to but without ``end``."""
         return Place(self, start, end)
-
-    @cached_property
-    def data(self) -> bytes:
-        """The text as bytes. Lone surrogates, which no file has, become question marks."""
-        return self.text.encode("utf-8", "replace")
 
     @cached_property
     def line_starts(self) -> list[int]:

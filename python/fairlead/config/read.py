@@ -103,7 +103,7 @@ def is_yaml(name: str) -> bool:
 
 def read_toml(source: Source, grammars: Grammars) -> tuple[Node, list[ConfigError]]:
     """The tree of a TOML text, as far as it can be understood, and its syntax errors."""
-    raw, problems = grammars.parse_toml(source.data.decode())
+    raw, problems = grammars.parse_toml(source.text)
     errors = [
         ConfigError("syntax", message, "", source.place(start, end))
         for start, end, message in problems

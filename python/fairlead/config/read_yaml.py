@@ -109,7 +109,7 @@ class _Builder:
             return index
         from_index, from_offset = self._last if index >= self._last[0] else (0, 0)
         text = self._source.text[from_index:index]
-        self._last = (index, from_offset + len(text.encode("utf-8", "replace")))
+        self._last = (index, from_offset + len(text.encode()))
         return self._last[1]
 
     def take(self, event: yaml.Event) -> None:

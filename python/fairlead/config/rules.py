@@ -131,6 +131,8 @@ def _known_pools(config: Config) -> str:
     names = list(config.pools)
     if not names:
         return "the name of a pool"
+    if len(names) == 1:
+        return f"`{names[0]}`, the only pool"
     shown = ", ".join(f"`{name}`" for name in names[:5])
     return f"one of {shown}" + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
@@ -139,7 +141,7 @@ def _route_has_one_path(path: Path, route: Route, reading: Reading) -> None:
     given = [key for key in ("path", "path_exact", "path_regex") if getattr(route, key) is not None]
     if len(given) > 1:
         place = _place(reading, (*path, given[1]))
-        found = f"`{given[1]}` beside `{given[0]}`"
+        found = f"`{given[1]}` stands beside `{given[0]}`"
         expected = "one of `path`, `path_exact` and `path_regex`"
         reading.report(ConfigError("route.paths", found, expected, place))
 

@@ -26,6 +26,9 @@ __all__ = ["Key", "Named", "Table", "Tables", "keys"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+# Parts of the path of a table with a name of its own: `pools`, `app`.
+_NAMED = 2
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -81,7 +84,8 @@ class Table(Form[S]):
         self.later = later
         self.apart = dict(apart or {})
         self.keys = keys(struct)
-        self.required = {field.name for field in msgspec.structs.fields(struct) if field.required}
+        fields = msgspec.structs.fields(struct)
+        self.required = [field.name for field in fields if field.required]
         self.expected = "a table"
 
     def read(self, node: Node, reading: Reading, path: Path) -> S:
@@ -134,7 +138,9 @@ class Table(Form[S]):
         return ConfigError("key.unknown", found, expected, entry.place, hint)
 
     def _missing(self, name: str, node: Node, path: Path) -> ConfigError:
-        who = f"`{path[-1]}`" if path and isinstance(path[-1], str) else self.what
+        # Of `pools.app` the name, of `pools.app.check` what it is.
+        named = len(path) == _NAMED and isinstance(path[-1], str)
+        who = f"{self.what.removeprefix('a ')} `{path[-1]}`" if named else self.what
         expected = self.keys[name].form.expected
         return ConfigError("key.missing", f"{who} has no `{name}`", expected, node.place)
 
@@ -167,7 +173,7 @@ class Table(Form[S]):
             "additionalProperties": False,
         }
         if self.required:
-            schema["required"] = sorted(self.required)
+            schema["required"] = self.required
         return schema
 
 

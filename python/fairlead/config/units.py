@@ -293,6 +293,8 @@ def parse_listen(text: str, *, at: Place) -> str:
     """
     if text.startswith("unix:"):
         return _unix(text, at)
+    if not text:
+        raise ConfigError("address.form", "there is no address", _LISTEN, at)
     if "://" in text:
         hint = "name only where to listen: the protocol has its own key"
         raise ConfigError("address.form", f"`{text}` is not an address", _LISTEN, at, hint)
@@ -316,6 +318,8 @@ def parse_backend(text: str, *, at: Place) -> str:
     """
     if text.startswith("unix:"):
         return _unix(text, at)
+    if not text:
+        raise ConfigError("address.form", "there is no address", _BACKEND, at)
     rest = _without_scheme(text, at)
     host, colon, port = rest.rpartition(":")
     if not colon or rest.endswith("]"):

@@ -73,7 +73,7 @@ class ControlLoop:
         for listening in (control, admin):
             if listening is not None:
                 door = Door(self._api, listening)
-                await door.open()
+                door.open()
                 self._doors.append(door)
                 self._admin = door if listening is admin else self._admin
         self._follow()
@@ -191,7 +191,7 @@ class ControlLoop:
         new = None
         if then is not None:
             new = Door(self._api, paths.listen_admin(then.listen))
-            await new.open()
+            new.open()
 
         def finish(changed: bool) -> None:  # noqa: FBT001  # the only thing there is to be told
             leaving = self._admin if changed else new

@@ -21,7 +21,7 @@ from fairlead.control.apply import hint_for
 from fairlead.errors import EngineError
 
 _ASK_SECONDS = 1.0
-_QUEUE = 64
+_QUEUE = 512
 _OF_ROOT = Path("/run/fairlead")
 
 

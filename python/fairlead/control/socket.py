@@ -1,6 +1,8 @@
 """Where the admin API is reached: the control socket, and ``[admin] listen`` if configured.
 
 One `Door` for each. What is spoken there is HTTP, on a Unix socket too, so that ``curl`` can ask.
+A door answers also when clients have taken all of the process' files: it holds one back for the
+operator who wants to know what is going on.
 
 Not here: paths and binding (`paths`), HTTP (`http`), who may ask (`guard`), the answers (`api`).
 """
@@ -8,6 +10,8 @@ Not here: paths and binding (`paths`), HTTP (`http`), who may ask (`guard`), the
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -20,10 +24,12 @@ if TYPE_CHECKING:
     from fairlead.control.paths import Listening
 
 _CONNECTIONS_MAX = 256
+_READ_AHEAD = 1 << 16
+_RETRY_SECONDS = 0.25
 
 
 class Door:
-    """One address at which the API is answered."""
+    """One address at which the API is answered. Made and used inside an event loop."""
 
     def __init__(self, api: Api, listening: Listening) -> None:
         """Nothing is answered before `open`.
@@ -35,29 +41,80 @@ class Door:
         self._api = api
         self._listening = listening
         self._tcp = listening.socket.family != socket.AF_UNIX
-        self._accepting: asyncio.Server | None = None
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._retry: asyncio.TimerHandle | None = None
+        self._reserve: int | None = None
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Begin to answer."""
-        self._accepting = await asyncio.start_server(self._accepted, sock=self._listening.socket)
+        self._keep_reserve()
+        self._loop.add_reader(self._listening.socket, self._accept)
 
     def close(self) -> None:
         """Stop at once; answers under way are cut. Closing twice is fine."""
-        if self._accepting is not None:
-            self._accepting.close()
+        if self._listening.socket.fileno() >= 0:
+            self._loop.remove_reader(self._listening.socket)
+        if self._retry is not None:
+            self._retry.cancel()
+        self._give_reserve()
         paths.close(self._listening)
         for task in self._tasks:
             task.cancel()
 
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._tasks) >= _CONNECTIONS_MAX:
-            writer.close()
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listening.socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):
             return
-        task = asyncio.ensure_future(Exchanges(reader, writer, self._answer).run())
+        except OSError:
+            self._make_room()
+            return
+        connection.settimeout(0)
+        if len(self._tasks) >= _CONNECTIONS_MAX:
+            connection.close()
+            return
+        task = asyncio.ensure_future(self._serve(connection))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _make_room(self) -> None:
+        """Files have run out: give the one held back; if that is gone, wait a little."""
+        if self._reserve is not None:
+            self._give_reserve()
+            return
+        self._loop.remove_reader(self._listening.socket)
+        self._retry = self._loop.call_later(_RETRY_SECONDS, self.open)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        reader = asyncio.StreamReader(_READ_AHEAD)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        with contextlib.closing(connection):
+            transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, connection)
+            writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+            await Exchanges(reader, writer, self._answer).run()
+            # The transport closes the socket once all is written; ours is only for failures.
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _answer(self, request: Request) -> Response:
         guard.check(request, tcp=self._tcp)
         return await self._api.answer(request)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # A client that went away in the middle is nobody's concern.
+            task.exception()
+        self._keep_reserve()
+
+    def _keep_reserve(self) -> None:
+        """Hold a descriptor back for the time when there is none."""
+        if self._reserve is None and self._listening.socket.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                self._reserve = os.dup(self._listening.socket.fileno())
+
+    def _give_reserve(self) -> None:
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Count(NamedTuple):
-    """What a backend was asked so far: attempts, and those that failed."""
+    """What became of all that a backend was asked so far."""
 
-    requests: int
-    failures: int
+    answered: int
+    failed: int
 
 
 Counts = dict[str, Count]
@@ -45,11 +45,11 @@ class Deed:
         began: When.
         ended: When it was undone; ``None`` if the demo ended before.
         out_after: Seconds until fairlead stopped preferring it; ``None`` if it never did.
-        back_after: Seconds from the end until it was trusted again; ``None`` if it never was out
-            or never came back.
+        back_after: Seconds from the end until it was trusted again; ``None`` if it wasn't out
+            then, or never came back.
         why: What fairlead gave as the reason.
-        requests: Attempts made on it meanwhile.
-        hidden: Those of them that failed and that no client noticed.
+        answered: Requests that it answered meanwhile.
+        hidden: Attempts on it that failed meanwhile, which no client noticed.
     """
 
     backend: str
@@ -59,7 +59,7 @@ class Deed:
     out_after: float | None
     back_after: float | None
     why: str
-    requests: int
+    answered: int
     hidden: int
 
 
@@ -97,7 +97,7 @@ class Chronicle:
         out = self._first(backend, ("suspect", "down"), record.began, record.ended)
         down = self._first(backend, ("down",), record.began, record.ended)
         back = None
-        if out is not None and record.ended is not None:
+        if record.ended is not None and self._is_out(backend, record.ended):
             back = self._first(backend, ("healthy",), record.ended, None)
         return Deed(
             backend=backend,
@@ -109,9 +109,17 @@ class Chronicle:
             if back is None or record.ended is None
             else round(back.time - record.ended, 3),
             why="" if out is None else (down or out).why,
-            requests=asked.requests - asked_before.requests,
-            hidden=asked.failures - asked_before.failures,
+            answered=asked.answered - asked_before.answered,
+            hidden=asked.failed - asked_before.failed,
         )
+
+    def _is_out(self, backend: str, time: float) -> bool:
+        """Whether it was out at this time."""
+        last = "healthy"
+        for change in self._changes:
+            if change.backend == backend and change.time < time:
+                last = change.to
+        return last != "healthy"
 
     def _first(
         self, backend: str, to: tuple[str, ...], after: float, before: float | None
@@ -198,9 +206,9 @@ def _told(deed: Deed) -> str:
         parts.append(f"noticed after {_time(deed.out_after)} ({deed.why})")
     if deed.back_after is not None:
         parts.append(f"back {_time(deed.back_after)} after its end")
-    meanwhile = f"got {_count(deed.requests, 'request')} meanwhile"
+    meanwhile = f"answered {_count(deed.answered, 'request')} meanwhile"
     if deed.hidden:
-        meanwhile += f", {deed.hidden} of them failed and went elsewhere"
+        meanwhile += f", {deed.hidden} more failed there and were answered elsewhere"
     return f"{span}  " + "; ".join([*parts, meanwhile])
 
 

@@ -49,7 +49,7 @@ def test_a_name_that_fits_none_or_several(instance):
 
     with pytest.raises(ControlError, match="none is called `x`"):
         find("x")
-    with pytest.raises(ControlError, match="several are called `fairlead.toml`"):
+    with pytest.raises(ControlError, match=r"several are called `fairlead\.toml`"):
         find("fairlead.toml")
 
 

@@ -58,5 +58,5 @@ def test_what_is_no_whole_number(text):
 
 def test_without_bounds_none_are_told():
     assert Whole().convert("12345", None, None) == 12345
-    with pytest.raises(click.BadParameter, match="`x` is not a whole number$"):
+    with pytest.raises(click.BadParameter, match=r"`x` is not a whole number$"):
         Whole().convert("x", None, None)

@@ -49,7 +49,7 @@ def raising(monkeypatch):
         def main(*_: object, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(main_module, "_commands", lambda: click.Group())
+        monkeypatch.setattr(main_module, "_commands", click.Group)
         monkeypatch.setattr(click.Group, "main", main)
 
     return make

@@ -84,7 +84,7 @@ def test_pools_that_are_named_exist():
 
     route = '[[listeners.web.routes]]\npath = "/"\npool = "zzz"\n'
     [error] = wrong(WEB + route + APP)
-    assert (error.expected, error.hint) == ("one of `app`", "add `[pools.zzz]`")
+    assert (error.expected, error.hint) == ("`app`, the only pool", "add `[pools.zzz]`")
 
 
 def test_many_pools_are_not_all_listed():

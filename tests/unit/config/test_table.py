@@ -62,7 +62,7 @@ def test_every_mistake_of_a_table_is_told():
         ("number.range", "99 is out of range"),
         ("key.unknown", "`yy` is not a key of a point"),
         ("unavailable", "`z` is not available in this version"),
-        ("key.missing", "`points` has no `x`"),
+        ("key.missing", "a point has no `x`"),
     ]
 
 

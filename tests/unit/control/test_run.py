@@ -81,16 +81,8 @@ def test_many_listeners_are_not_all_told(engine, loaded):
 
 
 def test_without_files_the_control_plane_waits_and_traffic_does_not(engine, loaded, monkeypatch):
-    real, tries = module._asyncio_without_tls, []
-
-    def import_it():
-        tries.append(1)
-        if len(tries) < 3:
-            raise OSError(24, "Too many open files")
-        return real()
-
-    monkeypatch.setattr(module, "_asyncio_without_tls", import_it)
-    monkeypatch.setattr(module, "_short_of_files", lambda: len(tries) < 3)
+    shortage = [True, True, True, False]
+    monkeypatch.setattr(module, "_short_of_files", lambda: shortage.pop(0))
     monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
     said = []
 
@@ -102,22 +94,30 @@ def test_without_files_the_control_plane_waits_and_traffic_does_not(engine, load
     engine.emit(event="health", pool="app", backend="a:1", why="", **{"from": "a", "to": "b"})
     first = loaded("10.0.0.1:80")
     assert module.serve(first, lambda: first, tell=tell) == 0
-    waits = [line for line in said if "out of file descriptors" in line]
-    assert len(waits) == 1
+    assert sum("out of file descriptors" in line for line in said) == 1
     assert said[-1] == "stopped"
 
 
 def test_a_stop_while_it_waits_is_a_stop(engine, loaded, monkeypatch):
-    def import_it():
-        os.kill(os.getpid(), signal.SIGTERM)
-        raise OSError(24, "Too many open files")
-
-    monkeypatch.setattr(module, "_asyncio_without_tls", import_it)
     monkeypatch.setattr(module, "_short_of_files", lambda: True)
     monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
     first = loaded("10.0.0.1:80")
-    assert module.serve(first, lambda: first, tell=lambda _: None) == 0
+
+    def tell(line):
+        if line.startswith("out of file descriptors"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert module.serve(first, lambda: first, tell=tell) == 0
     assert engine.stopped == [30.0]
+
+
+def test_where_files_are_few_clients_wait_for_the_control_plane(loaded, monkeypatch):
+    assert not module.needs_loop_first(loaded("10.0.0.1:80"))
+    assert module.needs_loop_first(loaded("10.0.0.1:80", check="command", command="true"))
+    monkeypatch.setattr(module, "_FILES_PLENTY", 1 << 40)
+    assert module.needs_loop_first(loaded("10.0.0.1:80"))
+    code, said = serve(loaded("10.0.0.1:80"))
+    assert (code, said[-1]) == (0, "stopped")
 
 
 def test_a_control_plane_that_fails_leaves_the_traffic_alone(engine, loaded, monkeypatch):

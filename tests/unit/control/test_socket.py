@@ -34,7 +34,7 @@ def run(listening, play):
     async def main():
         api = Api()
         door = Door(api, listening)
-        await door.open()
+        door.open()
         try:
             await play(api)
         finally:
@@ -78,7 +78,7 @@ def test_connections_are_bounded_and_silent_ones_lock_nobody_out_for_good(short_
         for each in silent:
             each.connect(name)
         await asyncio.sleep(0.05)
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionError):
             assert await ask(name) == b""
         for each in silent:
             each.close()
@@ -86,3 +86,31 @@ def test_connections_are_bounded_and_silent_ones_lock_nobody_out_for_good(short_
         assert (await ask(name)).startswith(b"HTTP/1.1 200")
 
     run(paths.listen_admin(f"unix:{name}"), play)
+
+
+def test_out_of_files_the_reserve_lets_an_operator_in(short_path, monkeypatch):
+    name = str(short_path / "s")
+    listening = paths.listen_admin(f"unix:{name}")
+    real = listening.socket.accept
+    failures = [2]
+
+    class Exhausted:
+        """The listening socket of a process whose files run out."""
+
+        def __getattr__(self, attribute):
+            return getattr(listening.socket, attribute)
+
+        def accept(self):
+            if failures[0]:
+                failures[0] -= 1
+                raise OSError(24, "Too many open files")
+            return real()
+
+    async def play(_):
+        assert (await ask(name)).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(0.05)
+        assert (await ask(name)).startswith(b"HTTP/1.1 200")
+
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
+    run(paths.Listening(Exhausted(), listening.path), play)
+    assert failures == [0]

@@ -30,8 +30,8 @@ def test_times_count_from_the_act_and_from_its_end(chronicle):
     ash, elm = chronicle.deeds(counts((99, 99), (99, 99)))
     assert (ash.out_after, ash.back_after) == (0.05, 0.5)
     assert ash.why == "check: connect refused, 3 in a row"
-    assert (ash.requests, ash.hidden) == (5, 3)
-    assert (elm.out_after, elm.back_after, elm.requests, elm.hidden) == (None, None, 1, 0)
+    assert (ash.answered, ash.hidden) == (5, 3)
+    assert (elm.out_after, elm.back_after, elm.answered, elm.hidden) == (None, None, 1, 0)
 
 
 def test_what_happened_before_or_after_an_act_is_not_its_doing():
@@ -43,12 +43,24 @@ def test_what_happened_before_or_after_an_act_is_not_its_doing():
     assert chronicle.deeds(counts())[0].out_after is None
 
 
+def test_one_that_was_trusted_again_before_the_end_does_not_come_back_later():
+    chronicle = Chronicle()
+    chronicle.begin(KILL, 1.0, counts())
+    chronicle.change(Change(1.5, "ash", "suspect", "late"))
+    chronicle.change(Change(2.0, "ash", "healthy", "check: answered"))
+    chronicle.end(KILL, 4.0, counts())
+    chronicle.change(Change(9.0, "ash", "down", "something else"))
+    chronicle.change(Change(11.0, "ash", "healthy", "check: answered"))
+    (ash, _) = chronicle.deeds(counts())
+    assert (ash.out_after, ash.back_after) == (0.5, None)
+
+
 def test_an_act_under_way_counts_until_now():
     chronicle = Chronicle()
     chronicle.begin(KILL, 1.0, counts())
     chronicle.change(Change(1.5, "ash", "down", "x"))
     (ash, _) = chronicle.deeds(counts((7, 2)))
-    assert (ash.ended, ash.out_after, ash.back_after, ash.requests) == (None, 0.5, None, 7)
+    assert (ash.ended, ash.out_after, ash.back_after, ash.answered) == (None, 0.5, None, 7)
 
 
 def report(*batches, chronicle=None):
@@ -71,9 +83,9 @@ def test_it_reads_as_lines(chronicle):
     assert lines[1] == (
         "  1.0 s  ash: killed (SIGKILL), refuses connects; noticed after 50 ms "
         "(check: connect refused, 3 in a row); back 500 ms after its end; "
-        "got 5 requests meanwhile, 3 of them failed and went elsewhere"
+        "answered 5 requests meanwhile, 3 more failed there and were answered elsewhere"
     )
-    assert lines[2].endswith("got 1 request meanwhile")
+    assert lines[2].endswith("answered 1 request meanwhile")
     assert lines[3] == "clients: 1,200 requests, not one error"
     assert lines[-1] == "answered by: ash 1,200"
 

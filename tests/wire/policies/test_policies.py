@@ -77,6 +77,29 @@ def test_random_follows_weights(shares) -> None:
     assert 650 < counts[0] < 850
 
 
+@pytest.mark.parametrize("policy", ["round-robin", "random", "p2c", "least-connections"])
+def test_a_slow_answer_now_and_then_does_not_take_a_backend_out(
+    fairlead, backend, policy: str
+) -> None:
+    """One answer in fifty takes 60 ms. That is how applications are; it is no illness."""
+    count = [0]
+
+    def now_and_then_slow(line) -> None:
+        while line.read_request():
+            count[0] += 1
+            if count[0] % 50 == 0:
+                time.sleep(0.06)
+            line.send(response(b"one"))
+
+    one, two = backend(now_and_then_slow), backend(saying("two"))
+    listen = loopback()
+    line = fairlead(config=site(listen, one, two, pool=f'policy = "{policy}"')).connect(listen)
+
+    bodies = [line.get().body for _ in range(1500)]
+
+    assert bodies.count(b"one") > 600
+
+
 def test_first_uses_the_first(shares) -> None:
     assert shares("first", [1, 1, 1], 50) == [50, 0, 0]
 

@@ -429,3 +429,45 @@ fn what_is_forgivable_is_what_a_pass_would_change() {
     told.trial();
     assert!(told.tracker.forgivable(&RULES));
 }
+
+#[test]
+fn a_wrong_answer_is_not_refuted_by_passes_for_a_second() {
+    let mut told = Told::with(RULES);
+    told.check(true);
+    told.tracker.wrong("wrong answer", "status 500", &told.rules, told.now);
+    assert_eq!(told.tracker.why(), "traffic: wrong answer (status 500), 1 in a row");
+    assert_eq!(told.check(true), Health::Suspect);
+    assert_eq!(told.traffic(true), Health::Suspect);
+    told.wait(FIRST_HOLD);
+    assert_eq!(told.check(true), Health::Healthy);
+}
+
+#[test]
+fn relapses_into_wrong_answers_are_held_longer_each_time() {
+    let mut told = Told::with(RULES);
+    let mut holds = Vec::new();
+    for _ in 0..8 {
+        told.traffic(true);
+        told.tracker.wrong("wrong answer", "", &told.rules, told.now);
+        let began = told.now;
+        while told.check(true) == Health::Suspect {
+            told.wait(FIRST_HOLD);
+        }
+        holds.push(told.now.since(began).as_secs());
+    }
+    assert_eq!(holds, [1, 2, 4, 8, 16, 30, 30, 30]);
+    told.wait(HEALED + HEALED);
+    told.tracker.wrong("wrong answer", "", &told.rules, told.now);
+    told.wait(FIRST_HOLD);
+    assert_eq!(told.check(true), Health::Healthy, "after a while all is forgotten");
+}
+
+#[test]
+fn wrong_answers_in_a_row_take_a_backend_down() {
+    let mut told = Told::with(RULES);
+    told.check(true);
+    for _ in 0..RULES.fall {
+        told.tracker.wrong("no answer", "for 1 s", &told.rules, told.now);
+    }
+    assert_eq!(told.tracker.health(), Health::Down);
+}

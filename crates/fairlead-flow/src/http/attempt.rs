@@ -163,6 +163,7 @@ impl Flow {
             // Somebody has the request already; this was the search for a second one.
             Found::Link(link) => self.hedge_send(d, key, link, now),
             Found::Waiting => self.sent_arm(key, now),
+            Found::Failed(_) if exchange.held.is_some() => self.opinion_none(d, key, now),
             Found::Failed(_) => {}
         }
     }
@@ -173,12 +174,11 @@ impl Flow {
         let Some(exchange) = client.exchange.as_mut() else { return };
         let Some(link) = self.ctx.links.get_mut(link_key) else { return };
         link.used = LinkUse::Busy(key);
+        link.interim = 0;
         exchange.link = Some(link_key);
         exchange.phase = Phase::Sent;
         exchange.sent_anything = true;
         exchange.sent_at = now;
-        // What another backend said before it failed is not this one's doing.
-        exchange.interim = 0;
         exchange.held_back = d.send(link.conn, &exchange.head, &exchange.body) == Sent::Queued;
         exchange.late = late_at(exchange, &link.pool, link.slot, now);
         if !exchange.facts.method.is_idempotent() {
@@ -315,7 +315,7 @@ impl Flow {
             self.ctx.failed(&pool, slot, what, detail.into(), now);
         }
         if goes_on {
-            return;
+            return self.opinion_none(d, key, now);
         }
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
@@ -362,6 +362,9 @@ impl Flow {
     pub(crate) fn sent_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
+        if exchange.held.is_some_and(|until| now >= until) {
+            return self.opinion_none(d, key, now);
+        }
         if now >= exchange.late {
             self.hedge_begin(d, key, now);
         } else if !exchange.seek.is_quiet() {
@@ -376,6 +379,10 @@ impl Flow {
         let Some(exchange) = client.exchange.as_mut() else { return };
         let Some(link_key) = exchange.link else { return };
         let Some(link) = self.ctx.links.get(link_key) else { return };
+        if let Some(until) = exchange.held {
+            self.sent_arm(key, now);
+            return self.client_arm_no_later(key, until);
+        }
         let waited = now.since(exchange.sent_at);
         if Context::is_down(&link.pool, link.slot) && exchange.second.is_none() {
             let sendable = Sendable {

@@ -178,6 +178,7 @@ impl Flow {
                 client.input = waiting;
             }
         }
+        self.client_hold(d, key);
         self.client_after_input(d, key);
     }
 

@@ -68,6 +68,11 @@ pub(crate) struct Exchange {
     pub(crate) second_at: Moment,
     /// When a second is to be asked.
     pub(crate) late: Moment,
+    /// Whoever has the request has answered with an error, and the answer waits for a second
+    /// opinion, until then at most.
+    pub(crate) held: Option<Moment>,
+    /// A second opinion was asked for; once is enough.
+    pub(crate) doubted: bool,
     /// The connection to the backend takes no more: the client isn't read.
     pub(crate) held_back: bool,
     /// A byte of it went out, on any connection.
@@ -79,7 +84,6 @@ pub(crate) struct Exchange {
     pub(crate) link_keeps: bool,
     /// What happens to the answer's framing on its way.
     pub(crate) delivery: Delivery,
-    pub(crate) interim: u32,
     pub(crate) status: u16,
     pub(crate) started: Moment,
     pub(crate) received: u64,
@@ -103,13 +107,14 @@ impl Exchange {
             second: None,
             second_at: now,
             late: Moment(u64::MAX),
+            held: None,
+            doubted: false,
             held_back: false,
             sent_anything: false,
             sent_at: now,
             response: BodyReader::default(),
             link_keeps: false,
             delivery: Delivery::AsIs,
-            interim: 0,
             status: 0,
             started: now,
             received: 0,
@@ -132,13 +137,14 @@ impl Exchange {
         self.second = None;
         self.second_at = now;
         self.late = Moment(u64::MAX);
+        self.held = None;
+        self.doubted = false;
         self.held_back = false;
         self.sent_anything = false;
         self.sent_at = now;
         self.response = BodyReader::default();
         self.link_keeps = false;
         self.delivery = Delivery::AsIs;
-        self.interim = 0;
         self.status = 0;
         self.started = now;
         self.received = 0;

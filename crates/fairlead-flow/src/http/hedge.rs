@@ -86,6 +86,7 @@ impl Flow {
             return self.ctx.park(d, link, now);
         }
         to.used = LinkUse::Busy(key);
+        to.interim = 0;
         exchange.second = Some(link);
         exchange.second_at = now;
         let _ = d.send(to.conn, &exchange.head, &exchange.body);
@@ -171,7 +172,7 @@ impl Flow {
         self.ctx.abort_link(d, key);
         if counts {
             let detail = format!("for {}, while others answered", millis(now.since(since)));
-            self.ctx.failed(&pool, slot, failure.unwrap_or("no answer"), detail, now);
+            self.ctx.wrong(&pool, slot, failure.unwrap_or("no answer"), detail, now);
         }
     }
 }

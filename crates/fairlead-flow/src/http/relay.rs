@@ -55,7 +55,7 @@ impl Flow {
     }
 
     /// Reads heads until the final one, which is passed on with what is behind it.
-    fn response_head<D: Driver>(
+    pub(crate) fn response_head<D: Driver>(
         &mut self,
         d: &mut D,
         key: Key,
@@ -86,6 +86,9 @@ impl Flow {
                     break;
                 }
                 Parsed::Complete if head.status() >= 200 => {
+                    if self.opinion_wanted(d, key, link_key, (head.status(), rest), now) {
+                        break;
+                    }
                     let (own, behind) = rest.split_at(head.len());
                     self.hedge_settle(d, key, link_key, now);
                     self.response_begin(d, key, own, &head, behind, now);
@@ -128,8 +131,9 @@ impl Flow {
             }
             return false;
         }
-        exchange.interim += 1;
-        if exchange.interim > INTERIM_RESPONSES {
+        let Some(link) = self.ctx.links.get_mut(link_key) else { return false };
+        link.interim += 1;
+        if link.interim > INTERIM_RESPONSES {
             self.attempt_failed(d, key, link_key, bad("too many interim responses"), now);
             return false;
         }
@@ -177,7 +181,9 @@ impl Flow {
         if let Some(seconds) = head.keep_alive_seconds() {
             link.backend.idle.borrow_mut().announced(Duration::from_secs(u64::from(seconds)));
         }
-        self.ctx.succeeded(&pool, slot, now);
+        if exchange.status < 500 {
+            self.ctx.succeeded(&pool, slot, now);
+        }
         let how = ForwardResponse {
             client_version: exchange.facts.version,
             close: !exchange.facts.keep_alive,
@@ -321,7 +327,7 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         let Some(link) = self.ctx.links.get(link_key) else { return };
-        let stale = link.was_kept && link.input.is_empty() && exchange.interim == 0;
+        let stale = link.was_kept && link.input.is_empty() && link.interim == 0;
         if stale {
             let age = exchange.sent_at.since(link.idle_since);
             link.backend.idle.borrow_mut().announced(age);

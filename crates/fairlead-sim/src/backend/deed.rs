@@ -43,6 +43,8 @@ pub struct BadManners {
     pub bytes_behind: usize,
     /// An answer while the request's body is still coming.
     pub early_answers: usize,
+    /// A 500 to what others answer well.
+    pub wrong_answers: usize,
 }
 
 /// What a back end is like.
@@ -83,6 +85,7 @@ pub(crate) enum Deed {
     EndlessInterims,
     TwoLengths,
     BytesBehind,
+    WrongAnswer,
     Early { stays: bool },
 }
 
@@ -93,6 +96,8 @@ pub(crate) enum Act {
     /// The second behind the first, if both arrive as one.
     SendJoined(Vec<u8>, Vec<u8>),
     Note(u64, Service),
+    /// From now on only a reset can tell that the answer isn't whole.
+    UntilClose,
     /// FIN; what still comes is read and thrown away.
     Drain,
     Finish,
@@ -123,6 +128,7 @@ impl Character {
             (manners.endless_interims, Deed::EndlessInterims),
             (manners.two_lengths, Deed::TwoLengths),
             (manners.bytes_behind, Deed::BytesBehind),
+            (manners.wrong_answers, Deed::WrongAnswer),
             (manners.early_answers, Deed::Early { stays: self.is_anchor || random.below(2) == 0 }),
         ];
         let mut drawn = random.below(1000);
@@ -157,14 +163,16 @@ pub(super) fn acts(
     last: bool,
 ) -> Vec<(Duration, Act)> {
     let early = matches!(deed, Deed::Early { .. });
-    let answer = Answer::draw(character, network, id, head, last || early);
+    let wrong = *deed == Deed::WrongAnswer;
+    let status = if wrong { "500 Internal Error" } else { status_of(id) };
+    let answer = Answer::draw(character, network, id, status, head, last || early);
     let note = |service| (Duration::ZERO, Act::Note(id, service));
     let send = |bytes: &[u8]| (Duration::ZERO, Act::Send(bytes.to_vec()));
     let broken = |bytes: &[u8], end: End| {
         vec![send(bytes), (Duration::from_millis(1), end.act())]
     };
     match *deed {
-        Deed::Answer => answer.whole(character, network, id),
+        Deed::Answer | Deed::WrongAnswer => answer.whole(character, network, id),
         Deed::Garbage(end) => broken(b"\x16\x03\x01 this is no HTTP\r\n\r\n", end),
         Deed::HalfHead(end) => {
             let cut = 1 + network.random.below(answer.head.len() - 1);
@@ -233,18 +241,12 @@ impl Answer {
         character: &Character,
         network: &mut Network,
         id: u64,
+        status: &str,
         request: &Head,
         last: bool,
     ) -> Answer {
         let number = network.random.next() >> 8;
         let random = &mut network.random;
-        let status = match random.below(20) {
-            0 => "204 No Content",
-            1 => "304 Not Modified",
-            2 => "404 Not Found",
-            3 => "500 Internal Error",
-            _ => "200 OK",
-        };
         let bodyless = request.method() == "HEAD" || status.starts_with("204") || status.starts_with("304");
         let length = if bodyless { 0 } else { draw_length(random, character.body_most) };
         let chunk = (random.below(3) == 0).then(|| 1 + random.below(length.max(1)).max(length / 64));
@@ -294,6 +296,9 @@ impl Answer {
     fn whole(&self, character: &Character, network: &mut Network, id: u64) -> Vec<(Duration, Act)> {
         let now = Duration::ZERO;
         let mut acts = vec![(now, Act::Note(id, Service::Answering(self.number)))];
+        if self.until_close {
+            acts.push((now, Act::UntilClose));
+        }
         let pieces = if network.random.below(3) == 0 { 1 + network.random.below(6) } else { 1 };
         if pieces == 1 {
             acts.push((now, Act::Send([&self.head[..], &self.body].concat())));
@@ -307,6 +312,17 @@ impl Answer {
         acts.push((now, Act::Note(id, Service::Answered(self.number))));
         acts.push((now, self.end()));
         acts
+    }
+}
+
+/// The right status for a request. The same from everybody: who says something else is wrong.
+fn status_of(id: u64) -> &'static str {
+    match Random::new(id).below(20) {
+        0 => "204 No Content",
+        1 => "304 Not Modified",
+        2 => "404 Not Found",
+        3 => "500 Internal Error",
+        _ => "200 OK",
     }
 }
 

@@ -12,6 +12,7 @@ from fairlead.cli.command import Command, instance_option, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from fairlead.cli.ask import Running
 
@@ -50,5 +51,13 @@ def _line(value: dict[str, Any]) -> str:
 
     event = Event.from_json(value)
     role = {"down": "bad", "suspect": "doubt", "healthy": "good"}.get(event.detail.get("to", ""))
-    when = event.time.astimezone().strftime("%H:%M:%S.%f")[:-3] if event.time else "--:--:--.---"
-    return f"{output.paint(when, 'quiet')} {output.paint(event.text, role or '')}"
+    return f"{output.paint(_when(event.time), 'quiet')} {output.paint(event.text, role or '')}"
+
+
+def _when(time: datetime | None) -> str:
+    """The time on the reader's clock; the date, too, unless it is today's."""
+    if time is None:
+        return "--:--:--.---"
+    here = time.astimezone()
+    today = here.date() == here.now(here.tzinfo).date()
+    return here.strftime("%H:%M:%S.%f" if today else "%Y-%m-%d %H:%M:%S.%f")[:-3]

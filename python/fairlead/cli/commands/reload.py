@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from fairlead.cli import output
 from fairlead.cli.command import Command, instance_option, json_option
 
+if TYPE_CHECKING:
+    from fairlead.errors import ControlError
+
 __all__ = ["reload"]
+
+# Refusals that are about the configuration: it is wrong, or an address in it can't be had.
+_WRONG = ("config", "bind")
 
 
 @click.command(
@@ -19,16 +27,35 @@ __all__ = ["reload"]
 )
 @instance_option
 @json_option
-def reload(instance: str | None, *, as_json: bool) -> None:
+def reload(instance: str | None, *, as_json: bool) -> int:
     """Make a running fairlead read its configuration again and tell what changed. Connections under
     way finish under the old one. If the new one is wrong, the old one stays in force.
     """  # noqa: D205  # a help page, not a docstring
     from fairlead.cli.ask import find
+    from fairlead.errors import ControlError
 
-    answer = find(instance).ask("POST", "/v1/reload").json
+    try:
+        answer = find(instance).ask("POST", "/v1/reload").json
+    except ControlError as error:
+        if error.code not in _WRONG:
+            raise
+        _tell_wrong(error, as_json=as_json)
+        return 2
     if as_json:
         output.json_data(answer)
-        return
+        return 0
     for step in answer["steps"]:
         output.say(f"  {step}")
     output.say("reloaded" if answer["changed"] else "nothing has changed")
+    return 0
+
+
+def _tell_wrong(error: ControlError, *, as_json: bool) -> None:
+    """Say what is wrong with the configuration; of a file, every mistake with its place."""
+    if as_json:
+        told = {"code": error.code, "message": str(error), "hint": error.hint}
+        output.json_data({"changed": False, "error": told})
+    elif error.code == "config":
+        output.config_errors(str(error), error.hint)
+    else:
+        output.error(str(error), hint=error.hint)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+
+from fairlead.cli.commands.status import render
+from harness.instance import STATUS
+
+TABLE = """\
+fairlead 0.1.0 · pid 4242 · /etc/shop/fairlead.toml · 2 workers · up 3h12m
+
+LISTENER  ADDRESS                       PROTOCOL  CONNECTIONS   SERVED  FAILED
+web       [::]:8080                     http               12  120,331  31 response_timeout, 2 no_backend
+db        127.0.0.1:5432, unix:/run/db  tcp                 3       99
+
+POOL  BACKEND         GROUP  WEIGHT  STATE     HEALTH     FOR  ACTIVE  REQUESTS  FAILURES     P50     P99  REASON
+app   app1:8000           0       3  enabled   healthy  3h12m       4    90,000         1  1.2 ms  141 ms
+app   app2:8000           0       1  draining  down     1m15s       0    30,000        17       -       -  check: connect refused, 3 in a row
+db    unix:/run/pg/1      0       1  enabled   unknown      -       0         0         0       -       -
+"""
+
+
+def test_everything_at_a_glance(run, instance):
+    instance()
+
+    assert run("status") == (0, TABLE, "")
+
+
+def test_programs_get_what_the_instance_said(run, instance):
+    instance()
+
+    assert json.loads(run("status", "--json").out) == STATUS
+
+
+def test_health_has_colours(run, instance, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    instance()
+    out = run("status").out
+
+    assert "\033[32mhealthy\033[0m" in out
+    assert "\033[31mdown\033[0m" in out
+    assert "\033[33mdraining\033[0m" in out
+
+
+def test_when_nothing_runs(run):
+    assert run("status") == (
+        1,
+        "",
+        (
+            "error: no fairlead of yours is running\n"
+            "hint: start one: `fairlead http :8080 app1:8000`, or `fairlead run`\n"
+        ),
+    )
+
+
+def test_an_answer_of_another_version_is_shown_as_far_as_it_goes():
+    assert render({}) == "fairlead · 0 workers · up 0s"
+    assert render({"stopping": True, "workers": 1}).endswith("1 worker · up 0s · stopping")
