@@ -89,14 +89,7 @@ test-all: setup ## Everything, also what takes minutes (10,000 seeds, a GiB, tho
 
 .PHONY: lint
 lint: $(VENV)/.dev | rust ## clippy, rustfmt, ruff, mypy, import-linter, cargo-deny
-	@$(STAGE) 'rustfmt' '' $(CARGO) fmt --all --check
-	@$(STAGE) 'clippy' '^warning: `' $(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
-	@$(STAGE) 'ruff' '^All checks' $(BIN)/ruff check python tests tools
-	@$(STAGE) 'ruff format' '' $(BIN)/ruff format --check --quiet python tests tools
-	@$(STAGE) 'mypy' '^Success' $(BIN)/mypy
-	@$(STAGE) 'import-linter' '^Contracts:' $(BIN)/lint-imports --no-cache
-	@if command -v cargo-deny >/dev/null; then $(STAGE) 'cargo-deny' '' tools/deny.sh; \
-		else echo 'stage cargo-deny: left out, it is not installed (cargo install cargo-deny)'; fi
+	@tools/lint.sh
 
 .PHONY: fix
 fix: $(VENV)/.dev | rust ## What the linters can mend by themselves

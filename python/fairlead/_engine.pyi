@@ -7,6 +7,8 @@ hang for minutes without a request noticing.
 
 from typing import Literal, TypeAlias, final
 
+__all__ = ["VERSION", "Engine", "EngineError", "check_regex", "file_limit", "parse_toml"]
+
 VERSION: str
 """The version of the native module, which is that of the package."""
 

@@ -65,10 +65,10 @@ class Balancer:
         from fairlead import _engine
         from fairlead.config.loaded import load_config
 
-        def again() -> LoadedConfig:
-            return load_config(config, grammars=_engine)
+        def load(previous: LoadedConfig | None) -> LoadedConfig:
+            return load_config(config, _engine, previous=previous)
 
-        self._wire(again(), reload or again, control_socket=control_socket)
+        self._wire(load, reload, control_socket=control_socket)
 
     @classmethod
     def from_file(cls, path: str | Path, *, control_socket: bool = False) -> Self:
@@ -84,13 +84,11 @@ class Balancer:
         from fairlead import _engine
         from fairlead.config.loaded import load_file
 
-        name = str(path)
+        def load(previous: LoadedConfig | None) -> LoadedConfig:
+            return load_file(path, _engine, previous=previous)
+
         self = cls.__new__(cls)
-
-        def again() -> LoadedConfig:
-            return load_file(name, _engine, previous=self._running.loaded)
-
-        self._wire(load_file(name, _engine), again, control_socket=control_socket)
+        self._wire(load, control_socket=control_socket)
         return self
 
     @classmethod
@@ -107,18 +105,24 @@ class Balancer:
         from fairlead import _engine
         from fairlead.config.loaded import load_text
 
-        def again() -> LoadedConfig:
-            return load_text(text, source="text", grammars=_engine)
+        def load(previous: LoadedConfig | None) -> LoadedConfig:
+            return load_text(text, _engine, previous=previous)
 
         self = cls.__new__(cls)
-        self._wire(again(), again, control_socket=control_socket)
+        self._wire(load, control_socket=control_socket)
         return self
 
     def _wire(
-        self, first: LoadedConfig, reload: Callable[[], LoadedConfig], *, control_socket: bool
+        self,
+        load: Callable[[LoadedConfig | None], LoadedConfig],
+        reload: Callable[[], LoadedConfig] | None = None,
+        *,
+        control_socket: bool,
     ) -> None:
+        first = load(None)
         self._running = Running(start_engine(first.config.workers), first)
-        self._reload = reload
+        # Names that stop resolving keep the addresses that they had.
+        self._reload = reload or (lambda: load(self._running.loaded))
         self._control_socket = control_socket
         self._loop: ControlLoop | None = None
 

@@ -41,11 +41,6 @@ def call(short_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["--version"], 0),
-        (["version"], 0),
-        (["version", "--json"], 0),
-        (["--help"], 0),
-        (["http", "--help"], 0),
         (["schema"], 0),
         (["completion", "bash"], 0),
         (["check", "right.toml"], 0),

@@ -6,6 +6,7 @@ import urllib.request
 import pytest
 
 from fairlead import Balancer, ConfigErrors, EngineError
+from fairlead.config.schema import Backend, Config, Listener, Pool
 from fairlead.control import paths
 from fairlead.testing import FakeBackend
 
@@ -97,6 +98,20 @@ def test_a_file_is_read_again(backend, tmp_path):
                 assert await get(balancer.addresses[0][1]) == b"two\n"
 
         asyncio.run(main())
+
+
+def test_a_configuration_can_be_made_in_python(backend):
+    config = Config(
+        listeners={"web": Listener(bind=("127.0.0.1:0",), pool="app")},
+        pools={"app": Pool(backends=(Backend(backend.address),))},
+    )
+
+    async def main():
+        async with Balancer(config) as balancer:
+            assert await get(balancer.addresses[0][1]) == b"one\n"
+            assert await balancer.reload() == []
+
+    asyncio.run(main())
 
 
 def test_what_is_wrong_is_told_before_anything_runs(backend):

@@ -84,6 +84,11 @@ impl Board {
         self.ring();
     }
 
+    /// Notes that a worker is about to be started.
+    pub(crate) fn begin(&self, worker: usize) {
+        self.places[worker].ended.store(false, Ordering::Release);
+    }
+
     /// Notes that a worker ends.
     pub(crate) fn end(&self, worker: usize) {
         let place = &self.places[worker];

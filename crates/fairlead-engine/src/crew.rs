@@ -43,6 +43,9 @@ impl Crew {
         let (board, events) = (Arc::clone(board), Arc::clone(events));
         let mut crew = Crew { common: Common { clock, board, events, boxes }, threads: Vec::new() };
         for number in 0..workers {
+            crew.common.board.begin(number);
+        }
+        for number in 0..workers {
             match crew.spawn(number) {
                 Ok(thread) => crew.threads.push(thread),
                 Err(error) => {

@@ -97,9 +97,9 @@ impl Sockets {
         told
     }
 
-    /// Puts a connection that still has something to read behind the others.
+    /// Puts a connection that still has something to tell behind the others.
     pub(crate) fn yield_turn(&mut self, id: ConnId) {
-        if self.slots.get(id).is_some_and(Connection::has_more) {
+        if self.slots.get(id).is_some_and(Connection::has_news) {
             self.list(id);
         }
     }
@@ -170,8 +170,8 @@ impl Sockets {
         if connection.wind_up(buffer, READS_PER_TURN) {
             self.slots.remove(id);
             self.closing_count -= 1;
-        } else {
-            self.yield_turn(id);
+        } else if connection.has_more() {
+            self.list(id);
         }
     }
 

@@ -13,7 +13,9 @@ use rustix::event::EventfdFlags;
 use rustix::io::Errno;
 use serde::Serialize;
 
-use crate::clock::Timestamp;
+use fairlead_model::time_of_day::TimeOfDay;
+
+use crate::clock::time_of_day;
 
 /// Events kept for a reader that is late. A flapping pool of a hundred backends makes some
 /// hundred a minute.
@@ -37,7 +39,7 @@ struct Lost {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    events: VecDeque<(Timestamp, Event)>,
+    events: VecDeque<(TimeOfDay, Event)>,
     lost: u64,
 }
 
@@ -62,7 +64,7 @@ impl Events {
             waiting.events.pop_front();
             waiting.lost += 1;
         }
-        waiting.events.push_back((Timestamp::now(), event));
+        waiting.events.push_back((time_of_day(), event));
         if waiting.events.len() == 1 {
             // It fails only when the counter is full, and then it is readable.
             let _ = rustix::io::write(&self.readable, &1_u64.to_ne_bytes());
@@ -82,7 +84,7 @@ impl Events {
             .filter(|_| lost > 0)
             .map(|(time, _)| to_json(&Lost { time: time.rfc3339(), event: "lost", count: lost }));
         let stamped =
-            |(time, event): &(Timestamp, Event)| to_json(&Stamped { time: time.rfc3339(), event });
+            |(time, event): &(TimeOfDay, Event)| to_json(&Stamped { time: time.rfc3339(), event });
         first.into_iter().chain(events.iter().map(stamped)).collect()
     }
 

@@ -12,7 +12,7 @@ use fairlead_model::plan::{BackendPlan, Policy, Protocol};
 use serde::Serialize;
 
 use crate::board::Board;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{time_of_day, Clock};
 use crate::publish::Bound;
 
 /// The whole document.
@@ -69,7 +69,7 @@ impl Status {
         let listeners = snapshot.map_or(&[][..], Snapshot::listeners);
         let pools = snapshot.map_or(&[][..], Snapshot::pools);
         Status {
-            time: Timestamp::now().rfc3339(),
+            time: time_of_day().rfc3339(),
             uptime_seconds: now.since(Moment::ZERO).as_secs_f64(),
             workers: board.workers(),
             connections_per_worker: board.clients(),

@@ -171,6 +171,8 @@ pub(crate) struct LocalBackend {
     pub(crate) state: Arc<BackendState>,
     pub(crate) endpoints: RefCell<Vec<Rc<Endpoint>>>,
     pub(crate) idle: RefCell<Idle>,
+    /// How many requests in a row another backend answered first.
+    pub(crate) overtaken: Cell<u32>,
     /// Not in the configuration any more.
     pub(crate) retired: Cell<bool>,
 }
@@ -181,6 +183,7 @@ impl LocalBackend {
             state: Arc::clone(state),
             endpoints: RefCell::new(Vec::new()),
             idle: RefCell::new(Idle::new()),
+            overtaken: Cell::new(0),
             retired: Cell::new(false),
         }
     }

@@ -48,6 +48,13 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// Lines of the access log were lost, or it couldn't be opened again.
+    AccessLog {
+        /// How many lines, since this was last told.
+        lost: u64,
+        /// Why.
+        why: String,
+    },
     /// A panic was caught. It cost one connection.
     Panic {
         /// Which worker.

@@ -14,3 +14,4 @@ pub mod limits;
 pub mod moment;
 pub mod plan;
 pub mod reason;
+pub mod time_of_day;

@@ -35,6 +35,28 @@ pub struct Plan {
     pub pools: Vec<PoolPlan>,
     /// How long connections under way may take after a stop was asked for.
     pub shutdown_timeout: Millis,
+    /// Where a line about each request and each connection goes; `None`: nowhere.
+    pub access_log: Option<AccessLogPlan>,
+}
+
+/// Where the access log goes, and how its lines look.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLogPlan {
+    /// A file, or `-` for standard output.
+    pub to: String,
+    /// How its lines look.
+    pub format: LogFormat,
+}
+
+/// How a line of the access log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// A JSON object.
+    Json,
+    /// The Combined Log Format of the Apache web server, as many tools read it.
+    Combined,
 }
 
 /// An address that clients connect to.

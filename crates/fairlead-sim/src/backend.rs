@@ -85,7 +85,8 @@ impl Backend {
             last: now,
         };
         self.lines.insert(socket, line);
-        network.wake(now + self.character.idle, Wake::Backend(self.index, socket));
+        // One such wake is always under way; it puts itself off while something happens.
+        network.wake(now + self.character.idle, Wake::BackendIdle(self.index, socket));
         network.look(socket);
     }
 
@@ -135,19 +136,18 @@ impl Backend {
         }
         let Some(line) = self.lines.get(&socket) else { return };
         if let Some((when, _)) = line.acts.front() {
-            return network.wake(*when, Wake::Backend(self.index, socket));
+            network.wake(*when, Wake::Backend(self.index, socket));
         }
-        self.close_if_idle(network, socket);
     }
 
-    fn close_if_idle(&mut self, network: &mut Network, socket: SocketId) {
+    /// Closes a connection that has been idle for too long.
+    pub(crate) fn close_if_idle(&mut self, network: &mut Network, socket: SocketId) {
         let Some(line) = self.lines.get(&socket) else { return };
-        if !matches!(line.stage, Stage::Head) {
-            return;
-        }
         let ends = line.last + self.character.idle;
-        if network.now() < ends {
-            return network.wake(ends, Wake::Backend(self.index, socket));
+        let busy = !matches!(line.stage, Stage::Head) || network.hosts[self.index].frozen;
+        if busy || network.now() < ends {
+            let later = ends.max(network.now() + Duration::from_millis(100));
+            return network.wake(later, Wake::BackendIdle(self.index, socket));
         }
         self.close(network, socket);
     }
@@ -189,7 +189,6 @@ impl Backend {
                 if out && !self.character.announces {
                     return self.close(network, socket);
                 }
-                network.wake(network.now() + self.character.idle, Wake::Backend(self.index, socket));
                 self.proceed(network, notes, socket);
                 network.look(socket);
             }

@@ -82,7 +82,8 @@ impl Promises {
     fn can_answer(&self, pool: usize) -> bool {
         let plan = &self.plan.pools[pool];
         let enough = plan.retry.attempts as usize >= plan.backends.len();
-        !self.anchors[pool].is_empty() && enough && !self.exhausts
+        let panics = self.theme == Theme::Panics;
+        !self.anchors[pool].is_empty() && enough && !self.exhausts && !panics
     }
 
     fn is_anchor(&self, host: usize) -> bool {
@@ -141,7 +142,7 @@ fn answered(promises: &Promises, report: &Report, request: &Request) -> Option<S
 }
 
 fn is_excused(promises: &Promises, report: &Report, request: &Request) -> bool {
-    if !promises.can_answer(request.pool) {
+    if !promises.can_answer(request.pool) || report.abandoned {
         return true;
     }
     let nothing = Vec::new();
@@ -198,6 +199,10 @@ fn in_time(promises: &Promises, request: &Request) -> Option<String> {
 /// How often each outcome came, for people.
 pub fn summary(report: &Report) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
+    for stream in &report.streams {
+        let name = if stream.left { "left".into() } else { format!("{:?}", stream.end) };
+        *counts.entry(name).or_default() += 1;
+    }
     for request in &report.requests {
         let name = match &request.outcome {
             Outcome::Answered { .. } => "answered".to_owned(),

@@ -44,6 +44,8 @@ pub(crate) enum Wake {
     Client(usize, u64),
     /// What a back end wanted to do next on a connection.
     Backend(usize, SocketId),
+    /// A back end's connection may have been idle for long enough.
+    BackendIdle(usize, SocketId),
     /// The nth trouble of the setting.
     Trouble(usize),
     /// The nth change by the operator.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fairlead_model::event::Event;
+use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 
 use crate::backend::StreamEnd;
@@ -153,6 +154,8 @@ pub struct Report {
     pub streams_at_backends: BTreeMap<u64, StreamAtBackend>,
     /// What the flow told, with the worker that told it.
     pub events: Vec<(Moment, usize, Event)>,
+    /// Health of each backend as the clients had done all that they wanted: pool, address, health.
+    pub healths: Vec<(String, String, Health)>,
     /// What can't be right in any run.
     pub faults: Vec<String>,
     /// Most bytes queued for one connection.
@@ -161,6 +164,8 @@ pub struct Report {
     pub exhausted: usize,
     /// When a stop was asked for.
     pub stopped: Option<Moment>,
+    /// Everything was cut off when the time for the stop was over.
+    pub abandoned: bool,
     /// When the run was over.
     pub ended: Moment,
     /// Happenings in all.

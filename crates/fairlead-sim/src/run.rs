@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_balance::Registry;
-use fairlead_flow::{Flow, ListenerId, Peer, Snapshot};
+use fairlead_flow::{Driver, Flow, ListenerId, Peer, Snapshot};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Plan;
 
@@ -131,6 +131,11 @@ impl World {
 
     /// Stops the balancer, and waits until nothing is left of it.
     fn end(&mut self) {
+        let pools = self.snapshot.iter().flat_map(|snapshot| snapshot.pools());
+        let backends = pools.flat_map(|pool| pool.backends());
+        self.notes.report.healths = backends
+            .map(|backend| (backend.pool().into(), backend.address().into(), backend.health()))
+            .collect();
         self.stop();
         let end = self.network.now() + EMPTY_WITHIN;
         while self.lines.iter().any(|lines| lines.open() > 0) && self.step(end) {}
@@ -268,6 +273,9 @@ impl World {
             Wake::Backend(nth, socket) => {
                 self.backends[nth].wake(&mut self.network, &mut self.notes, socket);
             }
+            Wake::BackendIdle(nth, socket) => {
+                self.backends[nth].close_if_idle(&mut self.network, socket);
+            }
             Wake::Trouble(nth) => self.trouble(nth / 2, nth % 2 == 0),
             Wake::Change(nth) => self.change(nth),
         }
@@ -347,7 +355,26 @@ impl World {
                 }
             }
             Change::Stop => self.stop(),
+            Change::Abandon => {
+                self.notes.report.abandoned = true;
+                for worker in 0..self.flows.len() {
+                    self.tell(worker, |flow, hand, now| flow.abandon(hand, now));
+                }
+            }
+            Change::Panic(worker, nth) => self.panic(worker % self.flows.len(), nth),
         }
+    }
+
+    /// A handler panicked; the driver closes what the flow doesn't know any more, as the engine's
+    /// does.
+    fn panic(&mut self, worker: usize, nth: usize) {
+        let sockets = self.lines[worker].sockets();
+        let Some(socket) = sockets.get(nth % sockets.len().max(1)) else { return };
+        let Some(id) = self.lines[worker].id(*socket) else { return };
+        self.tell(worker, |flow, hand, now| {
+            flow.handle_panic(hand, id, now);
+            hand.abort(id);
+        });
     }
 
     fn backend_state(&self, pool: usize, nth: usize) -> Option<Arc<fairlead_balance::BackendState>> {

@@ -47,15 +47,19 @@ pub enum Theme {
     Streams,
     /// Configurations change, operators wish.
     Changes,
-    /// A graceful stop in the middle.
+    /// A graceful stop in the middle, sometimes one that runs out of time.
     Stops,
+    /// Hosts fail for a while, and then nothing goes wrong any more.
+    Recovery,
+    /// Handlers panic, whatever the reason.
+    Panics,
     /// All of it at once.
     Mixed,
 }
 
 impl Theme {
     /// All themes.
-    pub const ALL: [Theme; 9] = [
+    pub const ALL: [Theme; 11] = [
         Theme::Fair,
         Theme::Outages,
         Theme::Manners,
@@ -64,6 +68,8 @@ impl Theme {
         Theme::Streams,
         Theme::Changes,
         Theme::Stops,
+        Theme::Recovery,
+        Theme::Panics,
         Theme::Mixed,
     ];
 }
@@ -118,6 +124,11 @@ pub(crate) enum Change {
     Weight(usize, usize, u16),
     /// A graceful stop.
     Stop,
+    /// Its time is over.
+    Abandon,
+    /// A worker panics in a handler for one of its connections (drawn numbers, taken modulo what
+    /// there is).
+    Panic(usize, usize),
 }
 
 /// A world before it begins.
@@ -295,8 +306,8 @@ fn draw_manners(random: &mut Random) -> BadManners {
 
 fn draw_troubles(theme: Theme, host: usize, random: &mut Random) -> Vec<Episode> {
     let most = match theme {
-        Theme::Outages | Theme::Mixed | Theme::Streams => 4,
-        Theme::Changes | Theme::Leaving => 2,
+        Theme::Outages | Theme::Mixed | Theme::Streams | Theme::Recovery => 4,
+        Theme::Changes | Theme::Leaving | Theme::Panics => 2,
         _ => 0,
     };
     let mut from = Moment::ZERO;
@@ -334,7 +345,17 @@ fn draw_changes(
 ) -> Vec<(Moment, Change)> {
     let mut changes = Vec::new();
     if theme == Theme::Stops {
-        changes.push((Moment::ZERO + between(random, 100, 8_000), Change::Stop));
+        let stop = Moment::ZERO + between(random, 100, 8_000);
+        changes.push((stop, Change::Stop));
+        if one_in(random, 3) {
+            changes.push((stop + between(random, 0, 1_500), Change::Abandon));
+        }
+    }
+    if theme == Theme::Panics {
+        for _ in 0..random.below(20) {
+            let when = Moment::ZERO + Duration::from_nanos(random.next() % 10_000_000_000);
+            changes.push((when, Change::Panic(random.below(64), random.below(1 << 20))));
+        }
     }
     if !matches!(theme, Theme::Changes | Theme::Mixed) {
         return changes;

@@ -90,6 +90,16 @@ fn a_stop_finishes_what_is_under_way() {
 }
 
 #[test]
+fn who_is_well_again_is_used_again() {
+    holds(Theme::Recovery);
+}
+
+#[test]
+fn a_panic_costs_its_connection_and_leaves_nothing_behind() {
+    holds(Theme::Panics);
+}
+
+#[test]
 fn all_of_it_at_once() {
     holds(Theme::Mixed);
 }

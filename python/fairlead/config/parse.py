@@ -188,8 +188,8 @@ def _holds_in_broken_text(error: ConfigError, syntax: Sequence[ConfigError]) -> 
         return False
     if error in syntax:
         return True
-    starts = {_start(each) for each in syntax}
-    # What is no TOML needn't be a name or a value, too.
-    return _start(error) not in starts and (
-        error.code != "key.unknown" or _start(error) < min(starts)
-    )
+    starts = [_start(each) for each in syntax]
+    place = error.place
+    if place and any(place.start <= start < max(place.end, place.start + 1) for start in starts):
+        return False  # what is no TOML needn't be a name or a value, too
+    return error.code != "key.unknown" or _start(error) < min(starts)

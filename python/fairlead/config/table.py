@@ -152,7 +152,7 @@ class Table(Form[S]):
         spelled = {}
         for field in fields:
             each = getattr(value, field.name)
-            if field.required or each != _default(field):
+            if field.required or each != field.default:
                 spelled[field.name] = self.keys[field.name].form.write(each)
         return spelled
 
@@ -164,7 +164,7 @@ class Table(Form[S]):
             properties[name] = {"description": _description(key), **key.form.schema()}
             field = fields.get(name)
             if field is not None and not field.required:
-                default = _default(field)
+                default = field.default
                 if default is not None and not isinstance(default, (msgspec.Struct, dict)):
                     properties[name]["default"] = key.form.write(default)
         schema: dict[str, Any] = {
@@ -257,12 +257,6 @@ class Named(Form["dict[str, S]"]):
     def schema(self) -> dict[str, Any]:
         """An object whose properties are all such objects."""
         return {"type": "object", "additionalProperties": self.table.schema()}
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    if field.default_factory is not msgspec.NODEFAULT:
-        return field.default_factory()
-    return field.default
 
 
 def _description(key: Key) -> str:

@@ -118,9 +118,8 @@ def version() -> str:
 
 def _configured(loaded: LoadedConfig) -> dict[Name, Configured]:
     """What a configuration says of each backend."""
-    plan: Json = json.loads(loaded.plan)
     return configured(
-        (pool["name"], backend["address"], backend["state"], backend["weight"])
-        for pool in plan["pools"]
-        for backend in pool["backends"]
+        (pool.name, backend.address, backend.state, backend.weight)
+        for pool in loaded.value.pools
+        for backend in pool.backends
     )

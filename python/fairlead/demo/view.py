@@ -10,19 +10,21 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from fairlead.demo.scenario import BACKENDS, RESERVE
+from fairlead.demo.scenario import RESERVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
     from fairlead.demo.scenario import Act
     from fairlead.demo.tally import Tally
     from fairlead.model import Backend
 
 _BAR = 16
+_WIDE = 120
 _LINES_KEPT = 8
 _PLAIN_SECONDS = 2.0
 _COLOURS = {"healthy": "green", "suspect": "yellow", "down": "red", "unknown": "dim"}
@@ -126,7 +128,11 @@ class Live:
         from rich.console import Group
 
         happened = "\n".join(self._lines[-_LINES_KEPT:])
-        drawn: list[RenderableType] = [_table(scene), _totals(scene), _happened(happened)]
+        wide = self._console.width >= _WIDE
+        drawn: list[RenderableType] = [_table(scene, wide=wide), _totals(scene)]
+        if not wide:
+            drawn[1:1] = _notes(scene)
+        drawn.append(_happened(happened))
         self._live.update(Group(*drawn), refresh=True)
 
     def line(self, time: float, text: str) -> None:
@@ -157,41 +163,48 @@ def _write(line: str) -> None:
     sys.stderr.flush()
 
 
-def _table(scene: Scene) -> Table:
+def _table(scene: Scene, *, wide: bool) -> Table:
+    """Who gets what; on a wide terminal also what is done to whom, and what fairlead says."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, expand=True)
+    table = Table(box=None, pad_edge=False, expand=wide)
     for name in ("backend", "health", "share of answers"):
         table.add_column(name, no_wrap=True)
     for name in ("in flight", "p50 ms", "p99 ms", "hidden"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("what the script does to it · what fairlead says", ratio=1)
+    if wide:
+        table.add_column("what the script does to it · what fairlead says", ratio=1)
     shares = scene.tally.recent_shares()
-    for name in (*BACKENDS, RESERVE):
-        backend = scene.backends.get(name)
-        if backend is None:
-            continue
-        shown = name if name != RESERVE else f"{name} (reserve)"
+    for name, backend in scene.backends.items():
         health = backend.health if backend.state == "enabled" else backend.state
-        table.add_row(
-            shown,
+        cells: list[RenderableType] = [
+            name if name != RESERVE else f"{name} (reserve)",
             Text(health, _COLOURS.get(health, "cyan")),
             _bar(shares.get(name, 0.0)),
             str(backend.active),
             _ms(backend.latency_ms_p50),
             _ms(backend.latency_ms_p99),
             str(backend.failures),
-            _what(scene, name, backend),
-        )
+        ]
+        table.add_row(*cells, *([_what(scene, name)] if wide else []))
     return table
 
 
-def _what(scene: Scene, name: str, backend: Backend) -> RenderableType:
+def _notes(scene: Scene) -> list[RenderableType]:
+    """The same below the table, a line for each backend that there is something to say of."""
     from rich.text import Text
 
-    said = backend.reason if backend.health in ("suspect", "down") else ""
-    parts = [(scene.doing(name), "bold"), (said, "dim")]
+    said = ((name, _what(scene, name)) for name in scene.backends)
+    return [Text.assemble(f"{name}: ", what, no_wrap=True) for name, what in said if what.plain]
+
+
+def _what(scene: Scene, name: str) -> Text:
+    from rich.text import Text
+
+    backend = scene.backends[name]
+    says = backend.reason if backend.health in ("suspect", "down") else ""
+    parts = [(scene.doing(name), "bold"), (says, "dim")]
     return Text(" · ").join(Text(text, style) for text, style in parts if text)
 
 

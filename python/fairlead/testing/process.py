@@ -6,7 +6,9 @@ SIGKILL. The port stays ours meanwhile, so a killed one can come back at the sam
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -95,8 +97,11 @@ class BackendProcess:
             raise ValueError(f"{self.name}: {answer['error']}")
 
     def freeze(self) -> None:
-        """Stop the process where it is (SIGSTOP)."""
-        self._running().send_signal(signal.SIGSTOP)
+        """Stop the process where it is (SIGSTOP), and wait until it stands still."""
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
         """Let a frozen process go on (SIGCONT)."""

@@ -36,14 +36,6 @@ def test_commands_are_found_by_name():
         group.resolve_command(ctx, ["nope"])
 
 
-def test_an_option_in_the_place_of_a_command_is_no_unknown_command():
-    group = Commands(name="fairlead")
-
-    with pytest.raises(click.UsageError) as caught:
-        group.resolve_command(click.Context(group), ["--nope"])
-    assert not isinstance(caught.value, UnknownCommandError)
-
-
 @pytest.mark.parametrize(("text", "number"), [("0", 0), ("256", 256), (7, 7)])
 def test_whole_numbers(text, number):
     assert Whole(0, 256).convert(text, None, None) == number

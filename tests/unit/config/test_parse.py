@@ -102,6 +102,10 @@ def test_mistakes_of_spelling_are_told_beside_a_broken_line():
     assert codes == ["key.unknown", "syntax", "address.form"]
 
 
+def test_what_is_no_toml_is_told_once():
+    assert [code for code, _ in told("[listeners.größe]\n")] == ["syntax"]
+
+
 def test_a_thousand_mistakes_are_enough():
     text = "".join(f"key{number} = 1\n" for number in range(3000))
 

@@ -56,6 +56,7 @@ def fault(text: str) -> tuple[str, int, int]:
         ("a: |\n  x\n  y\n", "x\ny\n"),
         ("a: [1, {b: c}]", [1, {"b": "c"}]),
         ("x: &k [1]\na: *k", [1]),
+        ("x: &k {y: [1]}\na: *k", {"y": [1]}),
     ],
 )
 def test_plain_words_mean_what_they_mean_in_yaml_1_2(text, value):

@@ -98,6 +98,10 @@ def test_without_any_pool_none_is_listed():
     assert [error.expected for error in wrong("pools = {}\n" + WEB)] == ["the name of a pool"]
 
 
+def test_without_pools_it_is_not_told_that_each_is_missing():
+    assert codes(WEB) == ["key.missing"]
+
+
 def test_a_pool_that_is_wrong_is_there_all_the_same():
     assert codes(WEB + '[pools.app]\nbackends = ["x"]\n') == ["address.form"]
 

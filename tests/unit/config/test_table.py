@@ -3,11 +3,13 @@
 from typing import Annotated
 
 import msgspec
+import pytest
 
 from fairlead import _engine
 from fairlead.config.form import Reading, Whole
 from fairlead.config.table import Key, Named, Table, Tables, keys
 from fairlead.config.tree import Entry, Node
+from fairlead.errors import ConfigError
 from harness.texts import place
 
 AT = place()
@@ -118,6 +120,11 @@ def test_a_name_that_stands_twice_is_told():
 
 def test_a_value_where_a_named_table_belongs():
     assert read(Named(POINT, "points"), {"x": 1})[1] == [("type", "`x` is a whole number")]
+
+
+def test_named_tables_stand_in_a_table():
+    with pytest.raises(ConfigError):
+        read(Named(POINT, "points"), 5)
 
 
 def test_only_what_differs_is_written():

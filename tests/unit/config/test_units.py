@@ -145,6 +145,7 @@ def test_where_to_listen(text, canonical):
     ("text", "code"),
     [
         ("", "address.form"),
+        ("[::1]", "address.form"),
         ("web", "address.form"),
         ("web:", "address.form"),
         (":http", "address.form"),
@@ -259,3 +260,8 @@ def test_a_network_with_bits_beyond_its_prefix_is_named():
     assert refused(units.parse_network, "10.1.2.3/8").hint == (
         "the network with this address is `10.0.0.0/8`"
     )
+
+
+def test_addresses_are_written_as_they_were_read():
+    for text in (":80", "a:1", "[::1]:1", "unix:/a"):
+        assert str(units.split_address(text)) == text

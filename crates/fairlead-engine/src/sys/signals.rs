@@ -2,7 +2,7 @@
 //!
 //! A signal of the process goes to any thread that doesn't block it. It is meant for the main
 //! thread of Python, whose handler runs there; a worker would only be interrupted by it.
-#![allow(unsafe_code, reason = "rustix has no signal mask of a thread outside its unstable parts")]
+#![expect(unsafe_code, reason = "rustix has no signal mask of a thread outside its unstable parts")]
 
 use std::mem::MaybeUninit;
 

@@ -2,7 +2,7 @@
 //!
 //! Options that accepted sockets inherit are set on the listening one (Linux copies them), so
 //! that a new client costs no further calls for them. Nothing here keeps state.
-#![allow(unsafe_code, reason = "two socket options that neither rustix nor socket2 knows")]
+#![expect(unsafe_code, reason = "two socket options that neither rustix nor socket2 knows")]
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;

@@ -322,7 +322,7 @@ impl Flow {
         let sendable = Sendable {
             idempotent: exchange.facts.method.is_idempotent(),
             sent_anything: exchange.sent_anything,
-            relayed_anything: exchange.phase == Phase::Relaying,
+            relayed_anything: exchange.begun || exchange.phase == Phase::Relaying,
             replayable: exchange.kept == Kept::Whole,
         };
         if !may_resend(reason, &sendable) {
@@ -388,7 +388,7 @@ impl Flow {
             let sendable = Sendable {
                 idempotent: exchange.facts.method.is_idempotent(),
                 sent_anything: exchange.sent_anything,
-                relayed_anything: false,
+                relayed_anything: exchange.begun,
                 replayable: exchange.kept == Kept::Whole,
             };
             if may_resend(Reason::BackendDown, &sendable) && exchange.seek.is_quiet() {

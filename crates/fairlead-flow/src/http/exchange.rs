@@ -75,6 +75,9 @@ pub(crate) struct Exchange {
     pub(crate) doubted: bool,
     /// The connection to the backend takes no more: the client isn't read.
     pub(crate) held_back: bool,
+    /// An interim answer other than 100 went to the client, so an answer has begun. (A 100 only
+    /// says that the body may come, to whomever.)
+    pub(crate) begun: bool,
     /// A byte of it went out, on any connection.
     pub(crate) sent_anything: bool,
     /// When the last byte of the request was sent.
@@ -110,6 +113,7 @@ impl Exchange {
             held: None,
             doubted: false,
             held_back: false,
+            begun: false,
             sent_anything: false,
             sent_at: now,
             response: BodyReader::default(),
@@ -140,6 +144,7 @@ impl Exchange {
         self.held = None;
         self.doubted = false;
         self.held_back = false;
+        self.begun = false;
         self.sent_anything = false;
         self.sent_at = now;
         self.response = BodyReader::default();

@@ -8,8 +8,8 @@
 //! 1. Only safe methods (RFC 9110 §9.2.1), only requests that are whole and kept whole, only
 //!    within the pool's budget (`fairlead_balance::budget`).
 //! 2. The first final head wins. The other's answer is never seen.
-//! 3. A first that loses is in doubt at once: others are asked before it, and it is probed. But
-//!    slow is not silent: its connection stays for [`SILENCE`] more. If an answer begins in that
+//! 3. A first that loses twice without an answer in between is in doubt: others are asked before
+//!    it, and it is probed. But slow is not silent: its connection stays for [`SILENCE`] more. If an answer begins in that
 //!    time, all that was learned is how long it takes, and later requests are given that long.
 //!    If not, that is a failure.
 //! 4. A second that loses is cut off.
@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
+use fairlead_model::plan::Policy;
 
 use crate::driver::Driver;
 use crate::flow::Flow;
@@ -29,9 +30,16 @@ use crate::local::{LocalBackend, LocalPool};
 use crate::seek::millis;
 use crate::slab::Key;
 
+/// So many requests in a row that another backend answered first make a backend suspect. One is
+/// a page that takes longer now and then.
+const DOUBTED: u32 = 2;
+
 /// How long a backend that was overtaken has to begin its answer, from when it got the request. A
 /// page takes longer only where all its kind do; and then it is not overtaken.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// In a pool that hashes, nothing is late before.
+const STICKY: Duration = Duration::from_millis(500);
 
 /// From here on people notice that they wait.
 const NOTICED: Duration = Duration::from_millis(200);
@@ -45,7 +53,10 @@ pub(crate) fn late_at(exchange: &Exchange, pool: &LocalPool, slot: Slot, now: Mo
         && !exchange.facts.upgrade;
     let Some(budget) = pool.budget.as_ref().filter(|_| may) else { return Moment(u64::MAX) };
     budget.borrow_mut().earn();
-    now + late_after(pool, slot)
+    let late = late_after(pool, slot);
+    // Who hashes wants the same backend each time; another one is worse than a little patience.
+    let sticky = pool.plan().policy == Policy::Hash;
+    now + if sticky { late.max(STICKY) } else { late }
 }
 
 /// How late an answer of this backend has to be. What it has shown itself counts, but one that is
@@ -123,8 +134,10 @@ impl Flow {
                 budget.borrow_mut().lost();
             }
         }
+        // Its request is answered. What goes on there from now on is ours alone, and must not
+        // make the backend look busy to the policies.
+        pool.backend(slot).state.end();
         if !won {
-            pool.backend(slot).state.end();
             return self.ctx.abort_link(d, loser);
         }
         let since = now - waited;
@@ -137,7 +150,11 @@ impl Flow {
             winner.map_or_else(String::new, |(pool, slot)| pool.backend_plan(slot).address.clone());
         let detail =
             format!("for {}, while {name} answered within {}", millis(waited), millis(took));
-        self.ctx.doubt(&pool, slot, "no answer", detail, now);
+        let times = pool.backend(slot).overtaken.get() + 1;
+        pool.backend(slot).overtaken.set(times);
+        if times >= DOUBTED {
+            self.ctx.doubt(&pool, slot, "no answer", detail, now);
+        }
     }
 
     /// A backend that was overtaken answers after all.
@@ -150,7 +167,7 @@ impl Flow {
     ) {
         let Some(link) = self.ctx.links.get(key) else { return };
         link.backend.state.latency_took(now.since(since), now);
-        link.backend.state.end();
+        link.backend.overtaken.set(0);
         self.ctx.abort_link(d, key);
     }
 
@@ -168,7 +185,6 @@ impl Flow {
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         // A kept connection that ends says nothing: it may have been closed before it was used.
         let counts = failure.is_none() || !link.was_kept;
-        link.backend.state.end();
         self.ctx.abort_link(d, key);
         if counts {
             let detail = format!("for {}, while others answered", millis(now.since(since)));

@@ -39,6 +39,7 @@ fn is_error(status: u16) -> bool {
 fn may_ask(exchange: &Exchange) -> bool {
     exchange.phase == Phase::Sent
         && !exchange.doubted
+        && !exchange.begun
         && exchange.request_done
         && exchange.kept == Kept::Whole
         && exchange.facts.method.is_safe()
@@ -68,9 +69,10 @@ impl Flow {
             return false;
         }
         if !first {
-            // A hedge that ends in an error: the first one may still do better.
-            self.opinion_drop(d, key);
-            return true;
+            // A hedge that ends in an error: the first one has a while to do better. It may be
+            // silent for ever, so the error is kept.
+            exchange.second = exchange.link.replace(link);
+            std::mem::swap(&mut exchange.sent_at, &mut exchange.second_at);
         }
         let asked = exchange.second.is_some();
         let budget = exchange.seek.pool.budget.as_ref();

@@ -141,6 +141,7 @@ impl Flow {
         // own: the client has asked once.
         if exchange.facts.version == Version::Http11 && exchange.link == Some(link_key) {
             self.out.clear();
+            exchange.begun |= head.status() != 100;
             write_interim(&mut self.out, bytes, head);
             exchange.sent += self.out.len() as u64;
             let _ = d.send(client.conn, &self.out, &[]);
@@ -178,6 +179,7 @@ impl Flow {
         }
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
         link.backend.state.latency_took(now.since(exchange.sent_at), now);
+        link.backend.overtaken.set(0);
         if let Some(seconds) = head.keep_alive_seconds() {
             link.backend.idle.borrow_mut().announced(Duration::from_secs(u64::from(seconds)));
         }

@@ -9,8 +9,18 @@ use fairlead_model::plan::Plan;
 use super::{between, one_in, Theme, TCP, WEB};
 use crate::client::{Client, HttpClient, Job, Leave, StreamClient, StreamJob};
 
+/// How long a steady client goes on: troubles are over after 52 s at most, the longest hold of a
+/// flapping backend is 30 s, that of one on trial 60 s.
+const STEADY_FOR: Duration = Duration::from_secs(180);
+
+/// Between two requests of a steady client.
+const STEADY_PAUSE: Duration = Duration::from_millis(400);
+
 /// Clients with the moments at which they begin.
 pub(super) fn draw(theme: Theme, plan: &Plan, random: &mut Random) -> Vec<(Moment, Client)> {
+    if theme == Theme::Recovery {
+        return (0..plan.pools.len()).map(|pool| (Moment::ZERO, steady(pool, plan))).collect();
+    }
     let count = 2 + random.below(10);
     (0..count)
         .map(|index| {
@@ -24,6 +34,28 @@ pub(super) fn draw(theme: Theme, plan: &Plan, random: &mut Random) -> Vec<(Momen
             (begins, client)
         })
         .collect()
+}
+
+/// A client that asks one pool for something small again and again, long enough for everybody to
+/// be tried and to come back.
+fn steady(pool: usize, plan: &Plan) -> Client {
+    let job = Job {
+        method: "GET",
+        pool,
+        body: 0,
+        chunk: None,
+        old: false,
+        closes: false,
+        expects: false,
+        pause: STEADY_PAUSE,
+        pace: None,
+        leaves: None,
+        finishes: false,
+        tries: 0,
+    };
+    let count = STEADY_FOR.as_millis() / STEADY_PAUSE.as_millis();
+    let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
+    Client::Http(HttpClient::new(pool, WEB, vec![job; count as usize], 1, None, patience))
 }
 
 fn draw_http(theme: Theme, index: usize, plan: &Plan, random: &mut Random) -> HttpClient {

@@ -1,0 +1,111 @@
+"""Names: resolved, resolved again, and never forgotten when they fail.
+
+fairlead sees an /etc/hosts of its own (a mount namespace), which the test rewrites.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+
+import pytest
+
+from harness.backend import Backend, free_port, saying
+from harness.balancer import loopback, wait_for
+from harness.config import site
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def hosts(short_path):
+    """A hosts file, and the command that makes fairlead see it: ``hosts.say("app.test", ...)``."""
+    try_it = subprocess.run(
+        ["unshare", "-m", "mount", "--bind", "/dev/null", "/etc/hosts"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if os.geteuid() or try_it.returncode:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must be able to run this: {try_it.stderr}")
+        pytest.skip(f"needs a mount namespace: {try_it.stderr.strip() or 'not root'}")
+
+    class Hosts:
+        path = short_path / "hosts"
+        inside = (
+            "unshare", "-m", "--propagation", "private",
+            "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(short_path / "hosts"),
+        )  # fmt: skip
+
+        def say(self, name: str, *addresses: str) -> None:
+            lines = [f"{address} {name}\n" for address in addresses]
+            # In place: the mount is of this file, not of its name.
+            self.path.write_text("127.0.0.1 localhost\n" + "".join(lines))
+
+    found = Hosts()
+    found.say("app.test", "127.0.0.2")
+    return found
+
+
+@pytest.fixture
+def places():
+    """Backends on 127.0.0.2, .3, .4, all on one port; each says its address."""
+    port = free_port()
+    made = {
+        host: Backend(saying(host), socket.create_server((host, port)))
+        for host in ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+    }
+    yield port, made
+    for each in made.values():
+        each.close()
+
+
+def test_a_name_that_moves_is_followed_by_a_reload(fairlead, hosts, places) -> None:
+    port, _ = places
+    listen = loopback()
+    balancer = fairlead(config=site(listen, f"app.test:{port}"), inside=hosts.inside)
+    line = balancer.connect(listen)
+    assert line.get().body == b"127.0.0.2"
+
+    hosts.say("app.test", "127.0.0.3")
+    assert balancer.reload()[0] == 200
+
+    assert balancer.connect(listen).get().body == b"127.0.0.3"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+def test_a_name_that_moves_is_followed_by_itself(fairlead, hosts, places) -> None:
+    port, _ = places
+    listen = loopback()
+    balancer = fairlead(config=site(listen, f"app.test:{port}"), inside=hosts.inside)
+    assert balancer.connect(listen).get().body == b"127.0.0.2"
+
+    hosts.say("app.test", "127.0.0.3")
+
+    wait_for(lambda: balancer.connect(listen).get().body == b"127.0.0.3", 60)
+    assert any(event["event"] == "resolved" for event in balancer.events())
+
+
+def test_a_name_that_fails_keeps_its_last_good_address(fairlead, hosts, places) -> None:
+    port, _ = places
+    listen = loopback()
+    balancer = fairlead(config=site(listen, f"app.test:{port}"), inside=hosts.inside)
+    assert balancer.connect(listen).get().body == b"127.0.0.2"
+
+    hosts.say("other.test", "127.0.0.4")
+    status, _ = balancer.reload()
+
+    assert status == 200
+    assert balancer.connect(listen).get().body == b"127.0.0.2"
+
+
+def test_a_name_with_several_addresses_uses_one_that_answers(fairlead, hosts, places) -> None:
+    port, made = places
+    hosts.say("app.test", "127.0.0.2", "127.0.0.3")
+    made["127.0.0.2"].refuse()
+    listen = loopback()
+    balancer = fairlead(config=site(listen, f"app.test:{port}"), inside=hosts.inside)
+    line = balancer.connect(listen)
+
+    assert [line.get().body for _ in range(5)] == [b"127.0.0.3"] * 5

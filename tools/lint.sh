@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# All linters, one line each; every one runs, whatever the others found.
+set -uo pipefail
+
+bin=.venv/bin
+failed=()
+
+stage() {
+	tools/stage.sh "$@" || failed+=("$1")
+}
+
+stage 'rustfmt' '' cargo fmt --all --check
+stage 'clippy' '' cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+stage 'ruff' '^All checks' "$bin/ruff" check python tests tools
+stage 'ruff format' '' "$bin/ruff" format --check --quiet python tests tools
+stage 'mypy' '^Success' "$bin/mypy"
+stage 'import-linter' '^Contracts:' "$bin/lint-imports" --no-cache
+if command -v cargo-deny >/dev/null; then
+	stage 'cargo-deny' '' tools/deny.sh
+else
+	echo 'stage cargo-deny: left out, it is not installed (cargo install cargo-deny)'
+fi
+if command -v shellcheck >/dev/null; then
+	stage 'shellcheck' '' shellcheck .ci/run tools/*.sh bench/setup_peers.sh
+fi
+
+if [ ${#failed[@]} -gt 0 ]; then
+	echo "lint: failed: ${failed[*]}" >&2
+	exit 1
+fi
