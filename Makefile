@@ -52,7 +52,8 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 # The release profile without link-time optimisation: about a minute the first time.
 $(VENV)/.engine: $(RUST) pyproject.toml $(VENV)/.run | rust
 	@echo 'building the engine (a minute or two the first time)'
-	@$(STAGE) 'engine' '' $(BIN)/maturin develop --release --locked --group build
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(STAGE) 'engine' '' $(BIN)/python -m pip install --disable-pip-version-check \
+		--no-build-isolation --no-deps --editable .
 	@touch $@
 
 .PHONY: demo

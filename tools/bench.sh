@@ -11,7 +11,9 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 # Measured as it is shipped: with link-time optimisation.
-.venv/bin/maturin develop --profile dist --locked --quiet --group build
+PATH="$PWD/.venv/bin:$PATH" MATURIN_PEP517_ARGS='--profile dist' \
+	tools/stage.sh 'engine (dist)' '' .venv/bin/python -m pip install \
+	--disable-pip-version-check --no-build-isolation --no-deps --editable .
 # Back to the everyday build afterwards: the next `make` sees that the stamp is missing.
 rm -f .venv/.engine
 if [ $# -eq 0 ]; then

@@ -64,7 +64,8 @@ class Engine:
             plan: JSON, in the form of `crates/fairlead-model/src/plan.rs`.
 
         Raises:
-            EngineError: An address can't be bound, or it is not a plan, or the engine has stopped.
+            EngineError: An address can't be bound, the access log can't be opened, it is not a
+                plan, or the engine has stopped.
         """
 
     def addresses(self) -> list[tuple[str, str]]:
@@ -94,7 +95,7 @@ class Engine:
         ``requests_total``, ``bytes_in``, ``bytes_out``, ``codes``, ``reasons``) and ``pools``
         (each with ``name``, ``policy`` and ``backends``: ``address``, ``group``, ``weight``,
         ``state``, ``health``, ``reason``, ``since``, ``active``, ``requests``, ``failures``,
-        ``retries``, ``latency_ms`` and more).
+        ``retries``, ``latency_ms`` and more); ``access_log`` (``lines``, ``lost``) or null.
         """
 
     def set_state(self, pool: str, backend: str, state: str) -> bool:
@@ -142,6 +143,12 @@ class Engine:
             KeyError: There is no such backend.
         """
 
+    def reopen_log(self) -> None:
+        """Open the file of the access log anew, because somebody may have moved it away.
+
+        Never blocks. If it can't be opened, the old one stays in use, and an event says so.
+        """
+
     def event_fd(self) -> int:
         """A descriptor that is readable while events wait; the same for the engine's life.
 
@@ -152,7 +159,7 @@ class Engine:
         """Take out the events that wait, oldest first. Never blocks.
 
         Each is a JSON object with ``time`` (RFC 3339, UTC) and ``event`` (``health``, ``wish``,
-        ``applied``, ``accepting``, ``panic``). At most 4,096 are kept; if more came, the first is
+        ``applied``, ``accepting``, ``access_log``, ``panic``). At most 4,096 are kept; if more came, the first is
         ``{"event": "lost", "count": …}``.
         """
 

@@ -162,7 +162,8 @@ class Event:
     Attributes:
         id: Counts up from 1 in each process; 0 when unknown.
         time: When.
-        kind: ``health``, ``wish``, ``applied``, ``accepting``, ``panic`` (the engine's);
+        kind: ``health``, ``wish``, ``applied``, ``accepting``, ``access_log``, ``panic`` (the
+            engine's);
             ``resolved``, ``unresolved``, ``reload_failed``, ``stopping``, ``lost`` (control's).
         pool: The pool it is about, or empty.
         backend: The backend it is about, or empty.
@@ -211,6 +212,7 @@ _WORDS = {
     "wish": "pool {pool} backend {backend} {what}",
     "applied": "configuration in force: {listeners} listeners, {pools} pools, {backends} backends",
     "accepting": "listener {listener} accepting: {accepting}: {why}",
+    "access_log": "access log: {why}; lines lost: {lost}",
     "panic": "worker {worker} caught a panic, one connection lost: {what}",
     "resolved": "pool {pool} backend {backend} is at {what}",
     "unresolved": "{name} does not resolve, its last good addresses stay in use: {why}",

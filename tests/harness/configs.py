@@ -36,6 +36,11 @@ class _Maker:
         return schema.Config(
             workers=number(0, 9),
             shutdown_timeout=self._duration(0),
+            access_log=maybe(
+                lambda: schema.AccessLog(
+                    to=self._one(("-", "/var/log/a b")), format=self._one(("json", "combined"))
+                )
+            ),
             admin=maybe(lambda: schema.Admin(listen=self._one(_ADMINS))),
             listeners={
                 name: self._listener(list(pools), place) for place, name in enumerate(self._names())

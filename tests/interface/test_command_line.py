@@ -50,7 +50,7 @@ def call(short_path, monkeypatch):
         (["http"], 2),
         (["http", ":0", "127.0.0.1:1", "--nope"], 2),
         (["http", ":0", "nowhere"], 2),
-        (["http", ":0", "127.0.0.1:1", "--access-log", "-"], 2),
+        (["http", ":0", "127.0.0.1:1", "--access-log", ""], 2),
         (["check"], 2),
         (["check", "wrong.toml"], 2),
         (["check", "nope.toml"], 2),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::events::Events;
+use crate::log::AccessLog;
 use crate::mailbox::{Command, Mailbox};
 use crate::sys::poll::Poller;
 use crate::worker::{self, Common};
@@ -35,13 +36,15 @@ impl Crew {
         clock: Clock,
         board: &Arc<Board>,
         events: &Arc<Events>,
+        log: &Arc<AccessLog>,
     ) -> Result<Crew, String> {
         let text = |error: std::io::Error| format!("can't start the workers: {error}");
         let boxes: Result<Arc<[_]>, _> =
             (0..workers).map(|_| Mailbox::new().map(Arc::new)).collect();
         let boxes = boxes.map_err(|error| text(error.into()))?;
-        let (board, events) = (Arc::clone(board), Arc::clone(events));
-        let mut crew = Crew { common: Common { clock, board, events, boxes }, threads: Vec::new() };
+        let (board, events, log) = (Arc::clone(board), Arc::clone(events), Arc::clone(log));
+        let common = Common { clock, board, events, log, boxes };
+        let mut crew = Crew { common, threads: Vec::new() };
         for number in 0..workers {
             crew.common.board.begin(number);
         }

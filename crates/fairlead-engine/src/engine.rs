@@ -22,6 +22,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::events::Events;
+use crate::log::{AccessLog, Output};
 use crate::mailbox::{Command, Open};
 use crate::publish::{open_all, Bound, Ids, Problem};
 use crate::status::Status;
@@ -30,6 +31,9 @@ use crate::sys::descriptors;
 /// How long workers may take to put a configuration in force before `apply` returns anyway. They
 /// need one turn each.
 const TURN: Duration = Duration::from_secs(5);
+
+/// How long the last lines of the access log may take at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What there is no such thing as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +57,7 @@ pub struct Engine {
     clock: Clock,
     board: Arc<Board>,
     events: Arc<Events>,
+    log: Arc<AccessLog>,
     /// The process that made it: a forked child has a copy of it, but none of its threads.
     process: u32,
     inner: Mutex<Inner>,
@@ -100,11 +105,13 @@ impl Engine {
         let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if workers == 0 { cpus() } else { workers };
         descriptors::raise_limit();
+        let events = Arc::new(Events::new()?);
         Ok(Engine {
             workers,
             clock: Clock::new(),
             board: Arc::new(Board::new(workers)),
-            events: Arc::new(Events::new()?),
+            log: Arc::new(AccessLog::new(Arc::clone(&events))),
+            events,
             process: std::process::id(),
             inner: Mutex::default(),
         })
@@ -128,8 +135,9 @@ impl Engine {
             pools: plan.pools.len(),
             backends: plan.pools.iter().map(|pool| pool.backends.len()).sum(),
         };
+        let (log_to, log_opened) = self.open_log(&plan).map_err(|problem| vec![problem])?;
         if inner.crew.is_none() {
-            let crew = Crew::start(self.workers, self.clock, &self.board, &self.events);
+            let crew = Crew::start(self.workers, self.clock, &self.board, &self.events, &self.log);
             inner.crew = Some(crew.map_err(|problem| vec![Problem::general(problem)])?);
         }
         let listener_ids = plan.listeners.iter().map(|listener| ids.get(&listener.name)).collect();
@@ -138,11 +146,30 @@ impl Engine {
         let snapshot =
             Snapshot::build(plan, listener_ids, registry, self.workers, before.as_deref())
                 .map_err(|problem| vec![Problem::general(problem)])?;
+        self.log.begin(log_to, log_opened);
         self.publish(&mut inner, snapshot, bound);
+        self.log.settle();
         inner.ids = ids;
         drop(inner);
         self.events.tell(applied);
         Ok(())
+    }
+
+    /// Where the plan's access log goes, opened if it is somewhere else than now.
+    fn open_log(&self, plan: &Plan) -> Result<(Option<Arc<str>>, Option<Output>), Problem> {
+        let Some(log) = &plan.access_log else { return Ok((None, None)) };
+        let to: Arc<str> = log.to.as_str().into();
+        let is_new = self.log.current().as_ref() != Some(&to);
+        let opened = is_new.then(|| Output::open(&to)).transpose();
+        let problem = |why| Problem::general(format!("access log `{to}`: {why}"));
+        let opened = opened.map_err(problem)?;
+        self.log.start().map_err(Problem::general)?;
+        Ok((Some(to), opened))
+    }
+
+    /// Opens the access log's file anew, because it may have been moved away.
+    pub fn reopen_log(&self) {
+        self.log.reopen();
     }
 
     fn publish(&self, inner: &mut Inner, snapshot: Arc<Snapshot>, bound: Vec<Bound>) {
@@ -187,6 +214,7 @@ impl Engine {
         let (snapshot, bound) = (inner.snapshot.clone(), inner.bound.clone());
         drop(inner);
         let status = Status::of(snapshot.as_deref(), &bound, &self.board, self.clock);
+        let status = status.with_log(self.log.stats());
         serde_json::to_vec(&status).expect("strings and numbers can always be written")
     }
 
@@ -302,6 +330,7 @@ impl Engine {
         if let Some(crew) = crew {
             crew.end();
         }
+        self.log.end(LAST_LINES);
         idle
     }
 
@@ -312,14 +341,16 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if let Some(crew) = self.lock().crew.take() {
-            if self.process == std::process::id() {
-                crew.end();
-            } else {
-                // The threads are the parent's; here is nobody to wait for.
-                std::mem::forget(crew);
-            }
+        let crew = self.lock().crew.take();
+        if self.process != std::process::id() {
+            // The threads are the parent's; here is nobody to wait for.
+            std::mem::forget(crew);
+            return;
         }
+        if let Some(crew) = crew {
+            crew.end();
+        }
+        self.log.end(LAST_LINES);
     }
 }
 

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `engine`, `publish`, `status` | the outside: configurations in, status and events out |
 //! | `crew`, `mailbox`, `board`, `events` | between the outside's threads and the workers' |
+//! | `log` | the access log's way out of the workers, and its writer |
 //! | `worker`, `accept` | one worker's turn |
 //! | `drive`, `connection`, `queue`, `slots`, `connect` | one worker's sockets |
 //! | `listen` | listening sockets, shared by all |
@@ -25,6 +26,7 @@ mod engine;
 mod events;
 mod guard;
 mod listen;
+mod log;
 mod mailbox;
 mod publish;
 mod queue;

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::board::Board;
 use crate::clock::{time_of_day, Clock};
+use crate::log::LogStats;
 use crate::publish::Bound;
 
 /// The whole document.
@@ -25,6 +26,8 @@ pub(crate) struct Status {
     connections_per_worker: Vec<usize>,
     listeners: Vec<ListenerStatus>,
     pools: Vec<PoolStatus>,
+    /// `None` without an access log.
+    access_log: Option<LogStats>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,7 +78,13 @@ impl Status {
             connections_per_worker: board.clients(),
             listeners: listeners.iter().map(|state| ListenerStatus::of(state, bound)).collect(),
             pools: pools.iter().map(|pool| PoolStatus::of(pool, clock, now)).collect(),
+            access_log: None,
         }
+    }
+
+    /// The same, with what became of the access log's lines.
+    pub(crate) fn with_log(self, access_log: Option<LogStats>) -> Self {
+        Status { access_log, ..self }
     }
 }
 

@@ -24,9 +24,11 @@ use crate::connection::Told;
 use crate::drive::Sockets;
 use crate::events::Events;
 use crate::guard;
+use crate::log::AccessLog;
 use crate::mailbox::{Command, Mailbox, Open};
 use crate::sys::poll::{self, Poller, Source};
 use crate::sys::signals;
+use crate::worker::lines::Lines;
 
 /// How many more clients than the least loaded worker one may have before it hands over what it
 /// accepts. One more is chance; a sixteenth more costs less than waking another thread for it.
@@ -42,6 +44,7 @@ pub(crate) struct Common {
     pub(crate) clock: Clock,
     pub(crate) board: Arc<Board>,
     pub(crate) events: Arc<Events>,
+    pub(crate) log: Arc<AccessLog>,
     pub(crate) boxes: Arc<[Arc<Mailbox>]>,
 }
 
@@ -62,6 +65,7 @@ pub(crate) struct Worker {
     said: (usize, usize),
     checked: bool,
     report: Option<u64>,
+    lines: Lines,
     ended: bool,
 }
 
@@ -99,6 +103,7 @@ impl Worker {
             said: (0, 0),
             checked: false,
             report: None,
+            lines: Lines::default(),
             ended: false,
             common,
         }
@@ -135,7 +140,8 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         let timers = self.flow.deadline().map(|at| at.max(self.timers_from));
-        let deadlines = [timers, self.sockets.deadline(), self.listening.deadline()];
+        let lines = self.lines.deadline(&self.flow);
+        let deadlines = [timers, self.sockets.deadline(), self.listening.deadline(), lines];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(self.now))
     }
@@ -267,6 +273,7 @@ impl Worker {
         while let Some(event) = self.flow.take_event() {
             self.common.events.tell(event);
         }
+        self.lines.pass_on(&mut self.flow, &self.common, self.now);
         let clients = self.flow.open_clients();
         let open = (clients, clients + self.sockets.closing());
         if open != self.said {
@@ -302,6 +309,7 @@ impl Worker {
         for leaving in self.listening.leaving(open) {
             self.empty(&leaving);
         }
+        self.lines.direct(&mut self.flow, &self.common, snapshot);
         let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
         if let Err(what) = guard::catch(|| flow.publish(sockets, snapshot, now)) {
             self.tell_panic(what);
@@ -341,9 +349,11 @@ impl Worker {
         if let Err(what) = guard::catch(|| flow.abandon(sockets, now)) {
             self.tell_panic(what);
         }
+        self.lines.pass_last_on(&mut self.flow, &self.common);
         self.ended = true;
     }
 }
 
+mod lines;
 #[cfg(test)]
 mod tests;

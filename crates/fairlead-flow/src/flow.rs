@@ -16,6 +16,7 @@ use crate::http::client::{Client, STOP_GRACE};
 use crate::http::exchange::{Exchange, Phase};
 use crate::link::{LinkUse, Owner};
 use crate::local::Local;
+use crate::log::Log;
 use crate::probe::Probes;
 use crate::seek::note_connected;
 use crate::slab::{Key, Slab};
@@ -43,6 +44,7 @@ pub struct Flow {
     pub(crate) out: Vec<u8>,
     /// A piece of a body whose framing had to be written anew.
     pub(crate) piece: Vec<u8>,
+    pub(crate) log: Log,
     pub(crate) stopping: bool,
 }
 
@@ -63,6 +65,7 @@ impl Flow {
             response_head: ResponseHead::default(),
             out: Vec::new(),
             piece: Vec::new(),
+            log: Log::default(),
             stopping: false,
         }
     }
@@ -72,6 +75,7 @@ impl Flow {
     pub fn publish<D: Driver>(&mut self, d: &mut D, snapshot: &Arc<Snapshot>, now: Moment) {
         let (local, retired) = Local::of(snapshot, &self.local);
         self.local = local;
+        self.log.set_format(snapshot.plan().access_log.as_ref().map(|plan| plan.format));
         for backend in retired {
             let links = backend.idle.borrow_mut().take_all();
             for link in links {
@@ -130,6 +134,7 @@ impl Flow {
             Protocol::Tcp => {
                 listener.state.leave();
                 listener.state.count(self.ctx.worker, 0, Reason::ListenerFull);
+                self.log_turned_away(&listener, peer, Reason::ListenerFull, now);
                 d.abort(id);
             }
         }
@@ -356,14 +361,14 @@ impl Flow {
     pub fn handle_panic<D: Driver>(&mut self, d: &mut D, id: ConnId, now: Moment) {
         match self.ctx.roles.get(id) {
             Role::Client(key) => self.client_gone(d, key, now),
-            Role::RelayClient(key) => self.relay_drop(d, key, Reason::Internal),
+            Role::RelayClient(key) => self.relay_drop(d, key, Reason::Internal, now),
             Role::Probe(key) => self.probe_forget(d, key),
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
                 Some(LinkUse::Busy(client) | LinkUse::Connecting(Owner::Client(client))) => {
                     self.client_gone(d, client, now);
                 }
                 Some(LinkUse::Relay(relay) | LinkUse::Connecting(Owner::Relay(relay))) => {
-                    self.relay_drop(d, relay, Reason::Internal);
+                    self.relay_drop(d, relay, Reason::Internal, now);
                 }
                 Some(LinkUse::Lost { since }) => self.lost_answered(d, key, since, now),
                 _ => self.ctx.abort_link(d, key),
@@ -406,7 +411,7 @@ impl Flow {
             }
         }
         for key in self.relays.keys() {
-            self.relay_drop(d, key, Reason::ShuttingDown);
+            self.relay_drop(d, key, Reason::ShuttingDown, now);
         }
         for key in self.ctx.links.keys() {
             self.ctx.close_link(d, key);

@@ -4,7 +4,7 @@
 //! told what happened (`handle_*`) and asks a [`driver::Driver`] for what it wants. The engine
 //! drives it with real sockets, the simulator with a virtual network.
 //!
-//! Absent on purpose: I/O, time, threads, randomness of its own, logging.
+//! Absent on purpose: I/O, time, threads, randomness of its own.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod idle;
 mod link;
 mod listener;
 mod local;
+mod log;
 mod probe;
 mod route;
 mod seek;

@@ -98,7 +98,10 @@ pub(crate) struct Seek {
     /// Whether connections that come too late are kept for the next request.
     keeps: bool,
     tried: Tried,
-    attempts: u32,
+    /// Backends tried so far.
+    pub(crate) attempts: u32,
+    /// The one tried last.
+    pub(crate) last: Option<Slot>,
     runners: [Option<Runner>; 2],
     pause: Option<Pause>,
     /// Tries on the backend that was reached last, before that one.
@@ -116,6 +119,7 @@ impl Seek {
             keeps: reuse != Reuse::Never,
             tried: Tried::default(),
             attempts: 0,
+            last: None,
             runners: [None; 2],
             pause: None,
             tries: 0,
@@ -132,6 +136,7 @@ impl Seek {
         self.keeps = true;
         self.tried.clear();
         self.attempts = 0;
+        self.last = None;
         self.runners = [None; 2];
         self.pause = None;
         self.tries = 0;
@@ -174,6 +179,7 @@ impl Seek {
                 Pick::Nobody => return Found::Failed(self.failure.unwrap_or(Reason::NoBackend)),
             };
             self.tried.add(slot);
+            self.last = Some(slot);
             self.attempts += 1;
             if self.attempts > 1 {
                 pool.backend(slot).state.shard(ctx.worker).add_retry();

@@ -8,10 +8,12 @@
 //! 3. A FIN is passed on and the other direction goes on. A reset is passed on as a reset.
 //! 4. A client that leaves ends the search for a backend at once.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use fairlead_balance::hash;
+use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{HashOn, Policy};
 use fairlead_model::reason::Reason;
@@ -19,6 +21,8 @@ use fairlead_model::reason::Reason;
 use crate::context::Role;
 use crate::driver::{ConnId, Driver, IoFailure, Peer, Sent};
 use crate::flow::Flow;
+use crate::http::client::Client;
+use crate::http::exchange::Exchange;
 use crate::idle::Reuse;
 use crate::link::{LinkUse, Owner};
 use crate::local::LocalListener;
@@ -37,18 +41,57 @@ enum Side {
 #[derive(Debug)]
 pub(crate) struct Relay {
     client: ConnId,
-    listener: Rc<LocalListener>,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) listener: Rc<LocalListener>,
     seek: Option<Box<Seek>>,
-    link: Option<Key>,
+    /// What the search came to: backends tried, and the last of them.
+    pub(crate) attempts: u32,
+    pub(crate) last: Option<Slot>,
+    /// The exchange that became this tunnel, for the access log.
+    pub(crate) exchange: Option<Box<Exchange>>,
+    pub(crate) link: Option<Key>,
     backend: Option<ConnId>,
     idle: Duration,
     client_finished: bool,
     backend_finished: bool,
-    received: u64,
-    sent: u64,
-    started: Moment,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    pub(crate) started: Moment,
     deadline: Moment,
     filed: Moment,
+}
+
+impl Relay {
+    /// A relay that has neither a search nor a connection yet.
+    fn new(client: ConnId, listener: Rc<LocalListener>, idle: Duration, now: Moment) -> Relay {
+        Relay {
+            client,
+            address: None,
+            listener,
+            seek: None,
+            attempts: 0,
+            last: None,
+            exchange: None,
+            link: None,
+            backend: None,
+            idle,
+            client_finished: false,
+            backend_finished: false,
+            received: 0,
+            sent: 0,
+            started: now,
+            deadline: Moment(u64::MAX),
+            filed: Moment(u64::MAX),
+        }
+    }
+
+    /// The search is over; what it came to is kept.
+    fn take_seek(&mut self) -> Option<Box<Seek>> {
+        let seek = self.seek.take()?;
+        self.attempts = seek.attempts;
+        self.last = seek.last;
+        Some(seek)
+    }
 }
 
 /// The part of a client's address that a hash on the source looks at.
@@ -77,57 +120,37 @@ impl Flow {
         let hashed = pool.plan().policy == Policy::Hash && pool.plan().hash_on == HashOn::SourceIp;
         let seek = Seek::new(Rc::clone(pool), hashed.then(|| source_key(peer)), Reuse::Never);
         let idle = listener.plan().timeouts.idle.duration();
-        let key = self.relays.insert(Relay {
-            client,
-            listener,
-            seek: Some(Box::new(seek)),
-            link: None,
-            backend: None,
-            idle,
-            client_finished: false,
-            backend_finished: false,
-            received: 0,
-            sent: 0,
-            started: now,
-            deadline: Moment(u64::MAX),
-            filed: Moment(u64::MAX),
-        });
+        let mut relay = Relay::new(client, listener, idle, now);
+        relay.address = peer.address;
+        relay.seek = Some(Box::new(seek));
+        let key = self.relays.insert(relay);
         self.ctx.roles.set(client, Role::RelayClient(key));
         d.pause(client);
         self.relay_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, Owner::Relay(key), now));
     }
 
-    /// An HTTP exchange becomes a tunnel over `link`. `unread` came from the client already.
+    /// An HTTP client's exchange becomes a tunnel over `link`.
     pub(crate) fn relay_tunnel<D: Driver>(
         &mut self,
         d: &mut D,
-        client: ConnId,
-        listener: Rc<LocalListener>,
+        client: Client,
         link: Key,
-        unread: &[u8],
         now: Moment,
     ) {
+        let Client { conn, input: unread, .. } = client;
+        let listener = Rc::clone(&client.listener);
         let Some(to) = self.ctx.links.get(link).map(|link| link.conn) else { return };
         let idle = listener.plan().timeouts.tunnel.duration();
-        let key = self.relays.insert(Relay {
-            client,
-            listener,
-            seek: None,
-            link: Some(link),
-            backend: Some(to),
-            idle,
-            client_finished: false,
-            backend_finished: false,
-            received: 0,
-            sent: 0,
-            started: now,
-            deadline: Moment(u64::MAX),
-            filed: Moment(u64::MAX),
-        });
-        self.ctx.roles.set(client, Role::RelayClient(key));
+        let mut relay = Relay::new(conn, listener, idle, now);
+        relay.address = client.peer.address;
+        relay.link = Some(link);
+        relay.backend = Some(to);
+        relay.exchange = client.exchange.filter(|_| self.log.is_on());
+        let key = self.relays.insert(relay);
+        self.ctx.roles.set(conn, Role::RelayClient(key));
         self.relay_join(d, key, link, now);
         if !unread.is_empty() {
-            self.relay_data(d, key, Side::Client, unread, now);
+            self.relay_data(d, key, Side::Client, &unread, now);
         }
     }
 
@@ -169,7 +192,7 @@ impl Flow {
         }
         relay.link = Some(link);
         relay.backend = Some(to.conn);
-        relay.seek = None;
+        drop(relay.take_seek());
         let (client, deadline) = (relay.client, now + relay.idle);
         self.relay_arm(key, deadline);
         d.resume(client);
@@ -278,10 +301,10 @@ impl Flow {
     ) {
         let Some(relay) = self.relays.get_mut(key) else { return };
         if of_client {
-            if let Some(mut seek) = relay.seek.take() {
+            if let Some(mut seek) = relay.take_seek() {
                 seek.cancel(&mut self.ctx, d, now);
             }
-            return self.relay_drop(d, key, Reason::ClientGone);
+            return self.relay_drop(d, key, Reason::ClientGone, now);
         }
         let reason = match failure {
             IoFailure::TimedOut => Reason::ResponseStalled,
@@ -294,7 +317,7 @@ impl Flow {
                 self.ctx.failed(&pool, slot, "connection timed out", String::new(), now);
             }
         }
-        self.relay_drop(d, key, reason);
+        self.relay_drop(d, key, reason, now);
     }
 
     /// Time is up for a relay: for a step of its search, or for its silence.
@@ -340,11 +363,11 @@ impl Flow {
         now: Moment,
     ) {
         let Some(mut relay) = self.relays.remove(key) else { return };
-        if let Some(mut seek) = relay.seek.take() {
+        if let Some(mut seek) = relay.take_seek() {
             seek.cancel(&mut self.ctx, d, now);
         }
         let link = relay.link;
-        self.relay_count(&relay, reason);
+        self.relay_count(&relay, reason, now);
         self.ctx.roles.clear(relay.client);
         // The search failed before a byte of the client was read: a plain close would look like
         // an empty answer, a reset says that there was none.
@@ -361,9 +384,15 @@ impl Flow {
     }
 
     /// Ends a relay by resets on both sides.
-    pub(crate) fn relay_drop<D: Driver>(&mut self, d: &mut D, key: Key, reason: Reason) {
+    pub(crate) fn relay_drop<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        reason: Reason,
+        now: Moment,
+    ) {
         let Some(relay) = self.relays.remove(key) else { return };
-        self.relay_count(&relay, reason);
+        self.relay_count(&relay, reason, now);
         self.ctx.roles.clear(relay.client);
         d.abort(relay.client);
         if let Some(link) = relay.link {
@@ -371,7 +400,8 @@ impl Flow {
         }
     }
 
-    fn relay_count(&mut self, relay: &Relay, reason: Reason) {
+    fn relay_count(&mut self, relay: &Relay, reason: Reason, now: Moment) {
+        self.log_relay(relay, reason, now);
         let listener = &relay.listener.state;
         listener.leave();
         listener.count_bytes(self.ctx.worker, relay.received, relay.sent);

@@ -97,6 +97,10 @@ impl Engine {
         self.engine.report_check(pool, backend, passed, what).map_err(key_error)
     }
 
+    fn reopen_log(&self) {
+        self.engine.reopen_log();
+    }
+
     fn event_fd(&self) -> i32 {
         self.engine.event_fd()
     }

@@ -74,8 +74,7 @@ impl Backend {
     /// Somebody has connected.
     pub(crate) fn accepted(&mut self, network: &mut Network, socket: SocketId) {
         let now = network.now();
-        let stage =
-            if self.character.streams { Stage::Stream(Stream::new()) } else { Stage::Head };
+        let stage = if self.character.streams { Stage::Stream(Stream::new()) } else { Stage::Head };
         let line = Line {
             input: Vec::new(),
             stage,
@@ -226,7 +225,7 @@ impl Backend {
                     // Whoever answered before the end of a request ends the connection, too.
                     line.stage = if deed.is_some() { Stage::Answering } else { Stage::Ended };
                     if let Some(deed) = deed {
-                        self.answer(network, socket, id, &head, &deed);
+                        self.answer(network, socket, id, &head, deed);
                     }
                 }
                 Stage::Ended => return line.input.clear(),
@@ -248,19 +247,21 @@ impl Backend {
         let has_body = head.request_framing() != Framing::Length(0);
         let deed = self.character.draw(&mut network.random, &head);
         let body = Body::new(head.request_framing());
-        if let (Deed::Early { .. }, true) = (&deed, has_body) {
+        if let (Deed::Early { .. }, true) = (deed, has_body) {
             line.stage = Stage::Body { body, id, deed: None, head: head.clone() };
-            return self.answer(network, socket, id, &head, &deed);
+            return self.answer(network, socket, id, &head, deed);
         }
         if has_body && head.value("expect").is_some() && self.character.continues {
             network.send(socket, b"HTTP/1.1 100 Continue\r\n\r\n");
+            notes.serve(id, self.index, socket, network.now(), Service::Hinted);
         }
         line.stage = Stage::Body { body, id, deed: Some(deed), head };
     }
 
     fn answer_check(&mut self, network: &mut Network, socket: SocketId) {
         let status = if self.sick { "503 Service Unavailable" } else { "200 OK" };
-        let text = format!("HTTP/1.1 {status}\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
+        let text =
+            format!("HTTP/1.1 {status}\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
         let delay = self.delay(network);
         let Some(line) = self.lines.get_mut(&socket) else { return };
         line.stage = Stage::Answering;
@@ -279,7 +280,7 @@ impl Backend {
         socket: SocketId,
         id: u64,
         head: &Head,
-        deed: &Deed,
+        deed: Deed,
     ) {
         let delay = self.delay(network);
         let Some(line) = self.lines.get_mut(&socket) else { return };

@@ -25,7 +25,8 @@ use std::time::Duration;
 use fairlead_model::limits::{RECEIVE_BYTES, REPLAY_BYTES};
 use fairlead_model::plan::Plan;
 
-use crate::report::{Outcome, Report, Request, Service};
+use crate::backend::BadManners;
+use crate::report::{Delivery, Outcome, Report, Request, Service};
 use crate::setting::{Episode, Setting, Theme};
 use crate::wire;
 
@@ -38,17 +39,20 @@ pub const QUEUED_MOST: usize = 2 * (RECEIVE_BYTES + 16 * 1024);
 pub struct Promises {
     theme: Theme,
     plan: Plan,
-    pools: Vec<Vec<usize>>,
     anchors: Vec<Vec<usize>>,
     /// Hosts that may lose what can't be sent twice.
     sudden: Vec<bool>,
     /// Hosts that never do anything wrong.
     blameless: Vec<bool>,
+    /// Hosts that answer badly now and then.
+    rude: Vec<bool>,
     troubles: Vec<Episode>,
     /// Connects may fail for lack of descriptors.
     exhausts: bool,
     /// The slowest good answer.
     slowest: Duration,
+    /// The longest that anybody waits for a back end.
+    longest: Duration,
 }
 
 impl Promises {
@@ -59,21 +63,25 @@ impl Promises {
             let troubled = setting.troubles.iter().any(|episode| episode.host == host);
             let moves = matches!(setting.theme, Theme::Changes | Theme::Mixed)
                 && !setting.characters[host].is_anchor;
-            !troubled && !moves && setting.characters[host].manners == Default::default()
+            !troubled && !moves && setting.characters[host].manners == BadManners::default()
         };
-        let slowest = setting.characters.iter().map(|character| {
-            character.delay + character.pause * 8
-        });
+        let slowest =
+            setting.characters.iter().map(|character| character.delay + character.pause * 8);
         Promises {
             theme: setting.theme,
             plan: setting.plan.clone(),
-            pools: setting.pools.clone(),
             anchors: setting.anchors.clone(),
             sudden: (0..hosts).map(|host| setting.closes_suddenly(host)).collect(),
             blameless: (0..hosts).map(is_blameless).collect(),
+            rude: setting
+                .characters
+                .iter()
+                .map(|host| host.manners != BadManners::default())
+                .collect(),
             troubles: setting.troubles.clone(),
             exhausts: setting.exhaustion > 0,
             slowest: slowest.max().unwrap_or_default() * 30,
+            longest: longest_wait(&setting.plan),
         }
     }
 
@@ -86,9 +94,25 @@ impl Promises {
         !self.anchors[pool].is_empty() && enough && !self.exhausts && !panics
     }
 
+    /// Whether a 500 is wrong for this request: somebody answers it well, and would be asked.
+    fn errs(&self, request: &Request) -> bool {
+        self.theme == Theme::Errors
+            && self.can_answer(request.pool)
+            && matches!(request.method, "GET" | "HEAD")
+    }
+
     fn is_anchor(&self, host: usize) -> bool {
         self.anchors.iter().flatten().any(|anchor| *anchor == host)
     }
+}
+
+fn longest_wait(plan: &Plan) -> Duration {
+    let waits = plan.pools.iter().map(|pool| {
+        let timeouts = &pool.timeouts;
+        let traffic = timeouts.connect.0 + timeouts.response.0 + timeouts.idle.0;
+        Duration::from_millis(traffic.max(pool.check.timeout.0) + 1_000)
+    });
+    waits.max().unwrap_or_default()
 }
 
 /// The claims that a run broke, in words. Empty if all of them hold.
@@ -111,6 +135,11 @@ pub fn check(promises: &Promises, report: &Report) -> Vec<String> {
 fn answered(promises: &Promises, report: &Report, request: &Request) -> Option<String> {
     let deliveries = report.deliveries.get(&request.id).map_or(&[][..], Vec::as_slice);
     match &request.outcome {
+        Outcome::Answered { status: 500, .. }
+            if promises.errs(request) && !deliveries.iter().any(Delivery::was_hinting) =>
+        {
+            Some(format!("(a) {} {} was answered wrongly", request.method, request.id))
+        }
         Outcome::Answered { number, .. } => {
             let given = deliveries.iter().flat_map(|delivery| &delivery.services).any(
                 |(_, service)| matches!(service, Service::Answering(given) if given == number),
@@ -156,12 +185,14 @@ fn is_excused(promises: &Promises, report: &Report, request: &Request) -> bool {
     // A kept connection that is closed after the grace of a stop, as a request is on its way.
     let idle = request.idle >= Duration::from_millis(900);
     let stopping = report.stopped.is_some_and(|stopped| stopped <= request.ended);
+    let others = || deliveries.iter().filter(|delivery| !promises.is_anchor(delivery.host));
+    if others().any(Delivery::was_hinting) {
+        return true;
+    }
     match request.outcome {
         Outcome::Broken { after_head: false, .. } if stopping && idle => true,
         // What was begun can't be taken back.
-        Outcome::Broken { .. } => deliveries
-            .iter()
-            .any(|delivery| !promises.is_anchor(delivery.host) && delivery.was_answering()),
+        Outcome::Broken { .. } => others().any(Delivery::was_answering),
         _ => false,
     }
 }

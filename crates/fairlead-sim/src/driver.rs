@@ -33,7 +33,7 @@ struct Line {
 /// The connections of one worker by id.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    lines: Vec<Line>,
+    places: Vec<Line>,
     free: Vec<u32>,
     /// By socket, for the way back. Sparse, but a run has few thousand sockets.
     ids: std::collections::BTreeMap<SocketId, ConnId>,
@@ -58,10 +58,10 @@ impl Lines {
     /// Gives a socket an id.
     pub(crate) fn adopt(&mut self, socket: SocketId) -> ConnId {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.lines.push(Line::default());
-            self.lines.len() as u32 - 1
+            self.places.push(Line::default());
+            self.places.len() as u32 - 1
         });
-        let line = &mut self.lines[index as usize];
+        let line = &mut self.places[index as usize];
         let generation = line.generation + 1;
         *line = Line { socket: Some(socket), generation, ..Line::default() };
         let id = ConnId { index, generation };
@@ -93,11 +93,11 @@ impl Lines {
     }
 
     fn line(&mut self, id: ConnId) -> Option<&mut Line> {
-        self.lines.get_mut(id.index as usize).filter(|line| line.generation == id.generation)
+        self.places.get_mut(id.index as usize).filter(|line| line.generation == id.generation)
     }
 
     fn socket(&self, id: ConnId) -> Option<SocketId> {
-        let line = self.lines.get(id.index as usize)?;
+        let line = self.places.get(id.index as usize)?;
         line.socket.filter(|_| line.generation == id.generation)
     }
 }

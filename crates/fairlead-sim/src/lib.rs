@@ -26,6 +26,7 @@ mod network;
 mod report;
 mod run;
 mod setting;
+pub mod story;
 mod wire;
 
 pub use backend::{BadManners, End, StreamEnd};

@@ -22,6 +22,9 @@ pub enum Service {
     Began,
     /// All of it came.
     Executed,
+    /// An interim answer was given: from then on there is no way back, for what was passed on
+    /// can't be taken back.
+    Hinted,
     /// An answer with this number was begun.
     Answering(u64),
     /// All of that was handed to the network.
@@ -43,6 +46,11 @@ impl Delivery {
     /// Whether an answer was at least begun.
     pub fn was_answering(&self) -> bool {
         self.services.iter().any(|(_, service)| matches!(service, Service::Answering(_)))
+    }
+
+    /// Whether at least an interim answer was given.
+    pub fn was_hinting(&self) -> bool {
+        self.services.iter().any(|(_, service)| *service == Service::Hinted)
     }
 }
 
@@ -121,9 +129,8 @@ pub struct StreamStory {
     pub came_back: u64,
     /// The client left before the end.
     pub left: bool,
-    /// It left in a way that fairlead can't tell from an end in order: by closing, so that its FIN
-    /// came early, or without a sign, until it had been idle for too long.
-    pub quietly: bool,
+    /// It left by closing, so that its FIN came early.
+    pub closed: bool,
     /// How it ended for the client.
     pub end: StreamEnd,
 }

@@ -32,6 +32,8 @@ const EMPTY_WITHIN: Duration = Duration::from_secs(300);
 /// Reads of one connection in a row before others get their turn.
 const READS: usize = 4;
 
+const NEVER: (Moment, Moment) = (Moment(u64::MAX), Moment(u64::MAX));
+
 /// Runs the world of a setting.
 pub fn run(setting: Setting) -> Report {
     let mut world = World::new(setting);
@@ -48,8 +50,8 @@ struct World {
     network: Network,
     flows: Vec<Flow>,
     lines: Vec<Lines>,
-    /// When each worker's next wake is due.
-    woken: Vec<Moment>,
+    /// For each worker: for which deadline it is woken next, and when. Wakes for others are old.
+    woken: Vec<(Moment, Moment)>,
     backends: Vec<Backend>,
     clients: Vec<Client>,
     notes: Notes,
@@ -71,9 +73,11 @@ impl World {
             .collect();
         World {
             network,
-            flows: (0..workers).map(|nth| Flow::new(nth, workers, setting.seed + nth as u64)).collect(),
+            flows: (0..workers)
+                .map(|nth| Flow::new(nth, workers, setting.seed + nth as u64))
+                .collect(),
             lines: (0..workers).map(|_| Lines::default()).collect(),
-            woken: vec![Moment(u64::MAX); workers],
+            woken: vec![NEVER; workers],
             backends,
             clients: Vec::new(),
             notes: Notes::new(setting.exhaustion, setting.theme == Theme::Streams),
@@ -86,7 +90,9 @@ impl World {
 
     fn begin(&mut self) {
         self.publish(self.setting.plan.clone());
-        for (nth, (begins, client)) in std::mem::take(&mut self.setting.clients).into_iter().enumerate() {
+        for (nth, (begins, client)) in
+            std::mem::take(&mut self.setting.clients).into_iter().enumerate()
+        {
             self.clients.push(client);
             self.network.wake(begins, Wake::Client(nth, 0));
         }
@@ -142,7 +148,8 @@ impl World {
         for (worker, flow) in self.flows.iter().enumerate() {
             let (clients, lines) = (flow.open_clients(), self.lines[worker].open());
             if clients > 0 || lines > 0 {
-                self.notes.fault(format!("worker {worker} keeps {clients} clients, {lines} connections"));
+                self.notes
+                    .fault(format!("worker {worker} keeps {clients} clients, {lines} connections"));
             }
         }
         let Some(snapshot) = &self.snapshot else { return };
@@ -219,7 +226,9 @@ impl World {
                 let address = std::net::Ipv4Addr::new(192, 0, 2, client as u8);
                 let peer = Peer { address: Some((address, 4000).into()), local: None };
                 let id = self.lines[worker].adopt(socket);
-                self.tell(worker, |flow, hand, now| flow.handle_accepted(hand, id, listener, peer, now));
+                self.tell(worker, |flow, hand, now| {
+                    flow.handle_accepted(hand, id, listener, peer, now);
+                });
                 self.network.look(socket);
             }
             Owner::Client(_) => {}
@@ -258,8 +267,9 @@ impl World {
 
     fn wake(&mut self, who: Wake) {
         match who {
+            Wake::Worker(worker) if self.woken[worker].1 != self.network.now() => {}
             Wake::Worker(worker) => {
-                self.woken[worker] = Moment(u64::MAX);
+                self.woken[worker] = NEVER;
                 for socket in self.lines[worker].sockets() {
                     if self.network.is_open(socket) {
                         self.turn(worker, socket);
@@ -296,12 +306,13 @@ impl World {
             self.notes.report.events.push((now, worker, event));
         }
         if let Some(deadline) = flow.deadline() {
-            if deadline < self.woken[worker] {
-                self.woken[worker] = deadline;
+            if deadline < self.woken[worker].0 {
                 // A worker is never early, and sometimes late.
                 let most = if self.network.random.below(64) == 0 { 20_000 } else { 500 };
                 let late = self.network.up_to(Duration::from_micros(most));
-                self.network.wake(deadline.max(now) + late, Wake::Worker(worker));
+                let when = deadline.max(now) + late;
+                self.woken[worker] = (deadline, when);
+                self.network.wake(when, Wake::Worker(worker));
             }
         }
     }
@@ -377,7 +388,11 @@ impl World {
         });
     }
 
-    fn backend_state(&self, pool: usize, nth: usize) -> Option<Arc<fairlead_balance::BackendState>> {
+    fn backend_state(
+        &self,
+        pool: usize,
+        nth: usize,
+    ) -> Option<Arc<fairlead_balance::BackendState>> {
         let plan = &self.setting.plan.pools[pool];
         self.registry.find(&plan.name, &plan.backends[nth].address)
     }

@@ -51,6 +51,8 @@ pub enum Theme {
     Stops,
     /// Hosts fail for a while, and then nothing goes wrong any more.
     Recovery,
+    /// One back end answers every other request by a 500.
+    Errors,
     /// Handlers panic, whatever the reason.
     Panics,
     /// All of it at once.
@@ -59,7 +61,7 @@ pub enum Theme {
 
 impl Theme {
     /// All themes.
-    pub const ALL: [Theme; 11] = [
+    pub const ALL: [Theme; 12] = [
         Theme::Fair,
         Theme::Outages,
         Theme::Manners,
@@ -69,6 +71,7 @@ impl Theme {
         Theme::Changes,
         Theme::Stops,
         Theme::Recovery,
+        Theme::Errors,
         Theme::Panics,
         Theme::Mixed,
     ];
@@ -172,7 +175,8 @@ impl Setting {
         let random = &mut random;
         let pools = draw_pools(theme, random);
         let hosts: usize = pools.iter().map(Vec::len).sum();
-        let anchors: Vec<Vec<usize>> = pools.iter().map(|pool| draw_anchors(theme, pool, random)).collect();
+        let anchors: Vec<Vec<usize>> =
+            pools.iter().map(|pool| draw_anchors(theme, pool, random)).collect();
         let is_anchor = |host: usize| anchors.iter().flatten().any(|anchor| *anchor == host);
         let weather = draw_weather(theme, random);
         let plan = plan::draw(theme, &pools, &anchors, random);
@@ -207,11 +211,6 @@ impl Setting {
         }
     }
 
-    /// How the network behaves, for people.
-    pub fn weather(&self) -> String {
-        format!("{:?}", self.weather)
-    }
-
     /// How often a back end is rude.
     pub fn manners(&self, host: usize) -> BadManners {
         self.characters[host].manners
@@ -243,6 +242,9 @@ fn draw_anchors(theme: Theme, pool: &[usize], random: &mut Random) -> Vec<usize>
         return pool.to_vec();
     }
     let first = pool[random.below(pool.len())];
+    if theme == Theme::Errors {
+        return pool.iter().copied().filter(|host| *host != first).collect();
+    }
     match random.below(8) {
         0 => Vec::new(),
         1 => pool.iter().copied().filter(|host| *host <= first).collect(),
@@ -262,15 +264,26 @@ fn draw_weather(theme: Theme, random: &mut Random) -> Weather {
     }
 }
 
-fn draw_character(theme: Theme, is_anchor: bool, response: Duration, random: &mut Random) -> Character {
-    let rude = !is_anchor && matches!(theme, Theme::Manners | Theme::Mixed);
+fn draw_character(
+    theme: Theme,
+    is_anchor: bool,
+    response: Duration,
+    random: &mut Random,
+) -> Character {
+    let errors = theme == Theme::Errors;
+    let manners = match theme {
+        Theme::Errors if !is_anchor => BadManners { wrong_answers: 500, ..BadManners::default() },
+        Theme::Manners | Theme::Mixed if !is_anchor => draw_manners(random),
+        _ => early_only(theme, random),
+    };
+    let share = if errors { 0.001 } else { [0.001, 0.01, 0.1, 0.25][random.below(4)] };
     let heavy = theme == Theme::Weight || one_in(random, 6);
     let idle_most = [1_000, 3_000, 20_000][random.below(3)];
     Character {
-        manners: if rude { draw_manners(random) } else { early_only(theme, random) },
+        manners,
         streams: theme == Theme::Streams,
         // A second of silence, while another back end answers the same, is a failure.
-        delay: response.mul_f64([0.001, 0.01, 0.1, 0.25][random.below(4)]).min(SILENCE),
+        delay: response.mul_f64(share).min(SILENCE),
         idle: between(random, if is_anchor { 800 } else { 50 }, idle_most),
         requests_most: if one_in(random, 3) { 1 + random.below(12) as u32 } else { u32::MAX },
         announces: !one_in(random, 3),
@@ -278,6 +291,7 @@ fn draw_character(theme: Theme, is_anchor: bool, response: Duration, random: &mu
         continues: !one_in(random, 3),
         body_most: if heavy { 300_000 } else { 6_000 },
         pause: between(random, 0, 60),
+        may_err: !errors,
         is_anchor,
     }
 }

@@ -255,6 +255,11 @@ pub(crate) fn request_line(id: u64) -> String {
     format!("{ID}: {id}\r\n")
 }
 
+/// The line that tells how long a body is.
+pub(crate) fn length_line(length: usize) -> String {
+    format!("Content-Length: {length}\r\n")
+}
+
 /// Method and id of the request whose head stands at the start of `bytes`.
 pub(crate) fn request_of(bytes: &[u8]) -> Option<(String, u64)> {
     let head = Head::read(bytes).ok()??;

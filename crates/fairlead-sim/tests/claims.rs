@@ -1,10 +1,10 @@
 //! The standing claims, over many worlds. `FAIRLEAD_SEEDS=100000` runs more of them per theme,
-//! `FAIRLEAD_SEED=1234` one.
+//! `FAIRLEAD_SEED=1234` one, and tells what happens in it (with `-- --nocapture`).
 
 use std::collections::BTreeMap;
 
 use fairlead_sim::claims::{check, summary, Promises};
-use fairlead_sim::{run, Report, Setting, Theme};
+use fairlead_sim::{run, story, Report, Setting, Theme};
 
 /// Worlds per theme in the everyday run.
 const SEEDS: u64 = 230;
@@ -19,9 +19,19 @@ fn number(variable: &str) -> Option<u64> {
 fn world(theme: Theme, seed: u64) -> (Report, Vec<String>) {
     let setting = Setting::of(theme, seed);
     let promises = Promises::of(&setting);
+    let mut told = story::setting(&setting);
     let report = run(setting);
     let broken = check(&promises, &report);
+    if number("FAIRLEAD_SEED").is_some() {
+        told.extend(story::happenings(&report));
+        say(&told.join("\n"));
+    }
     (report, broken)
+}
+
+#[expect(clippy::print_stdout, reason = "shown by `cargo test -- --nocapture` alone")]
+fn say(text: &str) {
+    println!("{text}");
 }
 
 /// Runs all worlds of a theme; fails with the seeds that broke a claim.
@@ -41,10 +51,7 @@ fn holds(theme: Theme) {
             failed.push(format!("{theme:?} FAIRLEAD_SEED={seed}:\n  {}", broken.join("\n  ")));
         }
     }
-    #[expect(clippy::print_stdout, reason = "shown by `cargo test -- --nocapture` alone")]
-    {
-        println!("{theme:?}: {outcomes:?}");
-    }
+    say(&format!("{theme:?}: {outcomes:?}"));
     let shown = failed.iter().take(10).cloned().collect::<Vec<_>>().join("\n");
     assert!(failed.is_empty(), "{} worlds broke a claim\n{shown}", failed.len());
 }
@@ -92,6 +99,11 @@ fn a_stop_finishes_what_is_under_way() {
 #[test]
 fn who_is_well_again_is_used_again() {
     holds(Theme::Recovery);
+}
+
+#[test]
+fn an_error_is_not_the_answer_where_others_answer_well() {
+    holds(Theme::Errors);
 }
 
 #[test]

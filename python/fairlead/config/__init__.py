@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fairlead.config.loaded import LoadedConfig, load_config, load_file, load_text
     from fairlead.config.schema import (
+        AccessLog,
         Admin,
         Backend,
         Check,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AccessLog",
     "Admin",
     "Backend",
     "Check",

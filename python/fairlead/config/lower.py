@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from fairlead.config.form import Path
     from fairlead.config.place import Place
     from fairlead.config.resolve import Answer
-    from fairlead.config.schema import Check, Config, Limits, Listener, Pool, Retry, Route
+    from fairlead.config.schema import (
+        AccessLog,
+        Check,
+        Config,
+        Limits,
+        Listener,
+        Pool,
+        Retry,
+        Route,
+    )
 
 __all__ = ["lower", "names"]
 
@@ -86,6 +95,7 @@ def lower(
         ),
         pools=tuple(_pool(name, pool, answers) for name, pool in config.pools.items()),
         shutdown_timeout=_ms(config.shutdown_timeout),
+        access_log=_access_log(config.access_log),
     )
 
 
@@ -94,6 +104,10 @@ def _unresolved(name: str, problem: str, path: Path, places: Mapping[Path, Place
     found = f"`{name}` can't be resolved: {problem}"
     hint = "check the name, or write its IP address"
     return ConfigError("name.unresolved", found, "a name with an address", place, hint)
+
+
+def _access_log(log: AccessLog | None) -> plan.AccessLog | None:
+    return plan.AccessLog(log.to, log.format) if log else None
 
 
 def _ms(value: timedelta) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 __all__ = [
+    "AccessLog",
     "AnyAddress",
     "BackendPlan",
     "Below",
@@ -211,12 +212,20 @@ class PoolPlan(msgspec.Struct, frozen=True):
     source: str | None
 
 
-class Plan(msgspec.Struct, frozen=True):
+class AccessLog(msgspec.Struct, frozen=True):
+    """Where the access log goes, and how its lines look."""
+
+    to: str
+    format: str
+
+
+class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything the engine is to do."""
 
     listeners: tuple[ListenerPlan, ...]
     pools: tuple[PoolPlan, ...]
     shutdown_timeout: int
+    access_log: AccessLog | None = None
 
     def encode(self) -> bytes:
         """The plan as JSON, as ``Engine.apply`` takes it."""

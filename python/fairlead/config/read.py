@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.config.place import Source
-from fairlead.config.tree import DEEPEST, Entry, Node
+from fairlead.config.tree import DEEPEST, MOST_VALUES, Entry, Node
 from fairlead.errors import ConfigError, ConfigErrors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fairlead.config.place import Place
     from fairlead.config.tree import Grammars, Kind
 
 __all__ = ["find", "is_yaml", "read", "read_toml", "searched"]
@@ -108,25 +109,35 @@ def read_toml(source: Source, grammars: Grammars) -> tuple[Node, list[ConfigErro
         ConfigError("syntax", message, "", source.place(start, end))
         for start, end, message in problems
     ]
-    return _node(raw, source, errors, 0), errors
+    return _Planting(source, errors).node(raw, 0), errors
 
 
-def _node(
-    raw: tuple[Kind, int, int, Any], source: Source, errors: list[ConfigError], depth: int
-) -> Node:
-    kind, start, end, value = raw
-    place = source.place(start, end)
-    if kind not in ("table", "array"):
-        return Node(kind, value, place)
-    if depth >= DEEPEST:
-        found = f"more than {DEEPEST} tables or lists in one another"
-        errors.append(ConfigError("syntax", found, "", place))
+class _Planting:
+    """Makes the tree from what native code read; deeper or larger than any use, it is cut."""
+
+    def __init__(self, source: Source, errors: list[ConfigError]) -> None:
+        self._source = source
+        self._errors = errors
+        self._values = 0
+
+    def node(self, raw: tuple[Kind, int, int, Any], depth: int) -> Node:
+        kind, start, end, value = raw
+        place = self._source.place(start, end)
+        if kind not in ("table", "array"):
+            return Node(kind, value, place)
+        self._values += len(value)
+        if depth >= DEEPEST:
+            return self._refuse(f"more than {DEEPEST} tables or lists in one another", place)
+        if self._values > MOST_VALUES:
+            return self._refuse(f"more than {MOST_VALUES:,} values", place)
+        if kind == "array":
+            return Node(kind, [self.node(child, depth + 1) for child in value], place)
+        entries = [
+            Entry(key, self._source.place(key_start, key_end), self.node(child, depth + 1))
+            for key, key_start, key_end, child in value
+        ]
+        return Node(kind, entries, place)
+
+    def _refuse(self, found: str, place: Place) -> Node:
+        self._errors.append(ConfigError("syntax", found, "a configuration", place))
         return Node("broken", None, place)
-    if kind == "array":
-        children = [_node(child, source, errors, depth + 1) for child in value]
-        return Node(kind, children, place)
-    entries = [
-        Entry(key, source.place(key_start, key_end), _node(child, source, errors, depth + 1))
-        for key, key_start, key_end, child in value
-    ]
-    return Node(kind, entries, place)

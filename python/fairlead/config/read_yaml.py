@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import yaml
 
-from fairlead.config.tree import DEEPEST, Entry, Node
+from fairlead.config.tree import DEEPEST, MOST_VALUES, Entry, Node
 from fairlead.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from fairlead.config.tree import Kind
 
 __all__ = ["read_yaml"]
-
-# Far above any configuration; an alias repeated in aliases grows to more within a few lines.
-_MOST_VALUES = 1_000_000
 
 _LOADER = getattr(yaml, "CLoader", yaml.Loader)
 
@@ -116,6 +113,7 @@ class _Builder:
         """Take the next event."""
         if isinstance(event, yaml.ScalarEvent):
             self._add(self._scalar(event), event.anchor, 1)
+            self._bound(event)
         elif isinstance(event, yaml.MappingStartEvent):
             self._begin("table", event)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -126,6 +124,10 @@ class _Builder:
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             self._refuse("a second document", "one document", event)
+
+    def _bound(self, event: yaml.Event) -> None:
+        if self._values > MOST_VALUES:
+            self._refuse(f"more than {MOST_VALUES:,} values", "a configuration", event)
 
     def _begin(self, kind: Kind, event: yaml.CollectionStartEvent) -> None:
         if event.tag is not None:
@@ -167,8 +169,7 @@ class _Builder:
             self._refuse(f"nothing before is called `&{event.anchor}`", "an anchor", event)
         node, weight = known
         self._add(node, None, weight)
-        if self._values > _MOST_VALUES:
-            self._refuse("aliases that grow to a million values", "fewer", event)
+        self._bound(event)
 
     def _refuse(self, found: str, expected: str, event: yaml.Event) -> NoReturn:
         start, end = self.span(event)

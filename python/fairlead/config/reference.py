@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from fairlead.config.schema import (
+    AccessLog,
     Admin,
     Backend,
     Check,
@@ -30,6 +31,7 @@ __all__ = ["render"]
 
 _TABLES: list[tuple[str, type[msgspec.Struct]]] = [
     ("Top level", Config),
+    ("[access_log]", AccessLog),
     ("[admin]", Admin),
     ("[listeners.NAME]", Listener),
     ("[[listeners.NAME.routes]]", Route),

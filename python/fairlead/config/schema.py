@@ -11,12 +11,12 @@ and networks are texts in the file's spelling.
 """
 
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from fairlead.config import spelling
-from fairlead.config.form import Duration, Spelled, Whole
+from fairlead.config.form import Choice, Duration, Form, Path, Reading, Spelled, Whole
 from fairlead.config.schema_listener import (
     LISTENER,
     NETWORKS,
@@ -37,6 +37,7 @@ from fairlead.config.schema_pool import (
     Retry,
 )
 from fairlead.config.table import Key, Named, Table
+from fairlead.config.tree import Node
 
 __all__ = [
     "CONFIG",
@@ -44,6 +45,7 @@ __all__ = [
     "LISTENER_DEFAULTS",
     "POLICIES",
     "POOL_DEFAULTS",
+    "AccessLog",
     "Admin",
     "Backend",
     "Check",
@@ -138,6 +140,53 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+class AccessLog(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a line about each request and each connection goes."""
+
+    to: Annotated[
+        str,
+        Key(
+            Spelled(spelling.check_log, 'a file, or "-"'),
+            'A file, which is made if it is missing and written on to, or "-" for standard output.',
+        ),
+    ]
+    format: Annotated[
+        str,
+        Key(
+            Choice("a format", ("json", "combined")),
+            'How a line looks: "json", or "combined" as web servers have written it for long.',
+            why="Only JSON has room for what a balancer knows: backend, attempts, times, reason.",
+        ),
+    ] = "json"
+
+
+class _AccessLog(Form[AccessLog]):
+    """An access log as a text or a table."""
+
+    blank = None
+    expected = 'a file, "-" for standard output, or a table with `to`'
+
+    def __init__(self) -> None:
+        self._table = Table(AccessLog, "the access log", later=("fields", "rotate", "sample"))
+
+    def read(self, node: Node, reading: Reading, path: Path) -> AccessLog:
+        """The log."""
+        if node.kind == "table":
+            return self._table.read(node, reading, path)
+        if node.kind != "string":
+            raise self.misfit(node, path)
+        return AccessLog(to=spelling.check_log(node.value, node.place))
+
+    def spell(self, value: AccessLog) -> Any:
+        """A text if the file is all there is to say."""
+        spelled = self._table.write(value)
+        return spelled["to"] if set(spelled) == {"to"} else spelled
+
+    def schema(self) -> dict[str, Any]:
+        """A string or an object."""
+        return {"anyOf": [{"type": "string"}, self._table.schema()]}
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All that fairlead is to do."""
 
@@ -162,6 +211,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             Table(Admin, "`admin`", later=("token", "tls", "hosts")),
             "The admin API on TCP or on a Unix socket of your own.",
             default="only the local control socket",
+        ),
+    ] = None
+    access_log: Annotated[
+        AccessLog | None,
+        Key(
+            _AccessLog(),
+            'A line about each request and each connection: a file, "-" for standard output, or '
+            "a table.",
+            default="no access log",
+            why="Counters and events tell most of it and cost less.",
         ),
     ] = None
     listeners: Annotated[
@@ -193,7 +252,7 @@ DEFAULTS: Final = Table(
 CONFIG: Final = Table(
     Config,
     "the configuration",
-    later=("tls", "access_log", "metrics", "log"),
+    later=("tls", "metrics", "log"),
     apart={
         "defaults": Key(
             DEFAULTS, "What holds for all pools and listeners that don't say otherwise."

@@ -25,6 +25,7 @@ __all__ = [
     "check_host",
     "check_host_pattern",
     "check_listen",
+    "check_log",
     "check_method",
     "check_network",
     "check_path",
@@ -88,6 +89,13 @@ def check_command(text: str, at: Place) -> str:
     """A shell command."""
     if not text.strip() or "\0" in text:
         raise ConfigError("text.empty", "there is no command", "a shell command", at)
+    return text
+
+
+def check_log(text: str, at: Place) -> str:
+    """A file to write to, or ``-`` for standard output."""
+    if not text or "\0" in text:
+        raise ConfigError("text.empty", "there is no file", 'a file, or "-"', at)
     return text
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from fairlead.config.place import Place
 
-__all__ = ["DEEPEST", "Entry", "Grammars", "Kind", "Node", "describe"]
+__all__ = ["DEEPEST", "MOST_VALUES", "Entry", "Grammars", "Kind", "Node", "describe"]
 
 Kind = Literal[
     "table", "array", "string", "integer", "float", "boolean", "datetime", "null", "broken"
@@ -18,6 +18,10 @@ Kind = Literal[
 
 # No configuration needs more than six levels. A bound keeps any text from exhausting the stack.
 DEEPEST = 64
+
+# Ten thousand pools of ten backends have half as many. Some other file that happens to be readable
+# has more, and YAML's aliases grow to more within a few lines.
+MOST_VALUES = 1_000_000
 
 
 class Node(NamedTuple):

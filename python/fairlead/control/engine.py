@@ -36,6 +36,9 @@ class Engine(Protocol):
     def report_check(self, pool: str, backend: str, passed: bool, what: str) -> None:  # noqa: FBT001  # as the native module has it
         """Hand over the result of a check that Python made."""
 
+    def reopen_log(self) -> None:
+        """Open the access log's file anew; never blocks."""
+
     def event_fd(self) -> int:
         """A descriptor that is readable while events wait."""
 

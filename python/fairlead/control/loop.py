@@ -136,6 +136,9 @@ class ControlLoop:
 
     async def reload_now(self) -> list[str]:
         """Reload, and say to people what came of it. Raises `ReloadError`."""
+        # Whoever rotates logs asks in this way, too, and a mistake in the configuration is no
+        # reason to go on in the old file.
+        self.running.engine.reopen_log()
         try:
             steps = await self._reloader.reload()
         except ReloadError as error:

@@ -101,7 +101,7 @@ class BackendProcess:
         process = self._running()
         process.send_signal(signal.SIGSTOP)
         with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Let a frozen process go on (SIGCONT)."""

@@ -43,11 +43,6 @@ import pytest
             "`fairlead --help` lists the commands",
         ),
         (["banana"], "there is no command `banana`", "`fairlead --help` lists the commands"),
-        (
-            ["http", ":80", "a:1", "--access-log", "-"],
-            "`--access-log` is not available in this version",
-            "`fairlead http --help` explains it",
-        ),
     ],
 )
 def test_what_is_said(run, words, message, hint):

@@ -60,6 +60,10 @@ def test_keys_that_change_are_named():
     ]
 
 
+def test_the_access_log_may_change():
+    assert steps('access_log = "-"\n' + BASE) == ["change access_log"]
+
+
 def test_a_name_that_resolves_elsewhere_is_a_change():
     old = load(BASE.replace('"app1:80"', '"app1:80"'))
     moved = old.value.encode().replace(b"192.0.2.1:80", b"192.0.2.77:80")

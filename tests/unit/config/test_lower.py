@@ -168,6 +168,11 @@ def test_backends_keep_what_was_said_of_them():
     )
 
 
+def test_the_access_log():
+    assert load(WEB + APP).value.access_log is None
+    assert load('access_log = "-"\n' + WEB + APP).value.access_log == plan.AccessLog("-", "json")
+
+
 def test_link_local_addresses_keep_their_interface():
     config = parse(WEB + '[pools.app]\nbackends = ["near:80"]\n').config
     made = lower(config, {"near": Answer(("fe80::1%2",))}, 1024)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fairlead import _engine
 from fairlead.config.parse import Parsed
 from fairlead.config.quick import Quick, parse_quick
-from fairlead.config.schema import Admin, Backend, Config
+from fairlead.config.schema import AccessLog, Admin, Backend, Config
 from fairlead.config.write import write_toml
 from fairlead.errors import ConfigError, ConfigErrors
 from harness import texts
@@ -84,6 +84,7 @@ def test_options_are_keys_of_the_configuration():
         connect_timeout="5s",
         attempts=6,
         admin="127.0.0.1:9100",
+        access_log="/tmp/log",
         workers=7,
     )
     pool = made.pools["app"]
@@ -98,6 +99,7 @@ def test_options_are_keys_of_the_configuration():
     assert pool.retry.attempts == 6
     assert made.admin == Admin(listen="127.0.0.1:9100")
     assert made.workers == 7
+    assert made.access_log == AccessLog(to="/tmp/log")
 
 
 def test_checks_have_short_names():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 import pytest
 
@@ -114,6 +115,26 @@ def test_yaml_is_known_by_its_ending():
     assert reading.is_yaml("a.yaml")
     assert reading.is_yaml("A.YML")
     assert not reading.is_yaml("yaml.toml")
+
+
+class Wide(NamedTuple):
+    """A grammar that finds very many values."""
+
+    count: int
+
+    def parse_toml(self, _):
+        one = ("integer", 0, 1, 1)
+        node = ("array", 0, 1, [one] * self.count)
+        return ("table", 0, 1, [("key", 0, 1, node)]), []
+
+    def check_regex(self, _):
+        return None
+
+
+def test_the_number_of_values_is_bounded():
+    assert reading.read_toml(Source("f", "x"), Wide(1000))[1] == []
+    [error] = reading.read_toml(Source("f", "x"), Wide(1_000_000))[1]
+    assert error.found == "more than 1,000,000 values"
 
 
 class Deep:

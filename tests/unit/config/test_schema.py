@@ -7,8 +7,10 @@ import pytest
 
 from fairlead.config import schema
 from fairlead.config.table import keys
+from harness.texts import APP, WEB, parse, told
 
 STRUCTS = [
+    schema.AccessLog,
     schema.Admin,
     schema.Config,
     schema.DefaultTimeouts,
@@ -48,6 +50,32 @@ def test_the_file_needs_listeners_and_pools_only():
     assert config.workers == 0
     assert config.shutdown_timeout == timedelta(seconds=30)
     assert config.admin is None
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('"-"', schema.AccessLog(to="-")),
+        ('{ to = "/a" }', schema.AccessLog(to="/a")),
+        ('{ to = "/a", format = "combined" }', schema.AccessLog(to="/a", format="combined")),
+    ],
+)
+def test_an_access_log_is_a_text_or_a_table(written, read):
+    assert parse(f"access_log = {written}\n" + WEB + APP).config.access_log == read
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ('""', "text.empty"),
+        ("true", "type"),
+        ("{}", "key.missing"),
+        ('{ to = "-", format = "jsno" }', "value.unknown"),
+        ('{ to = "-", fields = [] }', "unavailable"),
+    ],
+)
+def test_mistakes_of_access_logs(written, code):
+    assert [error for error, _ in told(f"access_log = {written}\n" + WEB + APP)] == [code]
 
 
 def test_configurations_are_values():

@@ -34,6 +34,7 @@ def test_it_behaves_as_told(backend):
 
 def test_frozen_it_accepts_and_says_nothing(backend):
     backend.freeze()
+    backend.freeze()
     with pytest.raises(TimeoutError):
         ask(backend, 0.3)
     backend.thaw()

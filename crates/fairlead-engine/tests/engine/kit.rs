@@ -78,7 +78,12 @@ pub(crate) fn pool(backends: &[SocketAddr]) -> PoolPlan {
 }
 
 pub(crate) fn plan(listeners: Vec<ListenerPlan>, backends: &[SocketAddr]) -> Plan {
-    Plan { listeners, pools: vec![pool(backends)], shutdown_timeout: Millis(10_000) }
+    Plan {
+        listeners,
+        pools: vec![pool(backends)],
+        shutdown_timeout: Millis(10_000),
+        ..Plan::default()
+    }
 }
 
 /// An engine with one listener in front of `backends`, accepting.

@@ -8,6 +8,7 @@ use fairlead_proto::{Refusal, RefusalKind};
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::exchange::Phase;
+use crate::log::body_bytes;
 use crate::slab::Key;
 
 /// Seconds that a client is asked to wait when no backend is available: about the time in which a
@@ -88,9 +89,11 @@ impl Flow {
                 self.clients.get_mut(key).and_then(|client| client.exchange.as_mut())
             {
                 exchange.sent += self.out.len() as u64;
+                exchange.head_sent = exchange.sent - body_bytes(&self.out);
             }
             self.finish(d, key, false, now);
         } else {
+            self.log_refused(key, row.status, reason, now);
             self.client_drain(d, key, now);
         }
     }

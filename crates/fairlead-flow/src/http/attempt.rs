@@ -61,7 +61,7 @@ impl Flow {
         };
         let found = listener.routes().find(&Looked { bytes, head });
         let Some(pool) = found.and_then(|index| listener.pools.get(index)) else {
-            return self.exchange_unroutable(d, key, &listener, facts, head, behind, now);
+            return self.exchange_unroutable(d, key, &listener, facts, (bytes, head), now);
         };
         let mut exchange = match self.spare.pop() {
             Some(mut exchange) => {
@@ -113,15 +113,13 @@ impl Flow {
 
     /// No route takes the request. Its body has to be gone before the next request can be read,
     /// so a request with one ends the connection.
-    #[expect(clippy::too_many_arguments, reason = "a way out of exchange_begin with all it knows")]
     fn exchange_unroutable<D: Driver>(
         &mut self,
         d: &mut D,
         key: Key,
         listener: &crate::local::LocalListener,
         facts: Facts,
-        head: &RequestHead,
-        behind: &[u8],
+        (bytes, head): (&[u8], &RequestHead),
         now: Moment,
     ) -> usize {
         let Some(pool) = listener.pools.first() else {
@@ -131,7 +129,10 @@ impl Flow {
         // Any pool will do: nothing is sought in it.
         let mut exchange = Box::new(Exchange::new(Rc::clone(pool), facts, now));
         exchange.request_done = head.framing().is_empty();
-        let _ = behind;
+        exchange.received = bytes.len() as u64;
+        if self.log.is_on() {
+            exchange.head.extend_from_slice(bytes);
+        }
         if let Some(client) = self.clients.get_mut(key) {
             client.exchange = Some(exchange);
         }

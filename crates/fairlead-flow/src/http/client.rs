@@ -221,6 +221,7 @@ impl Flow {
                     break;
                 }
                 Parsed::Refused(refusal) => {
+                    self.log.note_refused(&bytes[used..]);
                     self.client_refuse(d, key, refusal, now);
                     break;
                 }

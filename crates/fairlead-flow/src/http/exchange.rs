@@ -91,6 +91,8 @@ pub(crate) struct Exchange {
     pub(crate) started: Moment,
     pub(crate) received: u64,
     pub(crate) sent: u64,
+    /// How much of that was sent before the answer's body.
+    pub(crate) head_sent: u64,
     /// What went wrong last.
     pub(crate) reason: Reason,
 }
@@ -123,6 +125,7 @@ impl Exchange {
             started: now,
             received: 0,
             sent: 0,
+            head_sent: 0,
             reason: Reason::Ok,
         }
     }
@@ -154,6 +157,7 @@ impl Exchange {
         self.started = now;
         self.received = 0;
         self.sent = 0;
+        self.head_sent = 0;
         self.reason = Reason::Ok;
     }
 

@@ -27,6 +27,7 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(mut exchange) = client.exchange.take() else { return };
         let keep_client = exchange.facts.keep_alive && exchange.request_done;
+        self.log_exchange(key, &exchange, now);
         if let Some(link) = exchange.link.take() {
             self.give_back(d, &exchange, link, link_is_clean, now);
         }
@@ -118,6 +119,7 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(mut exchange) = client.exchange.take() else { return };
         exchange.reason = reason;
+        self.log_exchange(key, &exchange, now);
         exchange.seek.cancel(&mut self.ctx, d, now);
         for link in [exchange.link.take(), exchange.second.take()].into_iter().flatten() {
             if let Some(link) = self.ctx.links.get(link) {

@@ -194,6 +194,7 @@ impl Flow {
         };
         self.out.clear();
         write_response(&mut self.out, bytes, head, &how);
+        exchange.head_sent = exchange.sent + self.out.len() as u64;
         self.relay_piece(d, key, behind, true, now);
     }
 
@@ -418,17 +419,18 @@ impl Flow {
         let listener = std::rc::Rc::clone(&client.listener);
         listener.state.count(self.ctx.worker, 101, Reason::Ok);
         listener.state.count_bytes(self.ctx.worker, exchange.received, exchange.sent);
-        let unread = std::mem::take(&mut client.input);
+        exchange.head_sent = exchange.sent - behind.len() as u64;
         // The tunnel takes over the connection, its place in the listener's count, and its role.
         let Some(client) = self.clients.remove(key) else { return };
-        self.relay_tunnel(d, client.conn, listener, link_key, &unread, now);
+        let (conn, finished) = (client.conn, client.finished);
+        self.relay_tunnel(d, client, link_key, now);
         if sent == Sent::Queued {
             if let Some(link) = self.ctx.links.get(link_key) {
                 d.pause(link.conn);
             }
         }
-        if client.finished {
-            self.relay_client_finished(d, client.conn, now);
+        if finished {
+            self.relay_client_finished(d, conn, now);
         }
     }
 }

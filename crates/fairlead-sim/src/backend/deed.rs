@@ -1,6 +1,7 @@
 //! What a back end does about one request: a good answer in any of its forms, or one of the ways
 //! in which processes fail.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use fairlead_balance::Random;
@@ -69,6 +70,8 @@ pub(crate) struct Character {
     pub(crate) body_most: usize,
     /// Between two pieces of an answer, at most.
     pub(crate) pause: Duration,
+    /// Some requests are rightly answered by a 500.
+    pub(crate) may_err: bool,
     /// It is in no trouble all along and has good manners: claims lean on it.
     pub(crate) is_anchor: bool,
 }
@@ -109,6 +112,17 @@ pub(crate) enum Act {
 }
 
 impl Character {
+    /// The right status for a request. The same from everybody: who says something else is wrong.
+    fn right_status(&self, id: u64) -> &'static str {
+        match Random::new(id).below(20) {
+            0 => "204 No Content",
+            1 => "304 Not Modified",
+            2 => "404 Not Found",
+            3 if self.may_err => "500 Internal Error",
+            _ => "200 OK",
+        }
+    }
+
     /// Draws what is done about a request.
     pub(super) fn draw(&self, random: &mut Random, head: &Head) -> Deed {
         let end = match random.below(3) {
@@ -151,6 +165,8 @@ struct Answer {
     body: Vec<u8>,
     closes: bool,
     until_close: bool,
+    /// Its head has an interim one before it.
+    hints: bool,
 }
 
 /// The acts of a deed, each with the pause before it.
@@ -159,24 +175,25 @@ pub(super) fn acts(
     network: &mut Network,
     id: u64,
     head: &Head,
-    deed: &Deed,
+    deed: Deed,
     last: bool,
 ) -> Vec<(Duration, Act)> {
     let early = matches!(deed, Deed::Early { .. });
-    let wrong = *deed == Deed::WrongAnswer;
-    let status = if wrong { "500 Internal Error" } else { status_of(id) };
+    let wrong = deed == Deed::WrongAnswer;
+    let status = if wrong { "500 Internal Error" } else { character.right_status(id) };
     let answer = Answer::draw(character, network, id, status, head, last || early);
     let note = |service| (Duration::ZERO, Act::Note(id, service));
     let send = |bytes: &[u8]| (Duration::ZERO, Act::Send(bytes.to_vec()));
-    let broken = |bytes: &[u8], end: End| {
-        vec![send(bytes), (Duration::from_millis(1), end.act())]
-    };
-    match *deed {
+    let broken = |bytes: &[u8], end: End| vec![send(bytes), (Duration::from_millis(1), end.act())];
+    match deed {
         Deed::Answer | Deed::WrongAnswer => answer.whole(character, network, id),
         Deed::Garbage(end) => broken(b"\x16\x03\x01 this is no HTTP\r\n\r\n", end),
         Deed::HalfHead(end) => {
             let cut = 1 + network.random.below(answer.head.len() - 1);
-            broken(&answer.head[..cut], end)
+            let mut acts = broken(&answer.head[..cut], end);
+            acts.insert(0, note(Service::Hinted));
+            acts.drain(..usize::from(!answer.hints));
+            acts
         }
         Deed::HalfBody(end) => {
             let cut = network.random.below(answer.body.len().max(1));
@@ -194,7 +211,8 @@ pub(super) fn acts(
         ),
         Deed::EndlessInterims => {
             let interim = b"HTTP/1.1 102 Processing\r\n\r\n";
-            (0..40).map(|_| (Duration::from_millis(1), Act::Send(interim.to_vec()))).collect()
+            let again = (0..40).map(|_| (Duration::from_millis(1), Act::Send(interim.to_vec())));
+            [note(Service::Hinted)].into_iter().chain(again).collect()
         }
         Deed::TwoLengths => broken(
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde",
@@ -247,9 +265,11 @@ impl Answer {
     ) -> Answer {
         let number = network.random.next() >> 8;
         let random = &mut network.random;
-        let bodyless = request.method() == "HEAD" || status.starts_with("204") || status.starts_with("304");
+        let bodyless =
+            request.method() == "HEAD" || status.starts_with("204") || status.starts_with("304");
         let length = if bodyless { 0 } else { draw_length(random, character.body_most) };
-        let chunk = (random.below(3) == 0).then(|| 1 + random.below(length.max(1)).max(length / 64));
+        let chunk =
+            (random.below(3) == 0).then(|| 1 + random.below(length.max(1)).max(length / 64));
         let until_close = !bodyless && random.below(10) == 0;
         let mut text = format!("HTTP/1.1 {status}\r\n{}", wire::answer_lines(id, number, length));
         if until_close {
@@ -261,18 +281,19 @@ impl Answer {
         } else if chunk.is_some() {
             text.push_str("Transfer-Encoding: chunked\r\n");
         } else {
-            text.push_str(&format!("Content-Length: {length}\r\n"));
+            text.push_str(&wire::length_line(length));
         }
         let closes = last || until_close;
         if closes {
             text.push_str("Connection: close\r\n");
         } else if character.tells_idle {
             let seconds = character.idle.as_secs();
-            text.push_str(&format!("Keep-Alive: timeout={seconds}\r\n"));
+            let _ = write!(text, "Keep-Alive: timeout={seconds}\r\n");
         }
         text.push_str("\r\n");
         let mut head = Vec::new();
-        if random.below(12) == 0 {
+        let hints = random.below(12) == 0;
+        if hints {
             head.extend_from_slice(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
         }
         head.extend_from_slice(text.as_bytes());
@@ -281,7 +302,7 @@ impl Answer {
         } else {
             wire::write_body(Pattern::of(number), length, chunk.filter(|_| !until_close))
         };
-        Answer { number, head, body, closes, until_close }
+        Answer { number, head, body, closes, until_close, hints }
     }
 
     fn end(&self) -> Act {
@@ -296,6 +317,9 @@ impl Answer {
     fn whole(&self, character: &Character, network: &mut Network, id: u64) -> Vec<(Duration, Act)> {
         let now = Duration::ZERO;
         let mut acts = vec![(now, Act::Note(id, Service::Answering(self.number)))];
+        if self.hints {
+            acts.push((now, Act::Note(id, Service::Hinted)));
+        }
         if self.until_close {
             acts.push((now, Act::UntilClose));
         }
@@ -312,17 +336,6 @@ impl Answer {
         acts.push((now, Act::Note(id, Service::Answered(self.number))));
         acts.push((now, self.end()));
         acts
-    }
-}
-
-/// The right status for a request. The same from everybody: who says something else is wrong.
-fn status_of(id: u64) -> &'static str {
-    match Random::new(id).below(20) {
-        0 => "204 No Content",
-        1 => "304 Not Modified",
-        2 => "404 Not Found",
-        3 => "500 Internal Error",
-        _ => "200 OK",
     }
 }
 

@@ -1,11 +1,14 @@
 //! (g): health changes by evidence alone, and nobody stays down who is well again.
 
+use std::time::Duration;
+
 use fairlead_model::event::Event;
 use fairlead_model::health::Health;
+use fairlead_model::moment::Moment;
 
 use super::Promises;
 use crate::report::Report;
-use crate::setting::Theme;
+use crate::setting::{Theme, Trouble};
 
 pub(super) fn check(promises: &Promises, report: &Report) -> Vec<String> {
     let mut broken = Vec::new();
@@ -14,18 +17,33 @@ pub(super) fn check(promises: &Promises, report: &Report) -> Vec<String> {
         let Some(host) = host_of(backend) else { continue };
         let late = why.contains("not counted as a failure");
         let wrong = match to {
-            Health::Down => promises.blameless[host],
+            Health::Down => promises.blameless[host] || !is_explained(promises, host, *when),
             Health::Suspect => promises.blameless[host] && !late,
             Health::Healthy | Health::Unknown => false,
         };
         if wrong && !promises.exhausts && promises.theme != Theme::Panics {
-            broken.push(format!("(g) {backend} did nothing wrong and was {to:?} at {when:?}: {why}"));
+            broken
+                .push(format!("(g) {backend} did nothing wrong and was {to:?} at {when:?}: {why}"));
         }
     }
     if promises.theme == Theme::Recovery {
         broken.extend(report.healths.iter().filter_map(|health| recovered(promises, health)));
     }
     broken
+}
+
+/// Whether a trouble of this host explains that it is down at this moment: one that lasts, or
+/// ended so shortly ago that somebody was still waiting for it.
+fn is_explained(promises: &Promises, host: usize, when: Moment) -> bool {
+    let moves = matches!(promises.theme, Theme::Changes | Theme::Mixed);
+    if promises.rude[host] || moves {
+        return true;
+    }
+    promises.troubles.iter().filter(|episode| episode.host == host).any(|episode| {
+        let slow = matches!(episode.what, Trouble::Slow(_));
+        let echo = if slow { promises.slowest } else { Duration::ZERO };
+        when >= episode.from && when <= episode.until + promises.longest + echo
+    })
 }
 
 /// Nobody is left behind who has been well for longer than any hold. But a backup that traffic

@@ -16,7 +16,7 @@ fn judge(promises: &Promises, report: &Report, stream: &StreamStory) -> Option<S
         return Some(format!("(b) stream {id} was sent to {sends:?}"));
     }
     if let Some(there) = there {
-        if there.end == StreamEnd::Finished && there.taken < stream.wanted && !stream.quietly {
+        if there.end == StreamEnd::Finished && there.taken < stream.wanted && !stream.closed {
             return Some(format!(
                 "(d) stream {id} ended in order for its back end after {} of {} bytes",
                 there.taken, stream.wanted

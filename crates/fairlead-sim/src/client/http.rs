@@ -112,7 +112,11 @@ impl HttpClient {
     pub(super) fn state(&self) -> String {
         let ids = self.line.iter().flat_map(|line| line.outs.iter().map(|out| out.id));
         let waits: Vec<_> = ids.collect();
-        format!("{} requests left, waits for {waits:?} over {:?}", self.jobs.len(), self.line.as_ref().map(|line| line.socket))
+        format!(
+            "{} requests left, waits for {waits:?} over {:?}",
+            self.jobs.len(),
+            self.line.as_ref().map(|line| line.socket)
+        )
     }
 
     fn want(&self, network: &mut Network, after: Duration, kind: u64, id: u64) {
@@ -383,21 +387,16 @@ impl HttpClient {
             return;
         };
         let status = reading.head.status().unwrap_or(0);
-        let outcome = match reading.answer {
-            Some((number, length)) => {
-                let bodyless = reading.head.answer_framing(out.job.method) == Framing::Length(0);
-                if reading.body.data != length && !bodyless {
-                    notes.fault(format!(
-                        "request {}: {} bytes of {length} presented as a whole answer",
-                        out.id, reading.body.data
-                    ));
-                }
-                Outcome::Answered { status, number }
+        let outcome = if let Some((number, length)) = reading.answer {
+            let bodyless = reading.head.answer_framing(out.job.method) == Framing::Length(0);
+            if reading.body.data != length && !bodyless {
+                let (id, came) = (out.id, reading.body.data);
+                notes.fault(format!("(d) request {id}: {came} bytes of {length} as if whole"));
             }
-            None => {
-                let code = reading.head.value("x-fairlead-reason").unwrap_or_default();
-                Outcome::Refused { status, code: code.to_owned() }
-            }
+            Outcome::Answered { status, number }
+        } else {
+            let code = reading.head.value("x-fairlead-reason").unwrap_or_default();
+            Outcome::Refused { status, code: code.to_owned() }
         };
         note(notes, network.now(), &out, outcome);
         line.idle_since = network.now();

@@ -53,7 +53,7 @@ impl Job {
         if self.has_body() {
             match self.chunk {
                 Some(_) => text.push_str("Transfer-Encoding: chunked\r\n"),
-                None => text.push_str(&format!("Content-Length: {}\r\n", self.body)),
+                None => text.push_str(&wire::length_line(self.body)),
             }
         }
         if self.closes {

@@ -189,7 +189,7 @@ impl StreamClient {
             wanted: line.job.length,
             came_back: line.taken,
             left,
-            quietly: left && !matches!(line.job.leaves, Some((_, Leave::Reset))),
+            closed: left && matches!(line.job.leaves, Some((_, Leave::Close))),
             end,
         });
         self.want(network, BREATH, START, 0);

@@ -43,9 +43,4 @@ impl Host {
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= BACKLOG
     }
-
-    /// Whether anything is wrong.
-    pub(crate) fn is_well(&self) -> bool {
-        !(self.swallows() || self.refusing || self.unreachable || self.frozen)
-    }
 }

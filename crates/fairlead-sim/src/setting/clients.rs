@@ -26,7 +26,7 @@ pub(super) fn draw(theme: Theme, plan: &Plan, random: &mut Random) -> Vec<(Momen
         .map(|index| {
             let begins = Moment::ZERO + between(random, 0, 6_000);
             let client = if theme == Theme::Streams {
-                let jobs = (0..1 + random.below(4)).map(|_| draw_stream(random)).collect();
+                let jobs = (0..=random.below(4)).map(|_| draw_stream(random)).collect();
                 Client::Stream(StreamClient::new(index, TCP, jobs))
             } else {
                 Client::Http(draw_http(theme, index, plan, random))
@@ -60,9 +60,7 @@ fn steady(pool: usize, plan: &Plan) -> Client {
 
 fn draw_http(theme: Theme, index: usize, plan: &Plan, random: &mut Random) -> HttpClient {
     let heavy = theme == Theme::Weight;
-    let jobs = (0..1 + random.below(12))
-        .map(|_| draw_job(theme, plan.pools.len(), random))
-        .collect();
+    let jobs = (0..=random.below(12)).map(|_| draw_job(theme, plan.pools.len(), random)).collect();
     let depth = if one_in(random, 4) { 2 + random.below(8) } else { 1 };
     let pace = (heavy && one_in(random, 2)).then(|| {
         let pause = between(random, 1, 40);

@@ -38,6 +38,7 @@ pub(super) fn draw(
         listeners: vec![draw_listener(protocol, routes, random)],
         pools,
         shutdown_timeout: Millis(30_000),
+        access_log: None,
     }
 }
 
@@ -92,10 +93,14 @@ fn draw_pool(
             keepalive: Millis([0, 500, 5_000, 60_000][random.below(4)]),
         },
         retry: RetryPlan {
-            attempts: if one_in(random, 6) { 1 + random.below(3) as u32 } else { all + random.below(3) as u32 },
+            attempts: if one_in(random, 6) {
+                1 + random.below(3) as u32
+            } else {
+                all + random.below(3) as u32
+            },
             same_backend: if one_in(random, 3) { 3 } else { 1 },
             delay: Millis(10),
-            hedge: one_in(random, 2),
+            hedge: theme == Theme::Errors || one_in(random, 2),
             budget: 200,
         },
         source: None,

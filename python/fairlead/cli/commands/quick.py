@@ -37,7 +37,51 @@ def _backends(protocol: str) -> tuple[str, str]:
     )
 
 
-def _options() -> list[click.Parameter]:
+# Name, what stands for its value, and what it means. A value called N is a whole number.
+_OPTIONS = (
+    (
+        "--policy",
+        "NAME",
+        (
+            "How a backend is picked: round-robin, random, least-connections, p2c, peak-ewma, hash, "
+            "first.  [default: round-robin]"
+        ),
+    ),
+    (
+        "--check",
+        "tcp|none|/PATH",
+        (
+            "How backends are probed: connect, not at all, or GET this path and expect a status from "
+            "200 to 399.  [default: tcp]"
+        ),
+    ),
+    ("--interval", "TIME", "Between two probes of a backend.  [default: 2s]"),
+    ("--timeout", "TIME", "For a whole probe.  [default: 1s]"),
+    ("--rise", "N", "Passes in a row before a down backend is used again.  [default: 2]"),
+    ("--fall", "N", "Failures in a row before a healthy backend is down.  [default: 3]"),
+    ("--connect-timeout", "TIME", "For each attempt to connect to a backend.  [default: 1s]"),
+    ("--attempts", "N", "Backends tried for one request or connection, in all.  [default: 3]"),
+    (
+        "--admin",
+        "ADDR",
+        (
+            "Serve the admin API there, too: a loopback address such as 127.0.0.1:9100, or "
+            "unix:/path.  [default: only the local control socket]"
+        ),
+    ),
+    (
+        "--access-log",
+        "FILE",
+        (
+            "Write a line of JSON about each request or connection to this file, or to standard "
+            "output for -.  [default: no access log]"
+        ),
+    ),
+    ("--workers", "N", "Threads that move bytes.  [default: one per CPU]"),
+)
+
+
+def _params() -> list[click.Parameter]:
     return [
         click.Argument(["listen"], metavar="LISTEN"),
         click.Argument(
@@ -47,63 +91,15 @@ def _options() -> list[click.Parameter]:
             required=True,
             type=click.UNPROCESSED,
         ),
-        click.Option(
-            ["--policy"],
-            metavar="NAME",
-            help="How a backend is picked: round-robin, random, least-connections, p2c, "
-            "peak-ewma, hash, first.  [default: round-robin]",
-        ),
-        click.Option(
-            ["--check"],
-            metavar="tcp|none|/PATH",
-            help="How backends are probed: connect, not at all, or GET this path and expect a "
-            "status from 200 to 399.  [default: tcp]",
-        ),
-        click.Option(
-            ["--interval"], metavar="TIME", help="Between two probes of a backend.  [default: 2s]"
-        ),
-        click.Option(["--timeout"], metavar="TIME", help="For a whole probe.  [default: 1s]"),
-        click.Option(
-            ["--rise"],
-            metavar="N",
-            type=Whole(),
-            help="Passes in a row before a down backend is used again.  [default: 2]",
-        ),
-        click.Option(
-            ["--fall"],
-            metavar="N",
-            type=Whole(),
-            help="Failures in a row before a healthy backend is down.  [default: 3]",
-        ),
-        click.Option(
-            ["--connect-timeout"],
-            metavar="TIME",
-            help="For each attempt to connect to a backend.  [default: 1s]",
-        ),
-        click.Option(
-            ["--attempts"],
-            metavar="N",
-            type=Whole(),
-            help="Backends tried for one request or connection, in all.  [default: 3]",
-        ),
-        click.Option(
-            ["--admin"],
-            metavar="ADDR",
-            help="Serve the admin API there, too: a loopback address such as 127.0.0.1:9100, or "
-            "unix:/path.  [default: only the local control socket]",
-        ),
-        click.Option(
-            ["--workers"],
-            metavar="N",
-            type=Whole(),
-            help="Threads that move bytes.  [default: one per CPU]",
+        *(
+            click.Option([name], metavar=value, help=text, type=Whole() if value == "N" else str)
+            for name, value, text in _OPTIONS
         ),
         click.Option(
             ["--print-config"],
             is_flag=True,
             help="Write the same set-up as a configuration file to standard output, and exit.",
         ),
-        click.Option(["--access-log"], hidden=True),
     ]
 
 
@@ -113,11 +109,8 @@ def _command(protocol: str, text: str, examples: list[tuple[str, str]]) -> Comma
         backends: tuple[str, ...],
         *,
         print_config: bool,
-        access_log: str | None,
         **options: str | int | None,
     ) -> int:
-        if access_log is not None:
-            raise click.UsageError("`--access-log` is not available in this version")
         given = {
             name.replace("_", "-"): value for name, value in options.items() if value is not None
         }
@@ -127,7 +120,7 @@ def _command(protocol: str, text: str, examples: list[tuple[str, str]]) -> Comma
         name=protocol,
         help=text,
         callback=run,
-        params=_options(),
+        params=_params(),
         examples=examples,
         arguments=[_LISTEN, _backends(protocol), _GROUPS],
         options_metavar="[OPTIONS]",

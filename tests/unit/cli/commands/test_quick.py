@@ -55,12 +55,13 @@ def test_the_printed_file_is_data_and_says_the_same(run):
         *["tcp", "5432", "db1,db2*2", "!", "[::1]:5433", "--policy", "least-connections"],
         *["--check", "none", "--interval", "1s", "--timeout", "500ms", "--rise", "1"],
         *["--fall", "2", "--connect-timeout", "250ms", "--admin", "127.0.0.1:9100"],
-        *["--workers", "1", "--print-config"],
+        *["--workers", "1", "--access-log", "-", "--print-config"],
     )
 
     assert (done.code, done.err) == (0, "")
     assert tomllib.loads(done.out) == {
         "workers": 1,
+        "access_log": "-",
         "admin": {"listen": "127.0.0.1:9100"},
         "listeners": {"tcp": {"bind": ":5432", "protocol": "tcp", "pool": "app"}},
         "pools": {
@@ -101,4 +102,3 @@ def test_help_teaches_the_exclamation_mark(run):
     done = run("http", "--help")
 
     assert "! backup:8000" in done.out
-    assert "--access-log" not in done.out
