@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fairlead_balance::{BackendState, Budget, Pool, Rules, View};
 use fairlead_model::backend::{Endpoint, Slot};
+use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan};
 
 use crate::driver::ListenerId;
@@ -173,6 +174,8 @@ pub(crate) struct LocalBackend {
     pub(crate) idle: RefCell<Idle>,
     /// How many requests in a row another backend answered first.
     pub(crate) overtaken: Cell<u32>,
+    /// When its last answer began.
+    pub(crate) answered: Cell<Moment>,
     /// Not in the configuration any more.
     pub(crate) retired: Cell<bool>,
 }
@@ -184,6 +187,7 @@ impl LocalBackend {
             endpoints: RefCell::new(Vec::new()),
             idle: RefCell::new(Idle::new()),
             overtaken: Cell::new(0),
+            answered: Cell::new(Moment::ZERO),
             retired: Cell::new(false),
         }
     }
@@ -209,6 +213,19 @@ impl LocalBackend {
     pub(crate) fn endpoint(&self, nth: usize) -> Option<Rc<Endpoint>> {
         let endpoints = self.endpoints.borrow();
         endpoints.get(nth % endpoints.len().max(1)).map(Rc::clone)
+    }
+
+    /// Notes that an answer began: it is not silent.
+    #[inline]
+    pub(crate) fn note_answer(&self, now: Moment) {
+        self.overtaken.set(0);
+        self.answered.set(now);
+    }
+
+    /// Notes that it was silent where others were not; how often in a row now.
+    pub(crate) fn note_silence(&self) -> u32 {
+        self.overtaken.set(self.overtaken.get().saturating_add(1));
+        self.overtaken.get()
     }
 
     /// Notes that `endpoint` answered.

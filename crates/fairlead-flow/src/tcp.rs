@@ -8,6 +8,8 @@
 //! 3. A FIN is passed on and the other direction goes on. A reset is passed on as a reset.
 //! 4. A client that leaves ends the search for a backend at once.
 
+mod silence;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use crate::local::LocalListener;
 use crate::seek::{Found, Seek};
 use crate::slab::Key;
 use crate::wheel::Alarm;
+use silence::Question;
 
 /// Which side of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub(crate) struct Relay {
     pub(crate) received: u64,
     pub(crate) sent: u64,
     pub(crate) started: Moment,
+    /// Whether the backend is waited for, to learn if it is there at all.
+    pub(crate) question: Question,
     deadline: Moment,
     filed: Moment,
 }
@@ -72,6 +77,7 @@ impl Relay {
             attempts: 0,
             last: None,
             exchange: None,
+            question: Question::None,
             link: None,
             backend: None,
             idle,
@@ -146,6 +152,8 @@ impl Flow {
         relay.link = Some(link);
         relay.backend = Some(to);
         relay.exchange = client.exchange.filter(|_| self.log.is_on());
+        // It has answered already, with its 101.
+        relay.question = Question::Answered;
         let key = self.relays.insert(relay);
         self.ctx.roles.set(conn, Role::RelayClient(key));
         self.relay_join(d, key, link, now);
@@ -198,7 +206,7 @@ impl Flow {
         d.resume(client);
     }
 
-    fn relay_arm(&mut self, key: Key, deadline: Moment) {
+    pub(crate) fn relay_arm(&mut self, key: Key, deadline: Moment) {
         if let Some(relay) = self.relays.get_mut(key) {
             relay.deadline = deadline;
             self.ctx.timers.arm(Alarm::Relay(key), deadline, &mut relay.filed);
@@ -241,10 +249,18 @@ impl Flow {
         let (source, target) = match from {
             Side::Client => {
                 relay.received += bytes.len() as u64;
+                if relay.question == Question::None {
+                    self.relay_asks(key, now);
+                }
+                let Some(relay) = self.relays.get_mut(key) else { return };
                 (relay.client, backend)
             }
             Side::Backend => {
                 relay.sent += bytes.len() as u64;
+                if relay.question != Question::Answered {
+                    self.relay_answers(key, now);
+                }
+                let Some(relay) = self.relays.get_mut(key) else { return };
                 (backend, relay.client)
             }
         };
@@ -324,9 +340,14 @@ impl Flow {
     pub(crate) fn relay_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(relay) = self.relays.get_mut(key) else { return };
         relay.filed = Moment(u64::MAX);
+        if relay.question.is_late(now) {
+            self.relay_is_silent(key, now);
+        }
+        let Some(relay) = self.relays.get_mut(key) else { return };
         if now < relay.deadline {
             let deadline = relay.deadline;
-            return self.relay_arm(key, deadline);
+            self.relay_arm(key, deadline);
+            return self.relay_watch(key);
         }
         if relay.seek.is_some() {
             let owner = Owner::Relay(key);

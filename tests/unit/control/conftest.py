@@ -21,6 +21,7 @@ class FakeEngine:
         self.plans = []
         self.busy = set()
         self.accepting = False
+        self.reopened = 0
         self.stopped = []
         self.finishes = True
         self.first_checks = []
@@ -87,6 +88,9 @@ class FakeEngine:
 
     def report_check(self, pool, backend, passed, what):
         self.checks.append((pool, backend, passed, what))
+
+    def reopen_log(self):
+        self.reopened += 1
 
     def event_fd(self):
         return self._fd

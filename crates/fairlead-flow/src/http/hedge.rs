@@ -150,9 +150,7 @@ impl Flow {
             winner.map_or_else(String::new, |(pool, slot)| pool.backend_plan(slot).address.clone());
         let detail =
             format!("for {}, while {name} answered within {}", millis(waited), millis(took));
-        let times = pool.backend(slot).overtaken.get() + 1;
-        pool.backend(slot).overtaken.set(times);
-        if times >= DOUBTED {
+        if pool.backend(slot).note_silence() >= DOUBTED {
             self.ctx.doubt(&pool, slot, "no answer", detail, now);
         }
     }
@@ -167,7 +165,7 @@ impl Flow {
     ) {
         let Some(link) = self.ctx.links.get(key) else { return };
         link.backend.state.latency_took(now.since(since), now);
-        link.backend.overtaken.set(0);
+        link.backend.note_answer(now);
         self.ctx.abort_link(d, key);
     }
 

@@ -179,7 +179,7 @@ impl Flow {
         }
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
         link.backend.state.latency_took(now.since(exchange.sent_at), now);
-        link.backend.overtaken.set(0);
+        link.backend.note_answer(now);
         if let Some(seconds) = head.keep_alive_seconds() {
             link.backend.idle.borrow_mut().announced(Duration::from_secs(u64::from(seconds)));
         }

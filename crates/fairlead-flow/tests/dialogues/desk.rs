@@ -1,0 +1,133 @@
+//! The driver of a dialogue: writes down what is wanted, and does nothing.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use fairlead_flow::{ConnId, Driver, IoFailure, Sent};
+use fairlead_model::backend::Endpoint;
+
+use crate::wants::{Who, Wish};
+
+/// What a flow's calls are written down on.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    /// What was wanted since somebody last looked.
+    pub(crate) wishes: Vec<Wish>,
+    /// Who is who: the index of an id is a place in here.
+    people: Vec<Who>,
+    closed: BTreeSet<Who>,
+    /// Whose connection has ended without the flow: what it still wants of them means nothing.
+    gone: BTreeSet<Who>,
+    links: usize,
+    /// Whose sockets take no more.
+    pub(crate) full: BTreeSet<Who>,
+    /// Who has something queued.
+    pub(crate) queued: BTreeSet<Who>,
+    /// Kept connections on which something has arrived that nobody was told of yet.
+    pub(crate) unquiet: BTreeSet<Who>,
+    /// What the next connects fail with at once.
+    pub(crate) fails_at_once: Vec<IoFailure>,
+}
+
+impl Desk {
+    /// An id for somebody new.
+    pub(crate) fn seat(&mut self, who: Who) -> ConnId {
+        self.people.push(who);
+        ConnId { index: self.people.len() as u32 - 1, generation: 7 }
+    }
+
+    /// The id of somebody.
+    pub(crate) fn id(&self, who: Who) -> ConnId {
+        let index = self.people.iter().position(|person| *person == who);
+        let index = index.unwrap_or_else(|| panic!("{who} does not exist (yet)"));
+        ConnId { index: index as u32, generation: 7 }
+    }
+
+    /// Whether the flow has not ended this connection.
+    pub(crate) fn is_open(&self, who: Who) -> bool {
+        !self.closed.contains(&who) && !self.gone.contains(&who)
+    }
+
+    /// Everybody whose connection the flow has not ended.
+    pub(crate) fn open(&self) -> Vec<Who> {
+        self.people.iter().copied().filter(|who| self.is_open(*who)).collect()
+    }
+
+    /// The other end, or the network, has ended a connection.
+    pub(crate) fn gone(&mut self, who: Who) {
+        self.gone.insert(who);
+    }
+
+    fn who(&self, id: ConnId) -> Who {
+        self.people[id.index as usize]
+    }
+
+    fn end(&mut self, id: ConnId, wish: fn(Who) -> Wish) {
+        let who = self.who(id);
+        if !self.gone.contains(&who) {
+            assert!(self.closed.insert(who), "{who} was ended twice");
+            self.wishes.push(wish(who));
+        }
+    }
+}
+
+impl Driver for Desk {
+    fn connect(&mut self, to: &Endpoint, _source: Option<IpAddr>) -> Result<ConnId, IoFailure> {
+        let Endpoint::Tcp(address) = to else { return Err(IoFailure::Refused) };
+        let IpAddr::V4(four) = address.ip() else { return Err(IoFailure::Unreachable) };
+        self.wishes.push(Wish::Connect(usize::from(four.octets()[3])));
+        if let Some(failure) = self.fails_at_once.pop() {
+            return Err(failure);
+        }
+        self.links += 1;
+        Ok(self.seat(Who::Link(self.links - 1)))
+    }
+
+    fn send(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent {
+        let who = self.who(id);
+        if self.gone.contains(&who) {
+            return Sent::All;
+        }
+        assert!(self.is_open(who), "something was sent to {who}, whose connection has ended");
+        let bytes = [first, then].concat();
+        // Adjacent sends are one to whoever receives them.
+        match self.wishes.last_mut() {
+            Some(Wish::Write(to, written)) if *to == who => written.extend(bytes),
+            _ => self.wishes.push(Wish::Write(who, bytes)),
+        }
+        if self.full.contains(&who) {
+            self.queued.insert(who);
+            Sent::Queued
+        } else {
+            Sent::All
+        }
+    }
+
+    fn queued(&self, id: ConnId) -> usize {
+        usize::from(self.queued.contains(&self.who(id)))
+    }
+
+    fn finish(&mut self, id: ConnId) {
+        self.wishes.push(Wish::Finish(self.who(id)));
+    }
+
+    fn pause(&mut self, id: ConnId) {
+        self.wishes.push(Wish::Pause(self.who(id)));
+    }
+
+    fn resume(&mut self, id: ConnId) {
+        self.wishes.push(Wish::Resume(self.who(id)));
+    }
+
+    fn close(&mut self, id: ConnId) {
+        self.end(id, Wish::Close);
+    }
+
+    fn abort(&mut self, id: ConnId) {
+        self.end(id, Wish::Abort);
+    }
+
+    fn is_quiet(&mut self, id: ConnId) -> bool {
+        !self.unquiet.contains(&self.who(id))
+    }
+}

@@ -1,0 +1,378 @@
+//! A dialogue: what happens, what is wanted then, and both columns when they don't fit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairlead_balance::{BackendState, Registry};
+use fairlead_flow::{Flow, IoFailure, ListenerId, Peer, Snapshot};
+use fairlead_model::event::Event;
+use fairlead_model::health::Health;
+use fairlead_model::moment::Moment;
+use fairlead_model::plan::Plan;
+
+use crate::desk::Desk;
+use crate::setup::Setup;
+use crate::wants::{shown, Want, Who, CLIENT};
+
+/// A dialogue under way.
+pub(crate) struct Dialogue {
+    flow: Flow,
+    desk: Desk,
+    now: Moment,
+    registry: Registry,
+    snapshot: Arc<Snapshot>,
+    clients: usize,
+    events: Vec<Event>,
+    /// What happened so far, and what was wanted then.
+    told: Vec<(String, Vec<String>)>,
+    /// Somebody has said what is wanted after the last happening.
+    answered: bool,
+}
+
+/// Begins a dialogue; the configuration is in force, nobody is there yet.
+pub(crate) fn dialogue(setup: Setup) -> Dialogue {
+    let mut registry = Registry::new();
+    let snapshot = build(setup.plan, &mut registry, None);
+    let mut dialogue = Dialogue {
+        flow: Flow::new(0, 1, 1),
+        desk: Desk::default(),
+        // Not zero: a moment that nothing was set to must not look like one in the past.
+        now: Moment(1_000_000_000),
+        registry,
+        snapshot: Arc::clone(&snapshot),
+        clients: 0,
+        events: Vec::new(),
+        told: Vec::new(),
+        answered: true,
+    };
+    dialogue.happens("the configuration is published", |flow, desk, now| {
+        flow.publish(desk, &snapshot, now);
+    });
+    dialogue
+}
+
+fn build(plan: Plan, registry: &mut Registry, before: Option<&Snapshot>) -> Arc<Snapshot> {
+    let ids = (0..plan.listeners.len() as u32).map(ListenerId).collect();
+    Snapshot::build(plan, ids, registry, 1, before).expect("a plan that can be used")
+}
+
+impl Dialogue {
+    fn happens(
+        &mut self,
+        what: impl Into<String>,
+        call: impl FnOnce(&mut Flow, &mut Desk, Moment),
+    ) -> &mut Self {
+        self.must_be_answered();
+        call(&mut self.flow, &mut self.desk, self.now);
+        while let Some(event) = self.flow.take_event() {
+            self.events.push(event);
+        }
+        let wishes = self.desk.wishes.iter().map(ToString::to_string).collect();
+        self.told.push((what.into(), wishes));
+        self.answered = false;
+        self
+    }
+
+    fn must_be_answered(&mut self) {
+        if !self.answered && !self.desk.wishes.is_empty() {
+            self.fail("nobody said that this is wanted");
+        }
+        self.desk.wishes.clear();
+    }
+
+    #[track_caller]
+    fn fail(&self, problem: &str) -> ! {
+        let mut text = format!("{problem}\n\n{:<44}  wanted\n{:-<44}  {:-<40}\n", "happened", "", "");
+        for (what, wishes) in &self.told {
+            let mut lines = wishes.iter();
+            let first = lines.next().map_or("(nothing)", String::as_str);
+            text.push_str(&format!("{what:<44}  {first}\n"));
+            for wish in lines {
+                text.push_str(&format!("{:<44}  {wish}\n", ""));
+            }
+        }
+        panic!("{text}")
+    }
+
+    // What is wanted.
+
+    /// Exactly this is wanted now, in this order.
+    #[track_caller]
+    pub(crate) fn wants<const N: usize>(&mut self, wants: [Want; N]) -> &mut Self {
+        let fits = wants.len() == self.desk.wishes.len()
+            && wants.iter().zip(&self.desk.wishes).all(|(want, wish)| want.is(wish));
+        if !fits {
+            let wanted: Vec<_> = wants.iter().map(ToString::to_string).collect();
+            self.fail(&format!("expected last:\n  {}", wanted.join("\n  ")));
+        }
+        self.answered = true;
+        self
+    }
+
+    /// Nothing is wanted.
+    #[track_caller]
+    pub(crate) fn wants_nothing(&mut self) -> &mut Self {
+        self.wants([])
+    }
+
+    /// Whatever is wanted now is said elsewhere.
+    pub(crate) fn whatever(&mut self) -> &mut Self {
+        self.answered = true;
+        self
+    }
+
+    // What clients do.
+
+    /// A client connects (to the first listener).
+    pub(crate) fn client_connects(&mut self) -> &mut Self {
+        let who = Who::Client(self.clients);
+        self.clients += 1;
+        let id = self.desk.seat(who);
+        let peer = Peer { address: Some(([192, 0, 2, 1], 4000).into()), local: None };
+        self.happens(format!("{who} connects"), |flow, desk, now| {
+            flow.handle_accepted(desk, id, ListenerId(0), peer, now);
+        })
+    }
+
+    /// The first client sends.
+    pub(crate) fn client_sends(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.sends(CLIENT, bytes)
+    }
+
+    /// The first client sends FIN.
+    pub(crate) fn client_finishes(&mut self) -> &mut Self {
+        self.finishes(CLIENT)
+    }
+
+    /// The first client resets.
+    pub(crate) fn client_resets(&mut self) -> &mut Self {
+        self.resets(CLIENT)
+    }
+
+    // What anybody does.
+
+    /// The connect succeeds.
+    pub(crate) fn connected(&mut self, who: Who) -> &mut Self {
+        let id = self.desk.id(who);
+        self.happens(format!("{who} is connected"), |flow, desk, now| {
+            flow.handle_connected(desk, id, now);
+        })
+    }
+
+    /// The connect fails.
+    pub(crate) fn refused(&mut self, who: Who) -> &mut Self {
+        self.connect_fails(who, IoFailure::Refused)
+    }
+
+    /// The connect fails for this reason.
+    pub(crate) fn connect_fails(&mut self, who: Who, failure: IoFailure) -> &mut Self {
+        let id = self.desk.id(who);
+        self.desk.gone(who);
+        self.happens(format!("{who}: {}", failure.text()), |flow, desk, now| {
+            flow.handle_connect_failed(desk, id, failure, now);
+        })
+    }
+
+    /// The next connect fails at once.
+    pub(crate) fn next_connect_fails(&mut self, failure: IoFailure) -> &mut Self {
+        self.desk.fails_at_once.push(failure);
+        self
+    }
+
+    /// Bytes come.
+    pub(crate) fn sends(&mut self, who: Who, bytes: impl AsRef<[u8]>) -> &mut Self {
+        let (id, bytes) = (self.desk.id(who), bytes.as_ref());
+        let said: String = shown(bytes).chars().take(24).collect();
+        self.happens(format!("{who} sends {said:?}"), |flow, desk, now| {
+            flow.handle_data(desk, id, bytes, now);
+        })
+    }
+
+    /// FIN comes.
+    pub(crate) fn finishes(&mut self, who: Who) -> &mut Self {
+        let id = self.desk.id(who);
+        self.happens(format!("{who} finishes"), |flow, desk, now| flow.handle_eof(desk, id, now))
+    }
+
+    /// A reset comes.
+    pub(crate) fn resets(&mut self, who: Who) -> &mut Self {
+        self.fails(who, IoFailure::Reset)
+    }
+
+    /// The connection fails.
+    pub(crate) fn fails(&mut self, who: Who, failure: IoFailure) -> &mut Self {
+        let id = self.desk.id(who);
+        self.desk.gone(who);
+        self.happens(format!("{who}: {}", failure.text()), |flow, desk, now| {
+            flow.handle_failed(desk, id, failure, now);
+        })
+    }
+
+    /// A reset is noticed on a connection that isn't being read.
+    pub(crate) fn hangs_up(&mut self, who: Who) -> &mut Self {
+        let id = self.desk.id(who);
+        self.happens(format!("{who} hangs up"), |flow, desk, now| flow.handle_hangup(desk, id, now))
+    }
+
+    /// Its socket takes no more from now on.
+    pub(crate) fn fills(&mut self, who: Who) -> &mut Self {
+        self.desk.full.insert(who);
+        self
+    }
+
+    /// All that was queued for it is gone.
+    pub(crate) fn drains(&mut self, who: Who) -> &mut Self {
+        let id = self.desk.id(who);
+        self.desk.full.remove(&who);
+        self.desk.queued.remove(&who);
+        self.happens(format!("{who} has taken all"), |flow, desk, now| {
+            flow.handle_writable(desk, id, now);
+        })
+    }
+
+    /// Something has arrived on a kept connection, and nobody was told yet.
+    pub(crate) fn stirs(&mut self, who: Who) -> &mut Self {
+        self.desk.unquiet.insert(who);
+        self
+    }
+
+    // What the world does.
+
+    /// Time passes; timers fire when they are due, one after the other.
+    pub(crate) fn after(&mut self, pause: Duration) -> &mut Self {
+        let end = self.now + pause;
+        self.happens(format!("{} ms pass", pause.as_millis()), |_, _, _| {});
+        while let Some(due) = self.flow.deadline().filter(|due| *due <= end) {
+            assert!(due >= self.now, "a deadline in the past");
+            self.now = due;
+            self.flow.handle_timers(&mut self.desk, due);
+        }
+        self.now = end;
+        while let Some(event) = self.flow.take_event() {
+            self.events.push(event);
+        }
+        let wishes = self.desk.wishes.iter().map(ToString::to_string).collect();
+        if let Some(last) = self.told.last_mut() {
+            last.1 = wishes;
+        }
+        self
+    }
+
+    /// A new configuration.
+    pub(crate) fn reloads(&mut self, setup: Setup) -> &mut Self {
+        let snapshot = build(setup.plan, &mut self.registry, Some(&self.snapshot));
+        self.snapshot = Arc::clone(&snapshot);
+        self.happens("a new configuration", |flow, desk, now| flow.publish(desk, &snapshot, now))
+    }
+
+    /// A graceful stop begins.
+    pub(crate) fn stops(&mut self) -> &mut Self {
+        self.happens("stop", |flow, desk, now| flow.stop(desk, now))
+    }
+
+    /// The time for the stop is over.
+    pub(crate) fn abandons(&mut self) -> &mut Self {
+        self.happens("the time is over", |flow, desk, now| flow.abandon(desk, now))
+    }
+
+    /// A handler for this connection panicked.
+    pub(crate) fn panics(&mut self, who: Who) -> &mut Self {
+        let id = self.desk.id(who);
+        self.happens(format!("a panic about {who}"), |flow, desk, now| {
+            flow.handle_panic(desk, id, now);
+        })
+    }
+
+    // What can be asked besides.
+
+    /// The state of the nth backend of the first pool.
+    pub(crate) fn state(&self, nth: usize) -> &Arc<BackendState> {
+        &self.snapshot.pools()[0].backends()[nth]
+    }
+
+    /// The nth backend is believed to be in this health.
+    #[track_caller]
+    pub(crate) fn is(&mut self, nth: usize, health: Health) -> &mut Self {
+        if self.state(nth).health() != health {
+            let problem = format!("backend {nth} is {:?}, not {health:?}", self.state(nth).health());
+            self.fail(&format!("{problem}; {:?}", self.events));
+        }
+        self
+    }
+
+    /// So many requests or connections are in flight to the nth backend.
+    #[track_caller]
+    pub(crate) fn active(&mut self, nth: usize, count: u32) -> &mut Self {
+        if self.state(nth).active() != count {
+            self.fail(&format!("backend {nth} has {} in flight", self.state(nth).active()));
+        }
+        self
+    }
+
+    /// Why the nth backend's health last changed.
+    pub(crate) fn why(&self, nth: usize) -> String {
+        let address = self.state(nth).address();
+        let of = |event: &Event| match event {
+            Event::Health { backend, why, .. } if backend == address => Some(why.clone()),
+            _ => None,
+        };
+        self.events.iter().rev().find_map(of).unwrap_or_default()
+    }
+
+    /// No health has changed but to healthy.
+    #[track_caller]
+    pub(crate) fn nobody_is_blamed(&mut self) -> &mut Self {
+        let bad = |event: &&Event| {
+            matches!(event, Event::Health { to: Health::Suspect | Health::Down, .. })
+        };
+        if let Some(event) = self.events.iter().find(bad) {
+            self.fail(&format!("somebody is blamed: {event:?}"));
+        }
+        self
+    }
+
+    /// How often a reason's code was counted at the first listener.
+    #[track_caller]
+    pub(crate) fn counted(&mut self, code: &str, times: u64) -> &mut Self {
+        let stats = self.snapshot.listeners()[0].stats();
+        let count = stats.reasons.iter().find(|(name, _)| *name == code).map_or(0, |row| row.1);
+        if count != times {
+            self.fail(&format!("{code} was counted {count} times: {:?}", stats.reasons));
+        }
+        self
+    }
+
+    /// Clients that the flow still has.
+    pub(crate) fn open_clients(&self) -> usize {
+        self.flow.open_clients()
+    }
+
+    /// Whether every probe has had a result.
+    pub(crate) fn first_checks_done(&self) -> bool {
+        self.flow.first_checks_done()
+    }
+
+    /// The end: nothing more is wanted, nobody is left, nothing is in flight.
+    #[track_caller]
+    pub(crate) fn ends(&mut self) {
+        self.must_be_answered();
+        let open = self.desk.open();
+        let in_flight: u32 = self.snapshot.pools()[0].backends().iter().map(|one| one.active()).sum();
+        if self.flow.open_clients() > 0 || in_flight > 0 {
+            self.fail(&format!("{in_flight} still in flight; still open: {open:?}"));
+        }
+        if !open.is_empty() {
+            let names: Vec<_> = open.iter().map(ToString::to_string).collect();
+            self.fail(&format!("still open: {}", names.join(", ")));
+        }
+    }
+
+    /// The end, but for connections that are kept for others.
+    #[track_caller]
+    pub(crate) fn ends_with_kept(&mut self, kept: &[Who]) {
+        self.must_be_answered();
+        if self.desk.open() != kept {
+            self.fail(&format!("still open: {:?}", self.desk.open()));
+        }
+    }
+}
