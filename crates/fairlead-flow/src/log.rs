@@ -245,3 +245,70 @@ fn line_of<'a>(
         ..bare(listener, client, exchange.reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Line<'static> {
+        Line { listener: "web", ..Line::default() }
+    }
+
+    #[test]
+    fn lines_that_nobody_takes_are_bounded_and_then_counted() {
+        let mut flow = Flow::new(0, 1, 1);
+        flow.log.set_format(Some(LogFormat::Json));
+        for _ in 0..LOG_BYTES {
+            flow.log.write(&line(), Moment::ZERO);
+        }
+        let (waiting, lost) = (flow.log_waiting(), flow.take_log_lost());
+        assert!((LOG_BYTES..LOG_BYTES + 1000).contains(&waiting), "{waiting}");
+        let mut taken = Vec::new();
+        flow.take_log(&mut taken);
+        assert_eq!(
+            taken.split_inclusive(|byte| *byte == b'\n').count() as u64 + lost,
+            LOG_BYTES as u64
+        );
+        assert_eq!((flow.log_waiting(), flow.take_log_lost()), (0, 0));
+        flow.log.write(&line(), Moment::ZERO);
+        assert!(flow.log_waiting() > 0);
+    }
+
+    #[test]
+    fn nothing_is_written_when_it_is_off() {
+        let mut flow = Flow::new(0, 1, 1);
+        flow.log.write(&line(), Moment::ZERO);
+        flow.log.note_refused(b"rubbish");
+        assert_eq!((flow.log_waiting(), flow.take_log_lost()), (0, 0));
+        assert!(flow.log.refused.is_empty());
+    }
+
+    #[test]
+    fn a_line_has_the_time_of_day_of_its_moment() {
+        let mut flow = Flow::new(0, 1, 1);
+        flow.log.set_format(Some(LogFormat::Json));
+        // 2026-11-21T09:08:07.006Z, less a second and a half.
+        flow.set_wall_clock(1_795_252_085_506_000_000);
+        for moment in [Moment(1_500_000_000), Moment(1_500_999_999), Moment(2_494_000_000)] {
+            flow.log.write(&line(), moment);
+        }
+        let mut taken = Vec::new();
+        flow.take_log(&mut taken);
+        let text = String::from_utf8(taken).expect("ASCII");
+        let times: Vec<_> = text.lines().map(|line| &line[9..33]).collect();
+        let expected =
+            ["2026-11-21T09:08:07.006Z", "2026-11-21T09:08:07.006Z", "2026-11-21T09:08:08.000Z"];
+        assert_eq!(times, expected);
+    }
+
+    #[test]
+    fn what_was_refused_is_kept_up_to_its_first_line() {
+        let mut log = Log { format: Some(LogFormat::Json), ..Log::default() };
+        log.note_refused(b"GET / HTTP/9\r\nHost: a\r\n");
+        assert_eq!(log.refused, b"GET / HTTP/9");
+        log.note_refused(&[b'a'; 10_000]);
+        assert_eq!(log.refused.len(), REFUSED_BYTES);
+        assert_eq!(body_bytes(b"HTTP/1.1 200 OK\r\n\r\nhello\n"), 6);
+        assert_eq!(body_bytes(b""), 0);
+    }
+}

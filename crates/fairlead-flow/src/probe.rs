@@ -77,7 +77,7 @@ pub(crate) struct Probe {
     started: Moment,
     input: Vec<u8>,
     pub(crate) had_result: bool,
-    /// Since when it has been failing.
+    /// Since when it has been failing, or has not brought back what it took down.
     failing_since: Option<Moment>,
     deadline: Moment,
     filed: Moment,
@@ -294,7 +294,6 @@ impl Flow {
         }
         probe.had_result = true;
         probe.input = Vec::new();
-        probe.failing_since = if passed { None } else { probe.failing_since.or(Some(now)) };
         let evidence = Evidence { origin: Origin::Check, passed, what, detail };
         for watcher in &probe.watchers {
             let state = &watcher.backend.state;
@@ -302,6 +301,10 @@ impl Flow {
             let change = state.observe(&evidence, &watcher.rules, now);
             self.ctx.changed(&watcher.backend, change);
         }
+        // A first pass doesn't bring it back yet; the next ones are to come as soon.
+        let is_down = |watcher: &Watcher| watcher.backend.state.health() == Health::Down;
+        let failing = !passed || probe.watchers.iter().any(is_down);
+        probe.failing_since = failing.then(|| probe.failing_since.unwrap_or(now));
         self.probe_schedule(d, key, now);
     }
 

@@ -177,8 +177,8 @@ mod tests {
         RoutePlan { host, path, methods: vec![], headers: vec![], pool }
     }
 
-    fn exact(host: &str) -> Option<HostMatch> {
-        Some(HostMatch::Exact(host.into()))
+    fn exact(host: &str) -> HostMatch {
+        HostMatch::Exact(host.into())
     }
 
     #[test]
@@ -186,9 +186,9 @@ mod tests {
         let below = Some(HostMatch::Below("example.com".into()));
         let v1 = Some(PathMatch::Prefix("/v1/".into()));
         let plans = [
-            plan(exact("api.example.com"), v1.clone(), 1),
+            plan(Some(exact("api.example.com")), v1.clone(), 1),
             plan(below, None, 2),
-            plan(exact("api.example.com"), None, 3),
+            plan(Some(exact("api.example.com")), None, 3),
             plan(None, v1, 4),
         ];
         let routes = Routes::compile(&plans, Some(0)).expect("compiles");

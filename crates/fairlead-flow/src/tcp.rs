@@ -412,7 +412,10 @@ impl Flow {
         reason: Reason,
         now: Moment,
     ) {
-        let Some(relay) = self.relays.remove(key) else { return };
+        let Some(mut relay) = self.relays.remove(key) else { return };
+        if let Some(mut seek) = relay.seek.take() {
+            seek.cancel(&mut self.ctx, d, now);
+        }
         self.relay_count(&relay, reason, now);
         self.ctx.roles.clear(relay.client);
         d.abort(relay.client);

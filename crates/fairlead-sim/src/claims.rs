@@ -90,7 +90,7 @@ impl Promises {
     fn can_answer(&self, pool: usize) -> bool {
         let plan = &self.plan.pools[pool];
         let enough = plan.retry.attempts as usize >= plan.backends.len();
-        let panics = self.theme == Theme::Panics;
+        let panics = self.theme.has_panics();
         !self.anchors[pool].is_empty() && enough && !self.exhausts && !panics
     }
 
@@ -136,7 +136,7 @@ fn answered(promises: &Promises, report: &Report, request: &Request) -> Option<S
     let deliveries = report.deliveries.get(&request.id).map_or(&[][..], Vec::as_slice);
     match &request.outcome {
         Outcome::Answered { status: 500, .. }
-            if promises.errs(request) && !deliveries.iter().any(Delivery::was_hinting) =>
+            if promises.errs(request) && !was_undecided(report, request, deliveries) =>
         {
             Some(format!("(a) {} {} was answered wrongly", request.method, request.id))
         }
@@ -168,6 +168,13 @@ fn answered(promises: &Promises, report: &Report, request: &Request) -> Option<S
             ))
         }
     }
+}
+
+/// Whether an error could not be given a second opinion: something of the answer had been passed
+/// on already, or the second one was asked over a connection that was just being closed.
+fn was_undecided(report: &Report, request: &Request, deliveries: &[Delivery]) -> bool {
+    let sends = report.sends.get(&request.id).map_or(0, Vec::len);
+    deliveries.iter().any(Delivery::was_hinting) || sends > deliveries.len()
 }
 
 fn is_excused(promises: &Promises, report: &Report, request: &Request) -> bool {

@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::driver::{Hand, Lines, News};
 use crate::network::{Network, Owner, SocketId, Told, Wake};
 use crate::report::{Notes, Report};
-use crate::setting::{Change, Setting, Theme, Trouble, TCP, WEB};
+use crate::setting::{Change, Setting, Trouble, TCP, WEB};
 
 /// Whatever a world does, it is over by then.
 const LONGEST: Duration = Duration::from_secs(900);
@@ -80,7 +80,7 @@ impl World {
             woken: vec![NEVER; workers],
             backends,
             clients: Vec::new(),
-            notes: Notes::new(setting.exhaustion, setting.theme == Theme::Streams),
+            notes: Notes::new(setting.exhaustion, setting.theme.is_tcp()),
             registry: Registry::new(),
             snapshot: None,
             setting,
@@ -106,7 +106,7 @@ impl World {
     }
 
     fn publish(&mut self, plan: Plan) {
-        let ids = if self.setting.theme == Theme::Streams { vec![TCP] } else { vec![WEB] };
+        let ids = if self.setting.theme.is_tcp() { vec![TCP] } else { vec![WEB] };
         let before = self.snapshot.as_deref();
         let built = Snapshot::build(plan, ids, &mut self.registry, self.flows.len(), before);
         match built {

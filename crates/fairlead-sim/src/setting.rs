@@ -45,6 +45,8 @@ pub enum Theme {
     Leaving,
     /// Tcp.
     Streams,
+    /// Tcp, with stops that run out of time and handlers that panic.
+    StreamEnds,
     /// Configurations change, operators wish.
     Changes,
     /// A graceful stop in the middle, sometimes one that runs out of time.
@@ -61,13 +63,14 @@ pub enum Theme {
 
 impl Theme {
     /// All themes.
-    pub const ALL: [Theme; 12] = [
+    pub const ALL: [Theme; 13] = [
         Theme::Fair,
         Theme::Outages,
         Theme::Manners,
         Theme::Weight,
         Theme::Leaving,
         Theme::Streams,
+        Theme::StreamEnds,
         Theme::Changes,
         Theme::Stops,
         Theme::Recovery,
@@ -75,6 +78,20 @@ impl Theme {
         Theme::Panics,
         Theme::Mixed,
     ];
+
+    /// Whether its back ends and clients speak tcp.
+    pub(crate) fn is_tcp(self) -> bool {
+        matches!(self, Theme::Streams | Theme::StreamEnds)
+    }
+
+    fn has_stops(self) -> bool {
+        matches!(self, Theme::Stops | Theme::StreamEnds)
+    }
+
+    /// Whether handlers panic: then anything may end at any moment.
+    pub(crate) fn has_panics(self) -> bool {
+        matches!(self, Theme::Panics | Theme::StreamEnds)
+    }
 }
 
 /// What happens to a host or the process on it.
@@ -226,7 +243,7 @@ impl Setting {
 }
 
 fn draw_pools(theme: Theme, random: &mut Random) -> Vec<Vec<usize>> {
-    let count = if theme == Theme::Streams { 1 } else { 1 + random.below(2) };
+    let count = if theme.is_tcp() { 1 } else { 1 + random.below(2) };
     let mut next = 0;
     let mut pool = || {
         let size = 2 + random.below(4);
@@ -281,7 +298,7 @@ fn draw_character(
     let idle_most = [1_000, 3_000, 20_000][random.below(3)];
     Character {
         manners,
-        streams: theme == Theme::Streams,
+        streams: theme.is_tcp(),
         // A second of silence, while another back end answers the same, is a failure.
         delay: response.mul_f64(share).min(SILENCE),
         idle: between(random, if is_anchor { 800 } else { 50 }, idle_most),
@@ -321,7 +338,7 @@ fn draw_manners(random: &mut Random) -> BadManners {
 fn draw_troubles(theme: Theme, host: usize, random: &mut Random) -> Vec<Episode> {
     let most = match theme {
         Theme::Outages | Theme::Mixed | Theme::Streams | Theme::Recovery => 4,
-        Theme::Changes | Theme::Leaving | Theme::Panics => 2,
+        Theme::Changes | Theme::Leaving | Theme::Panics | Theme::StreamEnds => 2,
         _ => 0,
     };
     let mut from = Moment::ZERO;
@@ -358,14 +375,14 @@ fn draw_changes(
     random: &mut Random,
 ) -> Vec<(Moment, Change)> {
     let mut changes = Vec::new();
-    if theme == Theme::Stops {
+    if theme.has_stops() {
         let stop = Moment::ZERO + between(random, 100, 8_000);
         changes.push((stop, Change::Stop));
         if one_in(random, 3) {
             changes.push((stop + between(random, 0, 1_500), Change::Abandon));
         }
     }
-    if theme == Theme::Panics {
+    if theme.has_panics() {
         for _ in 0..random.below(20) {
             let when = Moment::ZERO + Duration::from_nanos(random.next() % 10_000_000_000);
             changes.push((when, Change::Panic(random.below(64), random.below(1 << 20))));

@@ -77,6 +77,17 @@ def test_a_reload_over_the_api_answers_what_went_wrong(running, engine, loaded):
     assert said[0].startswith("reload failed, the old configuration stays in force\nlistener `web`")
 
 
+def test_a_reload_opens_the_access_log_anew_whatever_comes_of_it(running, engine, loaded):
+    engine.busy = {"127.0.0.1:9999"}
+
+    async def play(loop):
+        with pytest.raises(ApiError):
+            await loop.reload()
+        assert engine.reopened == 1
+
+    run(running, play, lambda: loaded("10.0.0.1:80", listen="127.0.0.1:9999"))
+
+
 def test_a_reload_says_its_steps(running, loaded):
     async def play(loop):
         assert await loop.reload() == ["remove backend app/10.0.0.2:80"]

@@ -386,9 +386,10 @@ def test_the_combined_format_is_what_its_readers_expect(fairlead, backend, path)
     )
 
     balancer.connect(listen).get("/a?b", 'User-Agent: "q" \\', "Referer: http://x/")
+    wait_for(lambda: path.read_text().count("\n") == 1)
     balancer.connect(listen).ask("GET /\x01 HTTP/1.1\r\n\r\n", to="GET")
+    wait_for(lambda: path.read_text().count("\n") == 2)
 
-    wait_for(lambda: path.exists() and path.read_text().count("\n") == 2)
     matches = [COMBINED.fullmatch(line) for line in path.read_text().splitlines()]
     assert all(matches), path.read_text()
     first, second = (match.groups() for match in matches if match)

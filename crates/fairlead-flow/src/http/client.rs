@@ -258,6 +258,8 @@ impl Flow {
                 self.client_gone(d, key, now);
             }
             Some(_) => {}
+            // All that was to be thrown away has come.
+            None if client.state != State::Open => self.client_close(d, key),
             None => self.client_after_input(d, key),
         }
     }

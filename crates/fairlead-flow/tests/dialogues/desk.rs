@@ -1,6 +1,6 @@
 //! The driver of a dialogue: writes down what is wanted, and does nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use fairlead_flow::{ConnId, Driver, IoFailure, Sent};
@@ -16,9 +16,13 @@ pub(crate) struct Desk {
     /// Who is who: the index of an id is a place in here.
     people: Vec<Who>,
     closed: BTreeSet<Who>,
+    /// All that was ever written to somebody.
+    pub(crate) written: BTreeMap<Who, Vec<u8>>,
     /// Whose connection has ended without the flow: what it still wants of them means nothing.
     gone: BTreeSet<Who>,
     links: usize,
+    /// Connects that nobody has answered yet, and to which backend.
+    pub(crate) connecting: Vec<(Who, usize)>,
     /// Whose sockets take no more.
     pub(crate) full: BTreeSet<Who>,
     /// Who has something queued.
@@ -53,6 +57,11 @@ impl Desk {
         self.people.iter().copied().filter(|who| self.is_open(*who)).collect()
     }
 
+    /// A connect was answered, in whatever way.
+    pub(crate) fn answered(&mut self, who: Who) {
+        self.connecting.retain(|(link, _)| *link != who);
+    }
+
     /// The other end, or the network, has ended a connection.
     pub(crate) fn gone(&mut self, who: Who) {
         self.gone.insert(who);
@@ -80,7 +89,9 @@ impl Driver for Desk {
             return Err(failure);
         }
         self.links += 1;
-        Ok(self.seat(Who::Link(self.links - 1)))
+        let link = Who::Link(self.links - 1);
+        self.connecting.push((link, usize::from(four.octets()[3])));
+        Ok(self.seat(link))
     }
 
     fn send(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent {
@@ -90,6 +101,7 @@ impl Driver for Desk {
         }
         assert!(self.is_open(who), "something was sent to {who}, whose connection has ended");
         let bytes = [first, then].concat();
+        self.written.entry(who).or_default().extend(&bytes);
         // Adjacent sends are one to whoever receives them.
         match self.wishes.last_mut() {
             Some(Wish::Write(to, written)) if *to == who => written.extend(bytes),

@@ -1,1 +1,166 @@
-//! hedge
+//! A second backend for an answer that is late.
+
+use fairlead_model::health::Health;
+
+use crate::keep::{GET, OK, POST};
+use crate::script::{dialogue, Dialogue};
+use crate::setup::{http, ms, Setup};
+use crate::wants::*;
+
+const PUT: &str = "PUT /a HTTP/1.1\r\nHost: example.com\r\nContent-Length: 4\r\n\r\nbody";
+
+fn sent(setup: Setup, bytes: &str) -> Dialogue {
+    let mut told = dialogue(setup);
+    told.client_connects().wants_nothing().client_sends(bytes).wants([connect(0)]);
+    told.connected(L0).whatever();
+    told
+}
+
+#[test]
+fn the_first_answer_wins_and_the_client_sees_one() {
+    sent(http().hedged(), GET)
+        .after(ms(40))
+        .wants_nothing()
+        .after(ms(212))
+        .wants([connect(1)])
+        .connected(L1)
+        .wants([request(L1, "GET /a")])
+        .active(0, 1)
+        .active(1, 1)
+        .sends(L1, OK)
+        .wants([answer(CLIENT, 200).body("hi")])
+        // Once is no illness.
+        .nobody_is_blamed()
+        .active(1, 0)
+        // Slow is not silent: an answer now is all right, and nobody sees it.
+        .after(ms(400))
+        .wants_nothing()
+        .sends(L0, OK)
+        .wants([abort(L0)])
+        .failures(0, 0)
+        .active(0, 0)
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L1]);
+}
+
+#[test]
+fn who_is_overtaken_twice_in_a_row_is_in_doubt() {
+    let mut told = sent(http().hedged(), GET);
+    told.after(ms(252)).wants([connect(1)]).connected(L1).whatever();
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]).nobody_is_blamed();
+    told.client_sends(GET).wants([connect(0)]).connected(L2).whatever();
+    told.after(ms(252)).wants([request(L1, "GET /a")]);
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]).is(0, Health::Suspect);
+    assert!(told.why(0).contains("not counted as a failure"), "{}", told.why(0));
+    // From now on the other one is asked first.
+    told.client_sends(GET).wants([request(L1, "GET /a")]);
+}
+
+#[test]
+fn a_first_that_is_silent_for_a_second_has_failed() {
+    sent(http().hedged(), GET)
+        .after(ms(252))
+        .wants([connect(1)])
+        .connected(L1)
+        .whatever()
+        .sends(L1, OK)
+        .wants([answer(CLIENT, 200).body("hi")])
+        .failures(0, 0)
+        .after(ms(760))
+        .wants([abort(L0)])
+        .failures(0, 1)
+        .active(0, 0)
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L1]);
+}
+
+#[test]
+fn a_second_that_loses_is_cut_off_and_not_blamed() {
+    sent(http().hedged(), GET)
+        .after(ms(252))
+        .wants([connect(1)])
+        .connected(L1)
+        .whatever()
+        .sends(L0, OK)
+        .wants([abort(L1), answer(CLIENT, 200).body("hi")])
+        .nobody_is_blamed()
+        .active(1, 0)
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn a_second_that_fails_changes_nothing() {
+    sent(http().hedged(), GET)
+        .after(ms(252))
+        .wants([connect(1)])
+        .connected(L1)
+        .whatever()
+        .resets(L1)
+        .wants_nothing()
+        .is(1, Health::Suspect)
+        .sends(L0, OK)
+        .wants([answer(CLIENT, 200).body("hi")])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn a_first_that_fails_leaves_the_second_alone_with_it() {
+    sent(http().hedged(), GET)
+        .after(ms(252))
+        .wants([connect(1)])
+        .connected(L1)
+        .whatever()
+        .resets(L0)
+        .wants_nothing()
+        .sends(L1, OK)
+        .wants([answer(CLIENT, 200).body("hi")])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L1]);
+}
+
+#[test]
+fn only_safe_requests_are_sent_twice_at_once() {
+    for bytes in [POST, PUT] {
+        sent(http().hedged(), bytes)
+            .after(ms(4_900))
+            .wants_nothing()
+            .sends(L0, OK)
+            .wants([answer(CLIENT, 200).body("hi")])
+            .client_finishes()
+            .wants([close(CLIENT)])
+            .ends_with_kept(&[L0]);
+    }
+}
+
+#[test]
+fn a_client_that_leaves_ends_both() {
+    sent(http().hedged(), GET)
+        .after(ms(252))
+        .wants([connect(1)])
+        .connected(L1)
+        .whatever()
+        .client_resets()
+        .wants([abort(L0), abort(L1)])
+        .active(0, 0)
+        .active(1, 0)
+        .ends();
+}
+
+#[test]
+fn interim_answers_of_the_one_do_not_count_against_the_other() {
+    let hints = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let mut told = sent(http().hedged(), GET);
+    told.after(ms(252)).wants([connect(1)]).connected(L1).whatever();
+    for _ in 0..16 {
+        told.sends(L1, hints).wants_nothing();
+    }
+    told.sends(L0, format!("{hints}{OK}")).whatever();
+    told.is(0, Health::Healthy).client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}

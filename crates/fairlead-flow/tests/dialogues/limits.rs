@@ -1,1 +1,137 @@
-//! limits
+//! What is too much, and what is wrong in any case.
+
+use crate::keep::GET;
+use crate::script::dialogue;
+use crate::setup::http;
+use crate::wants::*;
+
+/// What a client sends at once, and how it is refused.
+fn refused(bytes: impl AsRef<[u8]>, status: u16, code: &str) {
+    let mut told = dialogue(http());
+    told.client_connects().wants_nothing().client_sends(bytes);
+    let head = format!("HTTP/1.1 {status} ");
+    let said = told.written_to(CLIENT);
+    assert!(said.starts_with(&head), "{said}");
+    assert!(said.contains(&format!("X-Fairlead-Reason: {code}\r\n")), "{said}");
+    assert!(said.contains("Connection: close\r\n"), "{said}");
+    told.whatever().client_sends(GET).wants_nothing();
+    told.client_finishes().wants([close(CLIENT)]).nobody_is_blamed().counted(code, 1).ends();
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_refused() {
+    refused(
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        400,
+        "bad_framing",
+    );
+    refused(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        400,
+        "bad_framing",
+    );
+    refused("GET / HTTP/1.1\nHost: a\n\n", 400, "bad_request");
+    refused("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400, "bad_request");
+    refused("GET / HTTP/1.1\r\n\r\n", 400, "bad_request");
+}
+
+#[test]
+fn each_excess_has_its_own_status() {
+    let long = "y".repeat(20_000);
+    refused(format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414, "target_too_long");
+    refused(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431, "head_too_large");
+    let many = "X: y\r\n".repeat(101);
+    refused(format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431, "head_too_large");
+    refused("GET / HTTP/2.5\r\nHost: a\r\n\r\n", 505, "version_not_supported");
+    refused(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        501,
+        "not_implemented",
+    );
+    refused("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 501, "not_implemented");
+    refused(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: wonders\r\n\r\n",
+        417,
+        "expectation_failed",
+    );
+}
+
+#[test]
+fn a_body_longer_than_the_limit_is_refused_before_it_is_sent() {
+    let setup = http().listener(|listener| listener.limits.body = Some(10));
+    dialogue(setup)
+        .client_connects()
+        .wants_nothing()
+        .client_sends("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n")
+        .wants([
+            refusal(CLIENT, 413, "body_too_large").with("connection: close\r\n"),
+            finish(CLIENT),
+        ])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends();
+}
+
+#[test]
+fn a_body_without_a_length_is_cut_off_at_the_limit() {
+    let setup = http().listener(|listener| listener.limits.body = Some(10));
+    dialogue(setup)
+        .client_connects()
+        .wants_nothing()
+        .client_sends(
+            "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n012345\r\n",
+        )
+        .wants([connect(0)])
+        .connected(L0)
+        .whatever()
+        .client_sends("6\r\n678901\r\n")
+        .wants([
+            abort(L0),
+            refusal(CLIENT, 413, "body_too_large").with("connection: close\r\n"),
+            finish(CLIENT),
+        ])
+        .nobody_is_blamed()
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends();
+}
+
+#[test]
+fn a_chunk_that_breaks_the_rules_ends_the_request() {
+    dialogue(http())
+        .client_connects()
+        .wants_nothing()
+        .client_sends(
+            "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n",
+        )
+        .wants([connect(0)])
+        .connected(L0)
+        .whatever()
+        .client_sends("zz\r\n")
+        .whatever()
+        .counted("bad_request", 0)
+        .nobody_is_blamed()
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .active(0, 0)
+        .ends();
+}
+
+#[test]
+fn a_full_listener_says_so() {
+    let setup = http().listener(|listener| listener.limits.connections = 1);
+    dialogue(setup)
+        .client_connects()
+        .wants_nothing()
+        .client_connects()
+        .wants([refusal(OTHER, 503, "listener_full").with("connection: close\r\n"), finish(OTHER)])
+        .finishes(OTHER)
+        .wants([close(OTHER)])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .client_connects()
+        .wants_nothing()
+        .finishes(Who::Client(2))
+        .wants([close(Who::Client(2))])
+        .ends();
+}

@@ -1,1 +1,105 @@
-//! opinion
+//! A second opinion about an error.
+
+use fairlead_model::health::Health;
+
+use crate::keep::{GET, OK, POST};
+use crate::script::{dialogue, Dialogue};
+use crate::setup::{http, ms, Setup};
+use crate::wants::*;
+
+const ERROR: &str = "HTTP/1.1 500 Internal Error\r\nContent-Length: 4\r\n\r\noops";
+
+fn sent(setup: Setup, bytes: &str) -> Dialogue {
+    let mut told = dialogue(setup);
+    told.client_connects().wants_nothing().client_sends(bytes).wants([connect(0)]);
+    told.connected(L0).whatever();
+    told
+}
+
+#[test]
+fn an_error_that_others_do_not_make_is_not_shown() {
+    let mut told = sent(http().hedged(), GET);
+    told.sends(L0, ERROR)
+        .wants([pause(L0), connect(1)])
+        .connected(L1)
+        .wants([request(L1, "GET /a")])
+        .sends(L1, OK)
+        .wants([abort(L0), answer(CLIENT, 200).body("hi")])
+        .is(0, Health::Suspect)
+        .failures(0, 1);
+    let why = "traffic: wrong answer (status 500, where 10.0.0.1:80 answered 200), 1 in a row";
+    assert_eq!(told.why(0), why);
+    told.client_finishes().wants([close(CLIENT)]).active(0, 0).ends_with_kept(&[L1]);
+}
+
+#[test]
+fn an_error_that_others_make_too_is_the_answer() {
+    sent(http().hedged(), GET)
+        .sends(L0, ERROR)
+        .wants([pause(L0), connect(1)])
+        .connected(L1)
+        .whatever()
+        .sends(L1, ERROR)
+        .wants([abort(L1), resume(L0), answer(CLIENT, 500).body("oops")])
+        .nobody_is_blamed()
+        .failures(0, 0)
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn an_error_does_not_wait_for_long() {
+    sent(http().hedged(), GET)
+        .sends(L0, ERROR)
+        .wants([pause(L0), connect(1)])
+        .connected(L1)
+        .whatever()
+        .after(ms(499))
+        .wants_nothing()
+        .after(ms(3))
+        .wants([abort(L1), resume(L0), answer(CLIENT, 500).body("oops")])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .active(1, 0)
+        .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn an_error_is_the_answer_when_nobody_else_is_there() {
+    sent(http().hedged(), GET)
+        .sends(L0, ERROR)
+        .wants([pause(L0), connect(1)])
+        .refused(L1)
+        .wants([resume(L0), answer(CLIENT, 500).body("oops")])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn the_answer_to_a_post_is_the_answer() {
+    sent(http().hedged(), POST)
+        .sends(L0, ERROR)
+        .wants([answer(CLIENT, 500).body("oops")])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn a_hedge_that_ends_in_an_error_is_better_than_silence() {
+    sent(http().hedged(), GET)
+        .after(ms(252))
+        .wants([connect(1)])
+        .connected(L1)
+        .whatever()
+        .sends(L1, ERROR)
+        .wants([pause(L1)])
+        .after(ms(502))
+        .wants([abort(L0), resume(L1), answer(CLIENT, 500).body("oops")])
+        .active(0, 0)
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L1]);
+}

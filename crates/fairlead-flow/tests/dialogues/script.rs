@@ -1,5 +1,6 @@
 //! A dialogue: what happens, what is wanted then, and both columns when they don't fit.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,13 +83,14 @@ impl Dialogue {
 
     #[track_caller]
     fn fail(&self, problem: &str) -> ! {
-        let mut text = format!("{problem}\n\n{:<44}  wanted\n{:-<44}  {:-<40}\n", "happened", "", "");
+        let mut text =
+            format!("{problem}\n\n{:<44}  wanted\n{:-<44}  {:-<40}\n", "happened", "", "");
         for (what, wishes) in &self.told {
             let mut lines = wishes.iter();
             let first = lines.next().map_or("(nothing)", String::as_str);
-            text.push_str(&format!("{what:<44}  {first}\n"));
+            let _ = writeln!(text, "{what:<44}  {first}");
             for wish in lines {
-                text.push_str(&format!("{:<44}  {wish}\n", ""));
+                let _ = writeln!(text, "{:<44}  {wish}", "");
             }
         }
         panic!("{text}")
@@ -98,6 +100,7 @@ impl Dialogue {
 
     /// Exactly this is wanted now, in this order.
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "a list at the call reads better without &")]
     pub(crate) fn wants<const N: usize>(&mut self, wants: [Want; N]) -> &mut Self {
         let fits = wants.len() == self.desk.wishes.len()
             && wants.iter().zip(&self.desk.wishes).all(|(want, wish)| want.is(wish));
@@ -154,6 +157,7 @@ impl Dialogue {
     /// The connect succeeds.
     pub(crate) fn connected(&mut self, who: Who) -> &mut Self {
         let id = self.desk.id(who);
+        self.desk.answered(who);
         self.happens(format!("{who} is connected"), |flow, desk, now| {
             flow.handle_connected(desk, id, now);
         })
@@ -167,6 +171,7 @@ impl Dialogue {
     /// The connect fails for this reason.
     pub(crate) fn connect_fails(&mut self, who: Who, failure: IoFailure) -> &mut Self {
         let id = self.desk.id(who);
+        self.desk.answered(who);
         self.desk.gone(who);
         self.happens(format!("{who}: {}", failure.text()), |flow, desk, now| {
             flow.handle_connect_failed(desk, id, failure, now);
@@ -243,9 +248,9 @@ impl Dialogue {
         let end = self.now + pause;
         self.happens(format!("{} ms pass", pause.as_millis()), |_, _, _| {});
         while let Some(due) = self.flow.deadline().filter(|due| *due <= end) {
-            assert!(due >= self.now, "a deadline in the past");
-            self.now = due;
-            self.flow.handle_timers(&mut self.desk, due);
+            // One in the past is a deadline that was not looked at for a while.
+            self.now = self.now.max(due);
+            self.flow.handle_timers(&mut self.desk, self.now);
         }
         self.now = end;
         while let Some(event) = self.flow.take_event() {
@@ -267,12 +272,12 @@ impl Dialogue {
 
     /// A graceful stop begins.
     pub(crate) fn stops(&mut self) -> &mut Self {
-        self.happens("stop", |flow, desk, now| flow.stop(desk, now))
+        self.happens("stop", Flow::stop)
     }
 
     /// The time for the stop is over.
     pub(crate) fn abandons(&mut self) -> &mut Self {
-        self.happens("the time is over", |flow, desk, now| flow.abandon(desk, now))
+        self.happens("the time is over", Flow::abandon)
     }
 
     /// A handler for this connection panicked.
@@ -294,7 +299,8 @@ impl Dialogue {
     #[track_caller]
     pub(crate) fn is(&mut self, nth: usize, health: Health) -> &mut Self {
         if self.state(nth).health() != health {
-            let problem = format!("backend {nth} is {:?}, not {health:?}", self.state(nth).health());
+            let problem =
+                format!("backend {nth} is {:?}, not {health:?}", self.state(nth).health());
             self.fail(&format!("{problem}; {:?}", self.events));
         }
         self
@@ -305,6 +311,16 @@ impl Dialogue {
     pub(crate) fn active(&mut self, nth: usize, count: u32) -> &mut Self {
         if self.state(nth).active() != count {
             self.fail(&format!("backend {nth} has {} in flight", self.state(nth).active()));
+        }
+        self
+    }
+
+    /// So many failures of the nth backend were counted.
+    #[track_caller]
+    pub(crate) fn failures(&mut self, nth: usize, count: u64) -> &mut Self {
+        let failures = self.state(nth).stats(self.now).failures;
+        if failures != count {
+            self.fail(&format!("{failures} failures of backend {nth} were counted"));
         }
         self
     }
@@ -342,6 +358,35 @@ impl Dialogue {
         self
     }
 
+    /// All that was ever written to somebody, behind the first head.
+    pub(crate) fn body_to(&self, who: Who) -> Vec<u8> {
+        let written = self.desk.written.get(&who).map_or(&[][..], Vec::as_slice);
+        let head = written.windows(4).position(|four| four == b"\r\n\r\n");
+        head.map_or_else(Vec::new, |end| written[end + 4..].to_vec())
+    }
+
+    /// All that was ever written to somebody, as text.
+    pub(crate) fn written_to(&self, who: Who) -> String {
+        let written = self.desk.written.get(&who).map_or(&[][..], Vec::as_slice);
+        String::from_utf8_lossy(written).into_owned()
+    }
+
+    /// Connects to a backend that nobody has answered or given up yet.
+    pub(crate) fn connecting(&self, backend: usize) -> Vec<Who> {
+        let open = self.desk.connecting.iter().filter(|(who, _)| self.desk.is_open(*who));
+        open.filter(|(_, to)| *to == backend).map(|(who, _)| *who).collect()
+    }
+
+    /// Whether this is among what is wanted now.
+    pub(crate) fn wanted_last(&self, want: &Want) -> bool {
+        self.desk.wishes.iter().any(|wish| want.is(wish))
+    }
+
+    /// The health of a backend of any pool.
+    pub(crate) fn health_in(&self, pool: usize, nth: usize) -> Health {
+        self.snapshot.pools()[pool].backends()[nth].health()
+    }
+
     /// Clients that the flow still has.
     pub(crate) fn open_clients(&self) -> usize {
         self.flow.open_clients()
@@ -357,7 +402,8 @@ impl Dialogue {
     pub(crate) fn ends(&mut self) {
         self.must_be_answered();
         let open = self.desk.open();
-        let in_flight: u32 = self.snapshot.pools()[0].backends().iter().map(|one| one.active()).sum();
+        let in_flight: u32 =
+            self.snapshot.pools()[0].backends().iter().map(|one| one.active()).sum();
         if self.flow.open_clients() > 0 || in_flight > 0 {
             self.fail(&format!("{in_flight} still in flight; still open: {open:?}"));
         }

@@ -67,11 +67,7 @@ fn setup(protocol: Protocol) -> Setup {
         trusted_proxies: Vec::new(),
     };
     Setup {
-        plan: Plan {
-            listeners: vec![listener],
-            pools: vec![pool("app", 0..2)],
-            ..Plan::default()
-        },
+        plan: Plan { listeners: vec![listener], pools: vec![pool("app", 0..2)], ..Plan::default() },
     }
 }
 

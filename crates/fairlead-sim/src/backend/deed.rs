@@ -201,6 +201,9 @@ pub(super) fn acts(
             // Without framing a FIN is the proper end, and a reset the only sign of another.
             let end = if until_close { End::Reset } else { end };
             let mut acts = vec![note(Service::Answering(answer.number)), send(&answer.head)];
+            if answer.until_close {
+                acts.push((Duration::ZERO, Act::UntilClose));
+            }
             acts.extend(broken(&answer.body[..cut], end));
             acts
         }

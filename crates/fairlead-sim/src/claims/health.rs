@@ -21,7 +21,7 @@ pub(super) fn check(promises: &Promises, report: &Report) -> Vec<String> {
             Health::Suspect => promises.blameless[host] && !late,
             Health::Healthy | Health::Unknown => false,
         };
-        if wrong && !promises.exhausts && promises.theme != Theme::Panics {
+        if wrong && !promises.exhausts && !promises.theme.has_panics() {
             broken
                 .push(format!("(g) {backend} did nothing wrong and was {to:?} at {when:?}: {why}"));
         }

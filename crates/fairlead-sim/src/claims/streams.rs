@@ -27,7 +27,11 @@ fn judge(promises: &Promises, report: &Report, stream: &StreamStory) -> Option<S
         return None;
     }
     let safe = sends.iter().all(|host| promises.is_anchor(*host));
-    if !safe || !promises.can_answer(0) {
+    // A back end that dies between its connect and the first byte takes its client with it.
+    let dies = promises.troubles.iter().any(|trouble| {
+        sends.is_empty() && trouble.from >= stream.began && trouble.from <= stream.ended
+    });
+    if !safe || dies || !promises.can_answer(0) {
         return None;
     }
     let whole = stream.came_back == stream.wanted && stream.sent == stream.wanted;

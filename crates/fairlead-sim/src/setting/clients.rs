@@ -25,7 +25,7 @@ pub(super) fn draw(theme: Theme, plan: &Plan, random: &mut Random) -> Vec<(Momen
     (0..count)
         .map(|index| {
             let begins = Moment::ZERO + between(random, 0, 6_000);
-            let client = if theme == Theme::Streams {
+            let client = if theme.is_tcp() {
                 let jobs = (0..=random.below(4)).map(|_| draw_stream(random)).collect();
                 Client::Stream(StreamClient::new(index, TCP, jobs))
             } else {

@@ -29,7 +29,7 @@ pub(super) fn draw(
         .enumerate()
         .map(|(index, hosts)| draw_pool(theme, index, hosts, &anchors[index], random))
         .collect();
-    let protocol = if theme == Theme::Streams { Protocol::Tcp } else { Protocol::Http };
+    let protocol = if theme.is_tcp() { Protocol::Tcp } else { Protocol::Http };
     let routes = match protocol {
         Protocol::Http => (0..pools.len()).map(route).collect(),
         Protocol::Tcp => Vec::new(),
@@ -123,7 +123,7 @@ fn draw_check(theme: Theme, random: &mut Random) -> CheckPlan {
     let kind = match random.below(4) {
         0 => CheckKind::None,
         1 => CheckKind::Tcp,
-        _ if theme == Theme::Streams => CheckKind::Tcp,
+        _ if theme.is_tcp() => CheckKind::Tcp,
         _ => CheckKind::Http {
             method: "GET".into(),
             path: "/health".into(),
