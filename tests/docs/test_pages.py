@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -49,6 +50,11 @@ def test_toml_is_a_configuration(page: str, block: str, tmp_path) -> None:
     errors = json.loads(done.stdout).get("errors", [])
     codes = {error["code"] for error in errors}
     assert codes <= FRAGMENTS | UNRESOLVED | {c for c in codes if c.startswith("name.")}, errors
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("python"))
+def test_python_compiles(page: str, block: str) -> None:
+    compile(block, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 def commands() -> list[tuple[str, str]]:

@@ -337,7 +337,9 @@ impl Flow {
 
     fn link_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(link) = self.ctx.links.get_mut(key) else { return };
-        link.filed = Moment(u64::MAX);
+        if !link.filed.fired(now) {
+            return;
+        }
         match link.used {
             LinkUse::Idle | LinkUse::Late { .. } | LinkUse::Lost { .. } if now < link.deadline => {
                 let deadline = link.deadline;

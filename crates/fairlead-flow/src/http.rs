@@ -5,10 +5,12 @@
 //! it to a backend, and to another when that fails; [`hedge`] gets it to a second one when the
 //! first is late; [`opinion`] asks a second one about an error;
 //! [`relay`] brings the answer back; [`finish`]
-//! ends it; [`answer`] is what fairlead says itself.
+//! ends it; [`blame`] says what a
+//! failure means for its backend; [`answer`] is what fairlead says itself.
 
 pub(crate) mod answer;
 pub(crate) mod attempt;
+pub(crate) mod blame;
 pub(crate) mod client;
 pub(crate) mod exchange;
 pub(crate) mod finish;

@@ -9,6 +9,7 @@ use fairlead_proto::http1::Progress;
 use crate::driver::ConnId;
 use crate::local::{LocalBackend, LocalPool};
 use crate::slab::Key;
+use crate::wheel::Filed;
 
 /// Who looks for a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub(crate) struct Link {
     /// The client is slower than the backend: reading stopped.
     pub(crate) paused: bool,
     pub(crate) deadline: Moment,
-    pub(crate) filed: Moment,
+    pub(crate) filed: Filed,
 }
 
 impl Link {
@@ -94,7 +95,7 @@ impl Link {
             interim: 0,
             paused: false,
             deadline: Moment(u64::MAX),
-            filed: Moment(u64::MAX),
+            filed: Filed::NOTHING,
         }
     }
 }

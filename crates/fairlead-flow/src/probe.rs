@@ -30,7 +30,7 @@ use crate::flow::Flow;
 use crate::local::LocalBackend;
 use crate::seek::millis;
 use crate::slab::Key;
-use crate::wheel::Alarm;
+use crate::wheel::{Alarm, Filed};
 
 /// Bytes of an answer to a probe that are looked at for its status.
 const ANSWER_BYTES: usize = 16 * 1024;
@@ -80,7 +80,7 @@ pub(crate) struct Probe {
     /// Since when it has been failing, or has not brought back what it took down.
     failing_since: Option<Moment>,
     deadline: Moment,
-    filed: Moment,
+    filed: Filed,
 }
 
 impl Probe {
@@ -98,7 +98,7 @@ impl Probe {
             had_result: false,
             failing_since: None,
             deadline: Moment(u64::MAX),
-            filed: Moment(u64::MAX),
+            filed: Filed::NOTHING,
         }
     }
 
@@ -254,7 +254,9 @@ impl Flow {
 
     pub(crate) fn probe_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(probe) = self.probes.get_mut(key) else { return };
-        probe.filed = Moment(u64::MAX);
+        if !probe.filed.fired(now) {
+            return;
+        }
         if now < probe.deadline {
             let deadline = probe.deadline;
             return self.probe_arm(key, deadline);

@@ -149,7 +149,7 @@ impl Seek {
         let alone = self.runners.iter().flatten().count() == 1;
         let runners = self.runners.iter().flatten().map(|runner| {
             let end = runner.started + hard;
-            if alone && !runner.alone {
+            if alone && !runner.alone && self.pause.is_none() {
                 end.min(runner.late)
             } else {
                 end

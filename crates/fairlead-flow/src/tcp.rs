@@ -30,7 +30,7 @@ use crate::link::{LinkUse, Owner};
 use crate::local::LocalListener;
 use crate::seek::{Found, Seek};
 use crate::slab::Key;
-use crate::wheel::Alarm;
+use crate::wheel::{Alarm, Filed};
 use silence::Question;
 
 /// Which side of a relay.
@@ -63,7 +63,7 @@ pub(crate) struct Relay {
     /// Whether the backend is waited for, to learn if it is there at all.
     pub(crate) question: Question,
     deadline: Moment,
-    filed: Moment,
+    filed: Filed,
 }
 
 impl Relay {
@@ -87,7 +87,7 @@ impl Relay {
             sent: 0,
             started: now,
             deadline: Moment(u64::MAX),
-            filed: Moment(u64::MAX),
+            filed: Filed::NOTHING,
         }
     }
 
@@ -339,7 +339,9 @@ impl Flow {
     /// Time is up for a relay: for a step of its search, or for its silence.
     pub(crate) fn relay_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(relay) = self.relays.get_mut(key) else { return };
-        relay.filed = Moment(u64::MAX);
+        if !relay.filed.fired(now) {
+            return;
+        }
         if relay.question.is_late(now) {
             self.relay_is_silent(key, now);
         }

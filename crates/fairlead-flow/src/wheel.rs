@@ -5,6 +5,12 @@
 //! is none that fires early enough. When an entry fires, the machine looks at its field and files
 //! again if it isn't time yet. In steady state a request costs a comparison.
 //!
+//! An entry is never taken out. One that an earlier deadline overtook fires for nothing, and must
+//! not lead to a further one: else each would be replaced for ever, and there would be one more
+//! with each deadline that moved earlier. [`Filed`] tells them apart, and remembers the overtaken
+//! one that lies farthest ahead, so that a connection whose requests come and go doesn't file its
+//! idle time again after each.
+//!
 //! One tick is a millisecond. Four levels of 64 slots reach 4.6 hours; what lies beyond fires
 //! early at that bound and is filed again.
 
@@ -25,6 +31,37 @@ pub(crate) enum Alarm {
     Relay(Key),
     Link(Key),
     Probe(Key),
+}
+
+/// What a machine knows of its entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Filed {
+    /// When the first of them fires.
+    next: Moment,
+    /// When another one does, which it overtook.
+    then: Moment,
+}
+
+impl Filed {
+    /// There is none.
+    pub(crate) const NOTHING: Filed = Filed { next: Moment(u64::MAX), then: Moment(u64::MAX) };
+
+    /// An entry of the machine has fired. False if it means nothing any more: another will fire.
+    #[inline]
+    pub(crate) fn fired(&mut self, now: Moment) -> bool {
+        if now < self.next {
+            return false;
+        }
+        self.next = std::mem::replace(&mut self.then, Moment(u64::MAX));
+        true
+    }
+
+    fn note(&mut self, at: Moment) {
+        if self.then == Moment(u64::MAX) {
+            self.then = self.next;
+        }
+        self.next = at;
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,11 +93,11 @@ impl Wheel {
     }
 
     /// Makes sure that `alarm` fires at `deadline` or (if `filed` says that it will anyway)
-    /// earlier. `filed` belongs to the machine; `Moment(u64::MAX)` means that nothing is filed.
+    /// earlier. `filed` belongs to the machine.
     #[inline]
-    pub(crate) fn arm(&mut self, alarm: Alarm, deadline: Moment, filed: &mut Moment) {
-        if deadline < *filed {
-            *filed = self.file(alarm, deadline);
+    pub(crate) fn arm(&mut self, alarm: Alarm, deadline: Moment, filed: &mut Filed) {
+        if deadline < filed.next {
+            filed.note(self.file(alarm, deadline));
         }
     }
 
@@ -85,6 +122,10 @@ impl Wheel {
     /// When [`Self::advance`] has something to do next. May be early (a level has to be sorted
     /// into the one below), never late.
     pub(crate) fn next(&self) -> Option<Moment> {
+        if !self.due.is_empty() {
+            // Whoever was at it did not come to the end: it panicked.
+            return Some(Moment(self.tick * TICK_NANOS));
+        }
         if self.len == 0 {
             return None;
         }
@@ -180,7 +221,7 @@ mod tests {
             random ^= random >> 7;
             random ^= random << 17;
             let at = random % (1 << (5 + random % 17));
-            let mut filed = Moment(u64::MAX);
+            let mut filed = Filed::NOTHING;
             wheel.arm(key(index), Moment(at * MS), &mut filed);
             wanted.push(at.max(1));
         }
@@ -199,20 +240,63 @@ mod tests {
     #[test]
     fn an_entry_that_fires_early_enough_is_not_filed_again() {
         let mut wheel = Wheel::new();
-        let mut filed = Moment(u64::MAX);
+        let mut filed = Filed::NOTHING;
         wheel.arm(key(0), Moment(5 * MS), &mut filed);
         wheel.arm(key(0), Moment(9 * MS), &mut filed);
         assert_eq!(wheel.len, 1);
         wheel.arm(key(0), Moment(2 * MS), &mut filed);
         assert_eq!(wheel.len, 2);
-        assert_eq!(filed, Moment(2 * MS));
+        assert_eq!(filed, Filed { next: Moment(2 * MS), then: Moment(5 * MS) });
+    }
+
+    #[test]
+    fn entries_do_not_grow_in_number_with_deadlines_that_come_and_go() {
+        let mut wheel = Wheel::new();
+        let mut filed = Filed::NOTHING;
+        let mut deadline = Moment(60_000 * MS);
+        wheel.arm(key(0), deadline, &mut filed);
+        let (mut most, mut fired) = (0, 0);
+        // A request every 20 ms for ten minutes, late 50 ms after it was sent, looked after each
+        // 250 ms; then a minute of idle time.
+        for now in (0..600_000_u64).step_by(10).map(|at| Moment(at * MS)) {
+            wheel.advance(now);
+            while wheel.pop().is_some() {
+                fired += 1;
+                if filed.fired(now) {
+                    assert!(now < deadline, "missed at {now:?}");
+                    wheel.arm(key(0), deadline, &mut filed);
+                }
+            }
+            let pauses = [50, 60_000, 250, 60_000];
+            deadline = Moment(now.0 + pauses[(now.0 / MS / 10) as usize % 4] * MS);
+            wheel.arm(key(0), deadline, &mut filed);
+            most = most.max(wheel.len);
+        }
+        assert!(most <= 12, "{most} entries");
+        assert!(fired <= 600_000 / 40, "{fired} fired");
+    }
+
+    #[test]
+    fn an_overtaken_entry_serves_when_its_time_comes() {
+        let mut wheel = Wheel::new();
+        let mut filed = Filed::NOTHING;
+        for deadline in [60, 20, 5] {
+            wheel.arm(key(0), Moment(deadline * MS), &mut filed);
+        }
+        assert!(filed.fired(Moment(5 * MS)));
+        wheel.arm(key(0), Moment(70 * MS), &mut filed);
+        assert_eq!(wheel.len, 3, "the first one fires before that");
+        // What was forgotten fires for nothing.
+        assert!(!filed.fired(Moment(20 * MS)));
+        assert!(filed.fired(Moment(60 * MS)));
+        assert_eq!(filed, Filed::NOTHING);
     }
 
     #[test]
     fn a_long_sleep_fires_all_that_was_due() {
         let mut wheel = Wheel::new();
         for index in 0..100 {
-            let mut filed = Moment(u64::MAX);
+            let mut filed = Filed::NOTHING;
             wheel.arm(key(index), Moment(u64::from(index) * 1000 * MS), &mut filed);
         }
         wheel.advance(Moment(50_500 * MS));

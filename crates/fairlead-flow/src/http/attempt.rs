@@ -306,16 +306,23 @@ impl Flow {
         } else {
             // If there is a second one, it goes on as the only one.
             exchange.link = exchange.second.take();
+            if exchange.link.is_some() {
+                exchange.sent_at = exchange.second_at;
+            }
         }
         let goes_on = exchange.link.is_some();
+        // A backend that waits for a client in vain and then hangs up is not ill.
+        let patience = reason == Reason::BackendReset && exchange.keeps_waiting(now);
         let Some(link) = self.ctx.links.get(link_key) else { return };
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         link.backend.state.end();
         self.ctx.abort_link(d, link_key);
-        if reason.row().evidence {
-            self.ctx.failed(&pool, slot, what, detail.into(), now);
-        }
+        let evidence = reason.row().evidence && !patience;
         if goes_on {
+            if evidence {
+                exchange.blame(&mut self.ctx, slot, what, detail, now);
+            }
+            self.sent_arm(key, now);
             return self.opinion_none(d, key, now);
         }
         let Some(client) = self.clients.get_mut(key) else { return };
@@ -327,7 +334,13 @@ impl Flow {
             replayable: exchange.kept == Kept::Whole,
         };
         if !may_resend(reason, &sendable) {
+            if evidence {
+                self.ctx.failed_alone(&pool, slot, what, detail.into(), now);
+            }
             return self.answer(d, key, reason, detail, now);
+        }
+        if evidence {
+            exchange.blame(&mut self.ctx, slot, what, detail, now);
         }
         exchange.phase = Phase::Seeking;
         exchange.held_back = false;
@@ -378,6 +391,10 @@ impl Flow {
     fn sent_check<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
+        // What was just done for it may have brought it further, with a deadline of its own.
+        if exchange.phase != Phase::Sent {
+            return;
+        }
         let Some(link_key) = exchange.link else { return };
         let Some(link) = self.ctx.links.get(link_key) else { return };
         if let Some(until) = exchange.held {

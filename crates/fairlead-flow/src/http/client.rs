@@ -20,11 +20,11 @@ use fairlead_proto::http1::{Limits, Parsed, Progress};
 use crate::context::Role;
 use crate::driver::{ConnId, Driver, Peer};
 use crate::flow::Flow;
-use crate::http::exchange::{Exchange, Phase};
+use crate::http::exchange::{Exchange, Phase, LONG};
 use crate::link::Owner;
 use crate::local::LocalListener;
 use crate::slab::Key;
-use crate::wheel::Alarm;
+use crate::wheel::{Alarm, Filed};
 
 /// How long kept connections may still bring a request after a stop was asked for.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -57,7 +57,16 @@ pub(crate) struct Client {
     pub(crate) finished: bool,
     pub(crate) requests: u32,
     pub(crate) deadline: Moment,
-    pub(crate) filed: Moment,
+    pub(crate) filed: Filed,
+}
+
+impl Client {
+    /// Whether so much waits that nothing more is read. A head that is still coming may be as large
+    /// as its limit.
+    fn holds_much(&self) -> bool {
+        let head = if self.in_head { self.listener.plan().limits.head as usize } else { 0 };
+        self.input.len() > PIPELINED_BYTES.max(head)
+    }
 }
 
 impl Flow {
@@ -84,7 +93,7 @@ impl Flow {
             finished: false,
             requests: 0,
             deadline: Moment(u64::MAX),
-            filed: Moment(u64::MAX),
+            filed: Filed::NOTHING,
         });
         self.ctx.roles.set(conn, Role::Client(key));
         let _ = d;
@@ -157,7 +166,7 @@ impl Flow {
     /// Stops reading while much waits.
     fn client_hold<D: Driver>(&mut self, d: &mut D, key: Key) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        if client.input.len() > PIPELINED_BYTES && !client.paused {
+        if client.holds_much() && !client.paused {
             client.paused = true;
             d.pause(client.conn);
         }
@@ -237,12 +246,13 @@ impl Flow {
             return;
         }
         let wants = client.exchange.as_ref().is_none_or(|exchange| exchange.wants_body());
-        if client.paused && client.input.len() <= PIPELINED_BYTES && wants {
+        if client.paused && !client.holds_much() && wants {
             client.paused = false;
             d.resume(client.conn);
         }
-        // What still waits for its turn (rule 4) is answered before the end.
-        let owed = d.queued(client.conn) > 0 && !client.input.is_empty();
+        // What it has not taken yet is sent, and what still waits for its turn (rule 4) is answered,
+        // before the end.
+        let owed = d.queued(client.conn) > 0;
         if client.finished && client.exchange.is_none() && !owed {
             self.client_close(d, key);
         }
@@ -259,7 +269,11 @@ impl Flow {
             }
             Some(_) => {}
             // All that was to be thrown away has come.
-            None if client.state != State::Open => self.client_close(d, key),
+            None if client.state != State::Open => {
+                if d.queued(client.conn) == 0 {
+                    self.client_close(d, key);
+                }
+            }
             None => self.client_after_input(d, key),
         }
     }
@@ -275,12 +289,20 @@ impl Flow {
     /// What was queued for the client is gone: its backend is read again.
     pub(crate) fn client_writable<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(exchange) = &client.exchange else { return self.ready.push(key) };
+        if client.state != State::Open {
+            // The last answer is with the kernel now.
+            if client.finished {
+                return self.client_close(d, key);
+            }
+            return self.client_arm(key, now + Duration::from_millis(DRAIN_MS));
+        }
+        let Some(exchange) = &mut client.exchange else { return self.ready.push(key) };
         let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
             return;
         };
         if link.paused {
             link.paused = false;
+            exchange.slow_client |= now.since(exchange.paused_at) >= LONG;
             let deadline = now + link.pool.idle;
             d.resume(link.conn);
             self.client_arm(key, deadline);
@@ -290,7 +312,9 @@ impl Flow {
     /// Time is up for a client, in whatever it is doing.
     pub(crate) fn client_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        client.filed = Moment(u64::MAX);
+        if !client.filed.fired(now) {
+            return;
+        }
         if now < client.deadline {
             let deadline = client.deadline;
             return self.client_arm(key, deadline);
@@ -315,18 +339,23 @@ impl Flow {
     /// can destroy the answer before the client has read it.
     pub(crate) fn client_drain<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        if client.finished {
+        let conn = client.conn;
+        // A client that is slow to take the end of its answer has as much time for it as for the
+        // rest; the time for draining begins when it has.
+        let owed = d.queued(conn) > 0;
+        if client.finished && !owed {
             return self.client_close(d, key);
         }
         client.state = State::Draining(DRAIN_BYTES);
         client.input = Vec::new();
-        let conn = client.conn;
         if client.paused {
             client.paused = false;
             d.resume(conn);
         }
         d.finish(conn);
-        self.client_arm(key, now + Duration::from_millis(DRAIN_MS));
+        let drain = Duration::from_millis(DRAIN_MS);
+        let idle = client.listener.plan().timeouts.idle.duration();
+        self.client_arm(key, now + if owed { idle.max(drain) } else { drain });
     }
 
     /// Closes a client's connection in order.

@@ -4,15 +4,20 @@
 //! end, reset. docs/design/001-exchange.md says why, and how HTTP/2 is to come under it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{BodyReader, Delivery, Method, Version};
 
+use crate::http::blame::Blame;
 use crate::idle::Reuse;
 use crate::local::LocalPool;
 use crate::seek::Seek;
 use crate::slab::Key;
+
+/// From here on whoever waits for a client may lose patience, and isn't ill for that.
+pub(crate) const LONG: Duration = Duration::from_secs(1);
 
 /// How far an exchange has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +80,10 @@ pub(crate) struct Exchange {
     pub(crate) doubted: bool,
     /// The connection to the backend takes no more: the client isn't read.
     pub(crate) held_back: bool,
+    /// The client has let its answer wait for long: what became of the backend then is no evidence.
+    pub(crate) slow_client: bool,
+    /// When the connection to the backend was last paused, because the client is slower.
+    pub(crate) paused_at: Moment,
     /// An interim answer other than 100 went to the client, so an answer has begun. (A 100 only
     /// says that the body may come, to whomever.)
     pub(crate) begun: bool,
@@ -93,6 +102,8 @@ pub(crate) struct Exchange {
     pub(crate) sent: u64,
     /// How much of that was sent before the answer's body.
     pub(crate) head_sent: u64,
+    /// Attempts that failed, until it is known what others make of the request.
+    pub(crate) blamed: Vec<Blame>,
     /// What went wrong last.
     pub(crate) reason: Reason,
 }
@@ -115,6 +126,8 @@ impl Exchange {
             held: None,
             doubted: false,
             held_back: false,
+            slow_client: false,
+            paused_at: now,
             begun: false,
             sent_anything: false,
             sent_at: now,
@@ -126,6 +139,7 @@ impl Exchange {
             received: 0,
             sent: 0,
             head_sent: 0,
+            blamed: Vec::new(),
             reason: Reason::Ok,
         }
     }
@@ -147,6 +161,8 @@ impl Exchange {
         self.held = None;
         self.doubted = false;
         self.held_back = false;
+        self.slow_client = false;
+        self.paused_at = now;
         self.begun = false;
         self.sent_anything = false;
         self.sent_at = now;
@@ -158,7 +174,13 @@ impl Exchange {
         self.received = 0;
         self.sent = 0;
         self.head_sent = 0;
+        self.blamed.clear();
         self.reason = Reason::Ok;
+    }
+
+    /// Whether its backend has been waiting for long for the rest of the request.
+    pub(crate) fn keeps_waiting(&self, now: Moment) -> bool {
+        !self.request_done && !self.held_back && now.since(self.sent_at) >= LONG
     }
 
     /// Whether the client is to be read: not while there is nobody to take what it sends.

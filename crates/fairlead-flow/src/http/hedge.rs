@@ -108,12 +108,10 @@ impl Flow {
     pub(crate) fn hedge_settle<D: Driver>(&mut self, d: &mut D, key: Key, link: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        let Some(second) = exchange.second.take() else {
-            if !exchange.seek.is_quiet() {
-                exchange.seek.leave(&mut self.ctx);
-            }
-            return;
-        };
+        if !exchange.seek.is_quiet() {
+            exchange.seek.leave(&mut self.ctx);
+        }
+        let Some(second) = exchange.second.take() else { return };
         let won = link == second;
         let loser = if won { exchange.link.replace(second) } else { Some(second) };
         let waited = now.since(exchange.sent_at);

@@ -74,7 +74,8 @@ impl Flow {
             exchange.second = exchange.link.replace(link);
             std::mem::swap(&mut exchange.sent_at, &mut exchange.second_at);
         }
-        let asked = exchange.second.is_some();
+        // A hedge that is still on its way is asked anyway.
+        let asked = exchange.second.is_some() || !exchange.seek.is_quiet();
         let budget = exchange.seek.pool.budget.as_ref();
         if !asked && !budget.is_some_and(|budget| budget.borrow_mut().spend()) {
             return false;
@@ -136,9 +137,9 @@ impl Flow {
     pub(crate) fn opinion_none<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        if exchange.held.take().is_none() {
-            return;
-        }
+        let Some(until) = exchange.held.take() else { return };
+        // The time that it was held is not the backend's.
+        exchange.sent_at = exchange.sent_at + PATIENCE.saturating_sub(until.since(now));
         exchange.seek.leave(&mut self.ctx);
         let first = exchange.link;
         if let Some(budget) = &exchange.seek.pool.budget {
@@ -151,7 +152,7 @@ impl Flow {
         let waiting = std::mem::take(&mut link.input);
         link.paused = false;
         d.resume(link.conn);
-        self.response_head(d, key, first, &waiting, now);
+        let _ = self.response_head(d, key, first, &waiting, now);
     }
 
     /// Cuts off the second backend of a request.

@@ -23,7 +23,7 @@ use fairlead_proto::RefusalKind;
 use crate::driver::{Driver, IoFailure, Sent};
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
-use crate::http::exchange::Phase;
+use crate::http::exchange::{Phase, LONG};
 use crate::slab::Key;
 
 /// Pieces up to this size are put behind their head into one buffer; larger ones are sent from
@@ -46,15 +46,25 @@ impl Flow {
             return self.relay_body(d, key, bytes, now);
         }
         let Some(link) = self.ctx.links.get_mut(link_key) else { return };
-        if link.input.is_empty() {
-            return self.response_head(d, key, link_key, bytes, now);
-        }
         let mut input = std::mem::take(&mut link.input);
-        input.extend_from_slice(bytes);
-        self.response_head(d, key, link_key, &input, now);
+        if input.is_empty() {
+            let left = self.response_head(d, key, link_key, bytes, now);
+            input.extend_from_slice(&bytes[bytes.len() - left..]);
+        } else {
+            // The same buffer goes back: a head that drips in is not copied with each of its bytes.
+            input.extend_from_slice(bytes);
+            let left = self.response_head(d, key, link_key, &input, now);
+            input.drain(..input.len() - left);
+        }
+        if !input.is_empty() {
+            if let Some(link) = self.ctx.links.get_mut(link_key) {
+                link.input = input;
+            }
+        }
     }
 
-    /// Reads heads until the final one, which is passed on with what is behind it.
+    /// Reads heads until the final one, which is passed on with what is behind it. Answers how
+    /// many bytes at the end are part of a head that has not come whole.
     pub(crate) fn response_head<D: Driver>(
         &mut self,
         d: &mut D,
@@ -62,8 +72,9 @@ impl Flow {
         link_key: Key,
         bytes: &[u8],
         now: Moment,
-    ) {
+    ) -> usize {
         let mut rest = bytes;
+        let mut left = 0;
         let mut head = std::mem::take(&mut self.response_head);
         while let Some(client) = self.clients.get_mut(key) {
             let Some(exchange) = client.exchange.as_mut() else { break };
@@ -71,7 +82,7 @@ impl Flow {
             let limits = Limits { head: RESPONSE_HEAD_BYTES, headers: RESPONSE_HEADERS };
             match head.parse(rest, exchange.facts.method, &limits, &mut link.progress) {
                 Parsed::Partial => {
-                    link.input.extend_from_slice(rest);
+                    left = rest.len();
                     break;
                 }
                 Parsed::Refused(refusal) => {
@@ -107,6 +118,7 @@ impl Flow {
             }
         }
         self.response_head = head;
+        left
     }
 
     /// A 1xx response: its bytes, what they say, and what is behind them. False if the exchange
@@ -182,6 +194,9 @@ impl Flow {
         link.backend.note_answer(now);
         if let Some(seconds) = head.keep_alive_seconds() {
             link.backend.idle.borrow_mut().announced(Duration::from_secs(u64::from(seconds)));
+        }
+        if !exchange.blamed.is_empty() {
+            exchange.settle_blame(&mut self.ctx, slot, head.status() < 500, now);
         }
         if exchange.status < 500 {
             self.ctx.succeeded(&pool, slot, now);
@@ -261,6 +276,7 @@ impl Flow {
         };
         if sent == Sent::Queued && !link.paused {
             link.paused = true;
+            exchange.paused_at = now;
             d.pause(link.conn);
         }
         let wait = if link.paused {
@@ -332,8 +348,12 @@ impl Flow {
         let Some(link) = self.ctx.links.get(link_key) else { return };
         let stale = link.was_kept && link.input.is_empty() && link.interim == 0;
         if stale {
-            let age = exchange.sent_at.since(link.idle_since);
-            link.backend.idle.borrow_mut().announced(age);
+            // A close that crossed the request on its way shows at once. A later one (a crash)
+            // says nothing about how long the backend lets connections idle.
+            if now.since(exchange.sent_at) < LONG {
+                let age = exchange.sent_at.since(link.idle_since);
+                link.backend.idle.borrow_mut().announced(age);
+            }
         }
         let reason = if stale { Reason::StaleConnection } else { Reason::BackendReset };
         self.attempt_failed(d, key, link_key, Failure { reason, what, detail: "" }, now);
@@ -351,8 +371,9 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         let place = exchange.link.and_then(|link| self.ctx.links.get(link));
+        let place = place.filter(|_| !exchange.slow_client);
         if let Some((pool, slot)) = place.map(|link| (std::rc::Rc::clone(&link.pool), link.slot)) {
-            self.ctx.failed(&pool, slot, "answer broke off", what.into(), now);
+            self.ctx.failed_alone(&pool, slot, "answer broke off", what.into(), now);
         }
         // Without any framing only a reset tells that the end is none.
         let silent_end = match exchange.delivery {

@@ -164,3 +164,25 @@ fn interim_answers_of_the_one_do_not_count_against_the_other() {
     told.sends(L0, format!("{hints}{OK}")).whatever();
     told.is(0, Health::Healthy).client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
 }
+
+#[test]
+fn two_that_are_silent_have_the_time_of_each() {
+    let mut told = sent(http().hedged(), GET);
+    told.after(ms(252)).wants([connect(1)]).connected(L1).wants([request(L1, "GET /a")]);
+    told.after(ms(4_760)).wants([abort(L0)]).active(0, 0);
+    // The second has its own five seconds, and then the client gets an answer.
+    told.after(ms(200)).wants_nothing();
+    told.after(ms(300)).wants([abort(L1), refusal(CLIENT, 504, "response_timeout")]);
+    told.active(1, 0);
+    told.client_finishes().wants([close(CLIENT)]).ends();
+}
+
+#[test]
+fn a_second_that_is_left_alone_is_timed_by_its_own_clock() {
+    let mut told = sent(http().hedged(), GET);
+    told.after(ms(252)).wants([connect(1)]).connected(L1).wants([request(L1, "GET /a")]);
+    told.after(ms(3_000)).wants_nothing().resets(L0).wants_nothing();
+    told.after(ms(1_900)).wants_nothing();
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+}

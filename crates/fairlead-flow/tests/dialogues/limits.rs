@@ -135,3 +135,13 @@ fn a_full_listener_says_so() {
         .wants([close(Who::Client(2))])
         .ends();
 }
+
+#[test]
+fn a_head_may_be_as_large_as_its_limit() {
+    let mut told = dialogue(http().listener(|listener| listener.limits.head = 200_000));
+    told.client_connects().wants_nothing().client_sends("GET /a HTTP/1.1\r\nHost: a\r\nX: ");
+    for _ in 0..3 {
+        told.wants_nothing().client_sends("x".repeat(50_000));
+    }
+    told.wants_nothing().client_sends("\r\n\r\n").wants([connect(0)]);
+}

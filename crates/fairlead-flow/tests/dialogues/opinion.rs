@@ -1,6 +1,7 @@
 //! A second opinion about an error.
 
 use fairlead_model::health::Health;
+use fairlead_model::plan::Millis;
 
 use crate::keep::{GET, OK, POST};
 use crate::script::{dialogue, Dialogue};
@@ -102,4 +103,30 @@ fn a_hedge_that_ends_in_an_error_is_better_than_silence() {
         .client_finishes()
         .wants([close(CLIENT)])
         .ends_with_kept(&[L1]);
+}
+
+#[test]
+fn seconds_that_are_on_their_way_are_the_second_opinion() {
+    let mut told = sent(http().backends(5).hedged().pool(|pool| pool.retry.attempts = 9), GET);
+    // Late: a second is sought, and when that is late, a third beside it.
+    told.after(ms(202)).wants([connect(1)]);
+    told.after(ms(52)).wants([connect(2)]);
+    told.sends(L0, ERROR).wants([pause(L0)]).active(1, 1).active(2, 1);
+    told.connected(L2).wants([request(L2, "GET /a")]).active(1, 0);
+    told.sends(L2, OK).wants([abort(L0), answer(CLIENT, 200).body("hi")]);
+    told.active(0, 0).active(1, 0).active(2, 0);
+    told.client_finishes().wants([close(CLIENT)]).connected(L1).wants_nothing();
+    told.ends_with_kept(&[L1, L2]);
+}
+
+#[test]
+fn an_error_that_waited_is_not_cut_off_by_the_clock_of_its_wait() {
+    let head = "HTTP/1.1 500 Internal Error\r\nContent-Length: 4\r\n\r\noo";
+    let mut told = sent(http().hedged().pool(|pool| pool.timeouts.connect = Millis(100)), GET);
+    told.sends(L0, head).wants([pause(L0), connect(1)]);
+    // The second opinion can't be had; the error goes on, and its rest has the time of any answer.
+    told.after(ms(110)).wants([abort(L1), resume(L0), answer(CLIENT, 500).body("oo")]);
+    told.after(ms(2_000)).wants_nothing();
+    told.sends(L0, "ps").wants([write(CLIENT, "ps")]).active(0, 0);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
 }

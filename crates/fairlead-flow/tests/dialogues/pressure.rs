@@ -107,3 +107,44 @@ fn a_client_that_pipelines_and_does_not_read_gets_no_more_answers() {
         .wants([abort(L0)])
         .ends();
 }
+
+#[test]
+fn the_end_of_a_last_answer_has_the_time_of_the_rest() {
+    let head = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let mut told = sent(head);
+    told.fills(CLIENT).sends(L0, OK).wants([answer(CLIENT, 200).body("hi"), finish(CLIENT)]);
+    told.after(ms(30_000)).wants_nothing();
+    told.drains(CLIENT).wants_nothing();
+    told.after(ms(2_100)).wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}
+
+#[test]
+fn a_slow_reader_that_has_finished_sending_gets_the_end_of_its_answer() {
+    let mut told = sent(GET);
+    told.client_finishes().wants_nothing();
+    told.fills(CLIENT).sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.after(ms(30_000)).wants_nothing();
+    told.drains(CLIENT).wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}
+
+#[test]
+fn a_backend_that_loses_patience_with_a_slow_reader_is_not_blamed() {
+    let mut told = sent(GET);
+    told.fills(CLIENT)
+        .sends(L0, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
+        .wants([answer(CLIENT, 200).body("ab"), pause(L0)]);
+    told.after(ms(20_000)).wants_nothing().drains(CLIENT).wants([resume(L0)]);
+    told.resets(L0).wants([close(CLIENT)]).failures(0, 0).nobody_is_blamed().ends();
+}
+
+#[test]
+fn a_backend_that_loses_patience_with_a_slow_sender_is_not_blamed() {
+    let mut told = sent("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab");
+    told.after(ms(10_000)).wants_nothing();
+    told.finishes(L0).wants([
+        abort(L0),
+        refusal(CLIENT, 502, "backend_reset"),
+        finish(CLIENT),
+    ]);
+    told.failures(0, 0).nobody_is_blamed().client_finishes().wants([close(CLIENT)]).ends();
+}

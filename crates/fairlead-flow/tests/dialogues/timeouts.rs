@@ -143,7 +143,7 @@ fn an_idle_client_is_closed_without_a_word() {
         .after(ms(59_999))
         .wants_nothing()
         .after(ms(2))
-        .wants([close(CLIENT), close(L0)])
+        .wants([close(L0), close(CLIENT)])
         .ends();
 }
 

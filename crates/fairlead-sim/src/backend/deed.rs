@@ -182,62 +182,30 @@ pub(super) fn acts(
     let wrong = deed == Deed::WrongAnswer;
     let status = if wrong { "500 Internal Error" } else { character.right_status(id) };
     let answer = Answer::draw(character, network, id, status, head, last || early);
-    let note = |service| (Duration::ZERO, Act::Note(id, service));
-    let send = |bytes: &[u8]| (Duration::ZERO, Act::Send(bytes.to_vec()));
-    let broken = |bytes: &[u8], end: End| vec![send(bytes), (Duration::from_millis(1), end.act())];
+    let whole = |network: &mut Network| answer.whole(character, network, id);
     match deed {
-        Deed::Answer | Deed::WrongAnswer => answer.whole(character, network, id),
-        Deed::Garbage(end) => broken(b"\x16\x03\x01 this is no HTTP\r\n\r\n", end),
-        Deed::HalfHead(end) => {
-            let cut = 1 + network.random.below(answer.head.len() - 1);
-            let mut acts = broken(&answer.head[..cut], end);
-            acts.insert(0, note(Service::Hinted));
-            acts.drain(..usize::from(!answer.hints));
-            acts
-        }
-        Deed::HalfBody(end) => {
-            let cut = network.random.below(answer.body.len().max(1));
-            let until_close = answer.closes && end == End::Finish;
-            // Without framing a FIN is the proper end, and a reset the only sign of another.
-            let end = if until_close { End::Reset } else { end };
-            let mut acts = vec![note(Service::Answering(answer.number)), send(&answer.head)];
-            if answer.until_close {
-                acts.push((Duration::ZERO, Act::UntilClose));
-            }
-            acts.extend(broken(&answer.body[..cut], end));
-            acts
-        }
+        Deed::Answer | Deed::WrongAnswer => whole(network),
+        Deed::BytesBehind if answer.until_close => whole(network),
+        Deed::BytesBehind => answer.with_bytes_behind(id),
+        Deed::HalfHead(end) => answer.half_head(network, id, end),
+        Deed::HalfBody(end) => answer.half_body(network, id, end),
         Deed::NoAnswer(end) => vec![(Duration::ZERO, end.act())],
+        Deed::Garbage(end) => broken(b"\x16\x03\x01 this is no HTTP\r\n\r\n", end),
         Deed::UnaskedSwitch => broken(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
             End::Stall,
         ),
-        Deed::EndlessInterims => {
-            let interim = b"HTTP/1.1 102 Processing\r\n\r\n";
-            let again = (0..40).map(|_| (Duration::from_millis(1), Act::Send(interim.to_vec())));
-            [note(Service::Hinted)].into_iter().chain(again).collect()
-        }
         Deed::TwoLengths => broken(
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde",
             End::Finish,
         ),
-        Deed::BytesBehind => {
-            // In one piece with the answer: what comes later can't be told from the next answer.
-            let evil = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".to_vec();
-            let whole = [&answer.head[..], &answer.body].concat();
-            if answer.until_close {
-                return answer.whole(character, network, id);
-            }
-            let joined = (Duration::ZERO, Act::SendJoined(whole, evil));
-            vec![
-                note(Service::Answering(answer.number)),
-                joined,
-                note(Service::Answered(answer.number)),
-                (Duration::ZERO, answer.end()),
-            ]
+        Deed::EndlessInterims => {
+            let interim = b"HTTP/1.1 102 Processing\r\n\r\n";
+            let again = (0..40).map(|_| (Duration::from_millis(1), Act::Send(interim.to_vec())));
+            [note(id, Service::Hinted)].into_iter().chain(again).collect()
         }
         Deed::Early { stays } => {
-            let mut acts = answer.whole(character, network, id);
+            let mut acts = whole(network);
             acts.pop();
             // The kernel resets a connection that is closed while something comes, and drops what
             // was not sent yet. Who reads on is spared that.
@@ -245,6 +213,19 @@ pub(super) fn acts(
             acts
         }
     }
+}
+
+fn note(id: u64, service: Service) -> (Duration, Act) {
+    (Duration::ZERO, Act::Note(id, service))
+}
+
+fn send(bytes: &[u8]) -> (Duration, Act) {
+    (Duration::ZERO, Act::Send(bytes.to_vec()))
+}
+
+/// These bytes, and then the end.
+fn broken(bytes: &[u8], end: End) -> Vec<(Duration, Act)> {
+    vec![send(bytes), (Duration::from_millis(1), end.act())]
 }
 
 impl End {
@@ -314,6 +295,42 @@ impl Answer {
         } else {
             Act::Next
         }
+    }
+
+    /// As much of its head as a failure leaves.
+    fn half_head(&self, network: &mut Network, id: u64, end: End) -> Vec<(Duration, Act)> {
+        let cut = 1 + network.random.below(self.head.len() - 1);
+        let mut acts = broken(&self.head[..cut], end);
+        if self.hints {
+            acts.insert(0, note(id, Service::Hinted));
+        }
+        acts
+    }
+
+    /// Its head, and as much of its body as a failure leaves.
+    fn half_body(&self, network: &mut Network, id: u64, end: End) -> Vec<(Duration, Act)> {
+        let cut = network.random.below(self.body.len().max(1));
+        // Without framing a FIN is the proper end, and a reset the only sign of another.
+        let end = if self.closes && end == End::Finish { End::Reset } else { end };
+        let mut acts = vec![note(id, Service::Answering(self.number)), send(&self.head)];
+        if self.until_close {
+            acts.push((Duration::ZERO, Act::UntilClose));
+        }
+        acts.extend(broken(&self.body[..cut], end));
+        acts
+    }
+
+    /// All of it, and more than it says, in one piece: what comes later can't be told from the
+    /// next answer.
+    fn with_bytes_behind(&self, id: u64) -> Vec<(Duration, Act)> {
+        let evil = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil".to_vec();
+        let whole = [&self.head[..], &self.body].concat();
+        vec![
+            note(id, Service::Answering(self.number)),
+            (Duration::ZERO, Act::SendJoined(whole, evil)),
+            note(id, Service::Answered(self.number)),
+            (Duration::ZERO, self.end()),
+        ]
     }
 
     /// The whole of it, in one piece or in several.

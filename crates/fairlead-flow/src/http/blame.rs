@@ -1,0 +1,96 @@
+//! Whose fault it was: what a failed attempt says about its backend.
+//!
+//! A refused connect has nothing to do with the request. A reset in the middle of one may: there
+//! are requests that kill whoever touches them, and a client that sends such a one to backend
+//! after backend must not take them all away from everybody else.
+//!
+//! Rules of this file
+//! 1. A failure after the connect makes its backend suspect at once, so that others are asked first
+//!    and a probe looks at it. Whether it *counts* depends on what others make of the request.
+//! 2. If another backend answers the same request well, it counts.
+//! 3. If nobody does, it was the request, or everybody: it doesn't.
+//! 4. If nobody else could be asked (the request must not be sent twice, or half its answer had
+//!    gone out), it counts only while others are well, and never against more than half of a group.
+
+use std::rc::Rc;
+
+use fairlead_model::backend::Slot;
+use fairlead_model::health::Health;
+use fairlead_model::moment::Moment;
+
+use crate::context::Context;
+use crate::http::exchange::Exchange;
+use crate::local::LocalPool;
+
+/// One failed attempt that waits for what others make of the request.
+#[derive(Debug)]
+pub(crate) struct Blame {
+    slot: Slot,
+    what: &'static str,
+    detail: String,
+}
+
+impl Exchange {
+    /// An attempt failed and another one follows.
+    pub(crate) fn blame(
+        &mut self,
+        ctx: &mut Context,
+        slot: Slot,
+        what: &'static str,
+        detail: &str,
+        now: Moment,
+    ) {
+        ctx.doubt(&self.seek.pool, slot, what, detail.into(), now);
+        self.blamed.push(Blame { slot, what, detail: detail.into() });
+    }
+
+    /// The backend in `answered` gave an answer, a good one or not: those others that failed before
+    /// could have done so, too.
+    pub(crate) fn settle_blame(
+        &mut self,
+        ctx: &mut Context,
+        answered: Slot,
+        good: bool,
+        now: Moment,
+    ) {
+        let pool = Rc::clone(&self.seek.pool);
+        for Blame { slot, what, detail } in self.blamed.drain(..) {
+            if good && slot != answered {
+                ctx.failed(&pool, slot, what, detail, now);
+            }
+        }
+    }
+}
+
+impl Context {
+    /// A request failed at a backend and could not be put to another one.
+    pub(crate) fn failed_alone(
+        &mut self,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        what: &'static str,
+        detail: String,
+        now: Moment,
+    ) {
+        if may_count(pool, slot) {
+            self.failed(pool, slot, what, detail, now);
+        } else {
+            self.doubt(pool, slot, what, detail, now);
+        }
+    }
+}
+
+/// Rule 4.
+fn may_count(pool: &LocalPool, slot: Slot) -> bool {
+    let group = pool.backend_plan(slot).group;
+    let (mut size, mut down, mut well) = (0, 0, false);
+    for (index, (plan, backend)) in pool.plan().backends.iter().zip(&pool.backends).enumerate() {
+        let health = backend.state.health();
+        well |= index != slot.index() && matches!(health, Health::Healthy | Health::Unknown);
+        if plan.group == group {
+            size += 1;
+            down += usize::from(health == Health::Down);
+        }
+    }
+    well && (down + 1) * 2 <= size
+}
