@@ -263,7 +263,11 @@ impl Worker {
         }
         let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
         if let Err(what) = guard::catch(|| flow.handle_timers(sockets, now)) {
+            let cleared = guard::catch(|| flow.handle_timer_panic(sockets, now));
             self.tell_panic(what);
+            if let Err(what) = cleared {
+                self.tell_panic(what);
+            }
             self.timers_from = self.now + AFTER_PANIC;
         }
     }

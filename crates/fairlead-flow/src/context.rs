@@ -199,10 +199,21 @@ impl Context {
         detail: String,
         now: Moment,
     ) {
-        let state = &pool.backend(slot).state;
-        state.shard(self.worker).add_failure();
+        pool.backend(slot).state.shard(self.worker).add_failure();
+        self.count_against(pool, slot, what, detail, now);
+    }
+
+    /// A failure that is in the statistics already turns out to be the backend's.
+    pub(crate) fn count_against(
+        &mut self,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        what: &'static str,
+        detail: String,
+        now: Moment,
+    ) {
         let evidence = Evidence { origin: Origin::Traffic, passed: false, what, detail };
-        let change = state.observe(&evidence, &pool.rules, now);
+        let change = pool.backend(slot).state.observe(&evidence, &pool.rules, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
     }

@@ -46,6 +46,8 @@ pub struct Flow {
     pub(crate) piece: Vec<u8>,
     pub(crate) log: Log,
     pub(crate) stopping: bool,
+    /// The alarm whose handler is at work.
+    firing: Option<Alarm>,
 }
 
 impl Flow {
@@ -67,6 +69,7 @@ impl Flow {
             piece: Vec::new(),
             log: Log::default(),
             stopping: false,
+            firing: None,
         }
     }
 
@@ -284,6 +287,7 @@ impl Flow {
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
                 Some(LinkUse::Busy(client)) => self.response_failed(d, client, key, failure, now),
                 Some(LinkUse::Relay(relay)) => self.relay_failed(d, relay, false, failure, now),
+                Some(LinkUse::Idle) => self.idle_closed(d, key, now),
                 Some(LinkUse::Lost { since }) => {
                     self.lost_failed(d, key, since, Some(failure.text()), now);
                 }
@@ -325,6 +329,7 @@ impl Flow {
     pub fn handle_timers<D: Driver>(&mut self, d: &mut D, now: Moment) {
         self.ctx.timers.advance(now);
         while let Some(alarm) = self.ctx.timers.pop() {
+            self.firing = Some(alarm);
             match alarm {
                 Alarm::Client(key) => self.client_timer(d, key, now),
                 Alarm::Relay(key) => self.relay_timer(d, key, now),
@@ -332,6 +337,21 @@ impl Flow {
                 Alarm::Probe(key) => self.probe_timer(d, key, now),
             }
             self.settle(d, now);
+        }
+        self.firing = None;
+    }
+
+    /// A timer's handler panicked: forgets whose timer it was, and all that is tied to it. It has no
+    /// deadline any more, and would wait for ever.
+    pub fn handle_timer_panic<D: Driver>(&mut self, d: &mut D, now: Moment) {
+        self.ready.clear();
+        self.ctx.doubts.clear();
+        match self.firing.take() {
+            Some(Alarm::Client(key)) => self.client_gone(d, key, now),
+            Some(Alarm::Relay(key)) => self.relay_drop(d, key, Reason::Internal, now),
+            Some(Alarm::Link(key)) => self.ctx.abort_link(d, key),
+            Some(Alarm::Probe(key)) => self.probe_give_up(d, key, now),
+            None => {}
         }
     }
 
@@ -364,7 +384,7 @@ impl Flow {
         match self.ctx.roles.get(id) {
             Role::Client(key) => self.client_gone(d, key, now),
             Role::RelayClient(key) => self.relay_drop(d, key, Reason::Internal, now),
-            Role::Probe(key) => self.probe_forget(d, key),
+            Role::Probe(key) => self.probe_give_up(d, key, now),
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
                 Some(LinkUse::Busy(client) | LinkUse::Connecting(Owner::Client(client))) => {
                     self.client_gone(d, client, now);

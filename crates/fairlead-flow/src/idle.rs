@@ -3,10 +3,12 @@
 //! Rules of this file
 //! 1. The one used last is used next: it is the least likely to have been closed, and the others
 //!    grow old enough to be closed when load falls.
-//! 2. How long a backend lets a connection idle is learned: from what it announces
+//! 2. What a backend has shown lately counts. A restart closes connections of whatever age, so a very
+//!    short life is forgotten after a minute without another.
+//! 3. How long a backend lets a connection idle is learned: from what it announces
 //!    (`Keep-Alive: timeout=`) and from connections that it closed while they idled. A connection
 //!    near that age is not used.
-//! 3. A request that may not be sent twice needs more: a connection that idled much less than any
+//! 4. A request that may not be sent twice needs more: a connection that idled much less than any
 //!    that was ever closed on us (a quarter, and at most half a second while nothing is known), so
 //!    that a close can't cross the request on its way.
 
@@ -21,8 +23,10 @@ use crate::slab::Key;
 /// uvicorn's 5 s, Apache's 5 s, nginx's 75 s.
 const ASSUMED_LIFE: Duration = Duration::from_secs(2);
 
-/// Below this a close says nothing about the backend's idle time.
-const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+/// Lives below this are seldom a setting (no known server's default is shorter), and are forgotten
+/// after [`REMEMBERED`].
+const UNUSUAL_LIFE: Duration = Duration::from_secs(1);
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// What a request asks of a kept connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +51,13 @@ pub(crate) struct Idle {
     kept: Vec<Kept>,
     /// The shortest idle life that the backend has shown or announced.
     life: Option<Duration>,
+    /// When that was shown last.
+    shown: Moment,
 }
 
 impl Idle {
     pub(crate) fn new() -> Self {
-        Idle { kept: Vec::new(), life: None }
+        Idle { kept: Vec::new(), life: None, shown: Moment::ZERO }
     }
 
     /// Keeps `link`. Answers with one to close instead, if there are too many.
@@ -63,6 +69,9 @@ impl Idle {
 
     /// Takes the connection to use, if there is one that serves.
     pub(crate) fn take(&mut self, reuse: Reuse, keepalive: Duration, now: Moment) -> Option<Key> {
+        if self.life.is_some_and(|life| life < UNUSUAL_LIFE) && now.since(self.shown) > REMEMBERED {
+            self.life = None;
+        }
         let oldest = match reuse {
             Reuse::Never => return None,
             Reuse::Any => self.life.map_or(keepalive, |life| keepalive.min(life.mul_f64(0.9))),
@@ -82,15 +91,19 @@ impl Idle {
     /// The backend closed `link`, which had been idle since `since`.
     pub(crate) fn closed(&mut self, link: Key, since: Moment, now: Moment) {
         self.forget(link);
-        self.announced(now.since(since));
+        self.announced(now.since(since), now);
     }
 
     /// The backend announced, or showed, that it lets connections idle for `life`.
-    pub(crate) fn announced(&mut self, life: Duration) {
-        // A restart closes all connections at whatever age. A floor keeps that from ruining reuse
-        // for ever; no known server's idle time is shorter.
-        let life = life.max(SHORTEST_LIFE);
-        self.life = Some(self.life.map_or(life, |known| known.min(life)));
+    pub(crate) fn announced(&mut self, life: Duration, now: Moment) {
+        match self.life {
+            // Shown again, more or less.
+            Some(known) if life > known + known / 4 => {}
+            known => {
+                self.life = Some(known.map_or(life, |known| known.min(life)));
+                self.shown = now;
+            }
+        }
     }
 
     /// All of them, to be closed.
@@ -152,13 +165,26 @@ mod tests {
     #[test]
     fn an_announced_or_shown_life_is_respected() {
         let mut idle = Idle::new();
-        idle.announced(Duration::from_secs(5));
+        idle.announced(Duration::from_secs(5), Moment(0));
         let _ = idle.keep(link(1), Moment(0));
         assert_eq!(idle.take(Reuse::Any, MINUTE, Moment(5 * SECOND)), None);
         idle.closed(link(1), Moment(0), Moment(2 * SECOND));
         let _ = idle.keep(link(2), Moment(10 * SECOND));
         assert_eq!(idle.take(Reuse::Sure, MINUTE, Moment(10 * SECOND + SECOND * 6 / 10)), None);
         assert_eq!(idle.take(Reuse::Any, MINUTE, Moment(12 * SECOND)), None);
+    }
+
+    #[test]
+    fn a_backend_that_closes_early_is_believed_for_as_long_as_it_does() {
+        let mut idle = Idle::new();
+        let tenth = SECOND / 10;
+        idle.closed(link(9), Moment(0), Moment(tenth));
+        let _ = idle.keep(link(1), Moment(SECOND));
+        assert_eq!(idle.take(Reuse::Sure, MINUTE, Moment(SECOND + tenth / 2)), None);
+        assert_eq!(idle.take(Reuse::Sure, MINUTE, Moment(SECOND + tenth / 5)), Some(link(1)));
+        let later = 62 * SECOND;
+        let _ = idle.keep(link(2), Moment(later));
+        assert_eq!(idle.take(Reuse::Any, MINUTE, Moment(later + SECOND)), Some(link(2)));
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub(crate) struct Probe {
     nth: usize,
     started: Moment,
     input: Vec<u8>,
+    /// How far that was looked at.
+    progress: Progress,
     pub(crate) had_result: bool,
     /// Since when it has been failing, or has not brought back what it took down.
     failing_since: Option<Moment>,
@@ -95,6 +97,7 @@ impl Probe {
             nth: 0,
             started: Moment::ZERO,
             input: Vec::new(),
+            progress: Progress::default(),
             had_result: false,
             failing_since: None,
             deadline: Moment(u64::MAX),
@@ -149,6 +152,7 @@ impl Flow {
                     probe.conn = Some(conn);
                     probe.stage = Stage::Connecting;
                     probe.input.clear();
+                    probe.progress = Progress::default();
                     return self.ctx.roles.set(conn, Role::Probe(key));
                 }
                 // Not the backend's doing, so no verdict: try again at the next interval.
@@ -196,22 +200,28 @@ impl Flow {
         let CheckKind::Http { expect_status, method, .. } = &probe.question.kind else { return };
         let room = ANSWER_BYTES.saturating_sub(probe.input.len());
         probe.input.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        let mut full = bytes.len() >= room;
         let mut head = ResponseHead::default();
         let limits = Limits { head: ANSWER_BYTES, headers: RESPONSE_HEADERS };
         let method = Method::of(method.as_bytes());
-        match head.parse(&probe.input, method, &limits, &mut Progress::default()) {
-            Parsed::Partial if bytes.len() < room => {}
+        let parsed = loop {
+            let parsed = head.parse(&probe.input, method, &limits, &mut probe.progress);
+            if parsed != Parsed::Complete || !head.is_interim() {
+                break parsed;
+            }
+            probe.input.drain(..head.len());
+            full = false;
+            if probe.input.is_empty() {
+                return;
+            }
+        };
+        match parsed {
+            Parsed::Partial if !full => {}
             Parsed::Partial => {
                 self.probe_result(d, key, false, "bad answer", "its head is too large".into(), now);
             }
             Parsed::Refused(refusal) => {
                 self.probe_result(d, key, false, "bad answer", refusal.what.into(), now);
-            }
-            Parsed::Complete if head.is_interim() => {
-                probe.input.drain(..head.len());
-                if !probe.input.is_empty() {
-                    self.probe_data(d, key, &[], now);
-                }
             }
             Parsed::Complete => {
                 let status = head.status();
@@ -250,6 +260,18 @@ impl Flow {
             return self.probe_connect(d, key, now);
         }
         self.probe_result(d, key, false, failure.text(), String::new(), now);
+    }
+
+    /// A handler for a probe panicked: this round has no verdict, and the next one will come.
+    pub(crate) fn probe_give_up<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        if let Some(conn) = probe.conn.take() {
+            self.ctx.roles.clear(conn);
+            d.abort(conn);
+        }
+        probe.input = Vec::new();
+        probe.had_result = true;
+        self.probe_schedule(d, key, now);
     }
 
     pub(crate) fn probe_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {

@@ -72,11 +72,15 @@ class Running:
         Raises:
             ControlError: It can't be reached.
         """
+        stopping = False
         try:
             with self._connect() as sock:
-                yield from _sent_events(sock, f"/v1/events?after={after}")
+                for event in _sent_events(sock, f"/v1/events?after={after}"):
+                    stopping = stopping or json.loads(event).get("event") == "stopping"
+                    yield event
         except OSError as error:
-            raise self._gone(error) from None
+            if not stopping:
+                raise self._gone(error) from None
 
     def _connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)

@@ -106,10 +106,15 @@ def read_toml(source: Source, grammars: Grammars) -> tuple[Node, list[ConfigErro
     """The tree of a TOML text, as far as it can be understood, and its syntax errors."""
     raw, problems = grammars.parse_toml(source.text)
     errors = [
-        ConfigError("syntax", message, "", source.place(start, end))
+        ConfigError("syntax", message, _expected(message), source.place(start, end))
         for start, end, message in problems
     ]
     return _Planting(source, errors).node(raw, 0), errors
+
+
+def _expected(message: str) -> str:
+    """What the message leaves out; most of them say what was expected."""
+    return "each name once" if " is defined twice" in message else ""
 
 
 class _Planting:

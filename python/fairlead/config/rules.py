@@ -7,6 +7,7 @@ nor what the network looks like.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from fairlead.config import units
@@ -46,6 +47,8 @@ def _place(reading: Reading, *paths: Path) -> Place | None:
 
 def _something_to_do(config: Config, reading: Reading) -> None:
     if not config.listeners and ("listeners",) in reading.places:
+        if any(len(path) > 1 and path[0] == "listeners" for path in reading.places):
+            return  # There are some, all of them wrong, and that is told.
         place = reading.places[("listeners",)]
         expected = "at least one, `[listeners.NAME]`"
         reading.report(ConfigError("list.empty", "there is no listener", expected, place))
@@ -54,8 +57,8 @@ def _something_to_do(config: Config, reading: Reading) -> None:
 def _binds_are_given_once(config: Config, reading: Reading) -> None:
     taken: dict[str, tuple[str, str]] = {}
     for who, bind, path in _binds(config):
-        keys = _bind_keys(bind)
-        clash = next((taken[key] for key in keys if key in taken), None)
+        keys, others = _bind_keys(bind)
+        clash = next((taken[key] for key in keys + others if key in taken), None)
         if clash:
             other, spelled = clash
             found = f"`{bind}` is taken by {other} already"
@@ -76,17 +79,37 @@ def _binds(config: Config) -> Iterator[tuple[str, str, Path]]:
         yield "`admin`", config.admin.listen, ("admin", "listen")
 
 
-def _bind_keys(bind: str) -> list[str]:
-    """What a bind takes for itself. Port 0 takes nothing: each gets another."""
+def _bind_keys(bind: str) -> tuple[list[str], list[str]]:
+    """What a bind takes for itself, and what nobody else may have taken.
+
+    An address of a host is also one of all its addresses, but two of those don't clash. Port 0
+    takes nothing: each gets another. What a name stands for isn't known here.
+
+    >>> _bind_keys("127.0.0.1:80")
+    (['127.0.0.1:80', 'one4:80'], ['any4:80'])
+    >>> _bind_keys("0.0.0.0:80")
+    (['any4:80'], ['one4:80'])
+    """
     address = units.split_address(bind)
     if address.path is not None:
-        return [bind]
+        return [bind], []
     if address.port == 0:
-        return []
+        return [], []
     if address.host in (None, "0.0.0.0", "::"):  # noqa: S104  # compared, not bound
         families = {"0.0.0.0": "4", "::": "6", None: "46"}[address.host]  # noqa: S104
-        return [f"any{family}:{address.port}" for family in families]
-    return [bind.lower()]
+        keys = [f"any{family}:{address.port}" for family in families]
+        return keys, [f"one{family}:{address.port}" for family in families]
+    family = _family(address.host)
+    if family is None:
+        return [bind.lower()], []
+    return [bind.lower(), f"one{family}:{address.port}"], [f"any{family}:{address.port}"]
+
+
+def _family(host: str) -> int | None:
+    try:
+        return ip_address(host).version
+    except ValueError:
+        return None
 
 
 def _listener_has_a_pool(name: str, listener: Listener, reading: Reading) -> None:

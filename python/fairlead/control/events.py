@@ -49,7 +49,7 @@ class EventLog:
         """Keep an event of control's own; the same as a value."""
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         event = {"event": kind, "time": time, **fields}
-        self.add(json.dumps(event).encode())
+        self.add(json.dumps(event, separators=(",", ":")).encode())
         return Event.from_json({"id": self.last_id, **event})
 
     def after(self, event_id: int) -> tuple[list[bytes], int]:

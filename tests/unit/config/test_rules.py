@@ -17,6 +17,7 @@ def test_a_configuration_that_breaks_no_rule():
 
 def test_there_is_at_least_one_listener():
     assert codes("listeners = {}\n" + APP) == ["list.empty"]
+    assert codes("listeners = { web = 5 }\n" + APP) == ["type"]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,10 @@ def test_there_is_at_least_one_listener():
         (":80", ":80"),
         (":80", "0.0.0.0:80"),
         ("[::]:80", ":80"),
+        (":80", "127.0.0.1:80"),
+        ("127.0.0.1:80", ":80"),
+        ("[::1]:80", "[::]:80"),
+        ("0.0.0.0:80", "127.0.0.1:80"),
         ("127.0.0.1:80", "127.0.0.1:80"),
         ("localhost:80", "LOCALHOST:80"),
         ("unix:/a", "unix:/a"),
@@ -41,7 +46,13 @@ def test_an_address_is_listened_at_once(one, other):
 
 @pytest.mark.parametrize(
     "binds",
-    ['[":0", ":0"]', '["0.0.0.0:80", "[::]:80"]', '["127.0.0.1:80", ":80"]', '[":80", ":81"]'],
+    [
+        '[":0", ":0"]',
+        '["0.0.0.0:80", "[::]:80"]',
+        '["127.0.0.1:80", "127.0.0.2:80"]',
+        '["127.0.0.1:80", "[::]:80"]',
+        '[":80", ":81", "127.0.0.1:82"]',
+    ],
 )
 def test_addresses_that_do_not_clash(binds):
     assert load(f'[listeners.a]\nbind = {binds}\npool = "app"\n' + APP)

@@ -40,6 +40,7 @@ impl Exchange {
         detail: &str,
         now: Moment,
     ) {
+        self.seek.pool.backend(slot).state.shard(ctx.worker).add_failure();
         ctx.doubt(&self.seek.pool, slot, what, detail.into(), now);
         self.blamed.push(Blame { slot, what, detail: detail.into() });
     }
@@ -56,7 +57,7 @@ impl Exchange {
         let pool = Rc::clone(&self.seek.pool);
         for Blame { slot, what, detail } in self.blamed.drain(..) {
             if good && slot != answered {
-                ctx.failed(&pool, slot, what, detail, now);
+                ctx.count_against(&pool, slot, what, detail, now);
             }
         }
     }
@@ -75,6 +76,7 @@ impl Context {
         if may_count(pool, slot) {
             self.failed(pool, slot, what, detail, now);
         } else {
+            pool.backend(slot).state.shard(self.worker).add_failure();
             self.doubt(pool, slot, what, detail, now);
         }
     }

@@ -193,7 +193,7 @@ impl Flow {
         link.backend.state.latency_took(now.since(exchange.sent_at), now);
         link.backend.note_answer(now);
         if let Some(seconds) = head.keep_alive_seconds() {
-            link.backend.idle.borrow_mut().announced(Duration::from_secs(u64::from(seconds)));
+            link.backend.idle.borrow_mut().announced(Duration::from_secs(u64::from(seconds)), now);
         }
         if !exchange.blamed.is_empty() {
             exchange.settle_blame(&mut self.ctx, slot, head.status() < 500, now);
@@ -352,7 +352,7 @@ impl Flow {
             // says nothing about how long the backend lets connections idle.
             if now.since(exchange.sent_at) < LONG {
                 let age = exchange.sent_at.since(link.idle_since);
-                link.backend.idle.borrow_mut().announced(age);
+                link.backend.idle.borrow_mut().announced(age, now);
             }
         }
         let reason = if stale { Reason::StaleConnection } else { Reason::BackendReset };

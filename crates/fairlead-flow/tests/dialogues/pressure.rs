@@ -141,10 +141,6 @@ fn a_backend_that_loses_patience_with_a_slow_reader_is_not_blamed() {
 fn a_backend_that_loses_patience_with_a_slow_sender_is_not_blamed() {
     let mut told = sent("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab");
     told.after(ms(10_000)).wants_nothing();
-    told.finishes(L0).wants([
-        abort(L0),
-        refusal(CLIENT, 502, "backend_reset"),
-        finish(CLIENT),
-    ]);
+    told.finishes(L0).wants([abort(L0), refusal(CLIENT, 502, "backend_reset"), finish(CLIENT)]);
     told.failures(0, 0).nobody_is_blamed().client_finishes().wants([close(CLIENT)]).ends();
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from fairlead.cli import output
-from fairlead.cli.command import Command
+from fairlead.cli.command import Command, json_option
 
 __all__ = ["schema"]
 
@@ -19,7 +19,8 @@ __all__ = ["schema"]
         ),
     ],
 )
-def schema() -> None:
+@json_option
+def schema(*, as_json: bool) -> None:  # noqa: ARG001  # it is JSON anyway
     """Print the JSON Schema of the configuration. Editors complete and explain keys by it."""
     from fairlead.config.schema_json import json_schema
 

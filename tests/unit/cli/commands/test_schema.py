@@ -10,3 +10,4 @@ def test_the_schema_is_printed(run):
 
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out) == json_schema()
+    assert run("schema", "--json") == done
