@@ -199,7 +199,8 @@ class Event:
         ...     "from": "healthy", "to": "suspect", "why": "check: connect refused"}).text
         'pool app backend 10.0.0.1:80 healthy -> suspect: check: connect refused'
         """
-        words = _WORDS.get(self.kind)
+        pausing = self.kind == "accepting" and not self.detail.get("accepting")
+        words = _WORDS.get("accepting no more" if pausing else self.kind)
         fields = {"pool": self.pool, "backend": self.backend, **self.detail}
         if words is None:
             known = (f"{key} {value}" for key, value in fields.items() if value != "")
@@ -211,7 +212,8 @@ _WORDS = {
     "health": "pool {pool} backend {backend} {from} -> {to}: {why}",
     "wish": "pool {pool} backend {backend} {what}",
     "applied": "configuration in force: {listeners} listeners, {pools} pools, {backends} backends",
-    "accepting": "listener {listener} accepting: {accepting}: {why}",
+    "accepting": "listener {listener} accepts connections again: {why}",
+    "accepting no more": "listener {listener} leaves new connections waiting: {why}",
     "access_log": "access log: {why}; lines lost: {lost}",
     "panic": "worker {worker} caught a panic, one connection lost: {what}",
     "resolved": "pool {pool} backend {backend} is at {what}",

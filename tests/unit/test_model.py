@@ -79,6 +79,14 @@ def test_status_has_listeners_and_pools():
             {"event": "unresolved", "name": "app", "why": "the lookup failed"},
             "app does not resolve, its last good addresses stay in use: the lookup failed",
         ),
+        (
+            {"event": "accepting", "listener": "web", "accepting": False, "why": "out of memory"},
+            "listener web leaves new connections waiting: out of memory",
+        ),
+        (
+            {"event": "accepting", "listener": "web", "accepting": True, "why": "all is well"},
+            "listener web accepts connections again: all is well",
+        ),
         ({"event": "stopping", "why": "SIGTERM"}, "stopping: SIGTERM"),
         ({"event": "lost", "count": 3}, "3 events were lost: they came faster than they were read"),
         ({"event": "health", "pool": "app"}, "pool app backend  ? -> ?: ?"),

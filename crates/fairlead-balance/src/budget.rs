@@ -50,6 +50,11 @@ impl Budget {
         may
     }
 
+    /// The token that was taken wasn't used.
+    pub fn refund(&mut self) {
+        self.tokens += 1.0;
+    }
+
     /// The hedge answered first: it was needed.
     pub fn won(&mut self) {
         self.right = (self.right * 2.0).min(1.0);

@@ -196,6 +196,13 @@ impl Connection {
         self.failure.is_some()
     }
 
+    /// Whether the poller has said that something arrived, the end included, which has not been
+    /// read yet.
+    #[inline]
+    pub(crate) fn has_signs(&self) -> bool {
+        self.readable || self.ending || self.error || self.hung || self.failure.is_some()
+    }
+
     /// Whether nothing at all has arrived, the end included.
     pub(crate) fn is_quiet(&self) -> bool {
         let silent = self.failure.is_none() && !self.error && !self.ending;

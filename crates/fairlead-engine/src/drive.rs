@@ -75,10 +75,12 @@ impl Sockets {
         self.register(Connection::new(socket, Phase::Open))
     }
 
-    /// Keeps what the poller said; false if that connection is gone.
+    /// Keeps what the poller said.
     #[inline]
-    pub(crate) fn note(&mut self, id: ConnId, signs: Signs) -> bool {
-        self.slots.get_mut(id).map(|connection| connection.note(signs)).is_some()
+    pub(crate) fn note(&mut self, id: ConnId, signs: Signs) {
+        if let Some(connection) = self.slots.get_mut(id) {
+            connection.note(signs);
+        }
     }
 
     /// What is to be told next about this connection, if anything. To be asked until it answers
@@ -276,6 +278,11 @@ impl Driver for Sockets {
 
     fn is_quiet(&mut self, id: ConnId) -> bool {
         self.in_use(id).is_some_and(|connection| connection.is_quiet())
+    }
+
+    #[inline]
+    fn has_news(&mut self, id: ConnId) -> bool {
+        self.in_use(id).is_none_or(|connection| connection.has_signs())
     }
 }
 

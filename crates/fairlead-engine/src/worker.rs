@@ -114,13 +114,16 @@ impl Worker {
         self.sockets.poller().wait(&mut self.happened, timeout);
         self.now = self.common.clock.now();
         self.sockets.set_now(self.now);
+        // All signs are noted before the first is acted on: what is known of a kept connection
+        // must be known before a request is put on it.
+        for index in 0..self.happened.len() {
+            if let (Source::Connection(id), signs) = self.happened.at(index) {
+                self.sockets.note(id, signs);
+            }
+        }
         for index in 0..self.happened.len() {
             match self.happened.at(index) {
-                (Source::Connection(id), signs) => {
-                    if self.sockets.note(id, signs) {
-                        self.serve(id);
-                    }
-                }
+                (Source::Connection(id), _) => self.serve(id),
                 (Source::Listener(number), _) => self.accept(number),
                 (Source::Wake, _) => self.obey(),
             }

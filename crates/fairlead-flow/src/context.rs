@@ -117,7 +117,8 @@ impl Context {
         loop {
             let key = backend.idle.borrow_mut().take(reuse, pool.keepalive, now)?;
             let Some(link) = self.links.get_mut(key) else { continue };
-            if reuse == Reuse::Sure && !d.is_quiet(link.conn) {
+            // Bytes that came while it idled would be read as the next answer: another client's.
+            if d.has_news(link.conn) || (reuse == Reuse::Sure && !d.is_quiet(link.conn)) {
                 self.close_link(d, key);
                 continue;
             }

@@ -114,4 +114,10 @@ pub trait Driver {
     /// Whether nothing at all has arrived on an idle connection (no byte, no FIN, no reset): a
     /// look at the socket itself, for requests that may not be sent twice.
     fn is_quiet(&mut self, id: ConnId) -> bool;
+
+    /// Whether the driver knows already, without a look at the socket, that something has arrived
+    /// on an idle connection and has yet to be told.
+    fn has_news(&mut self, id: ConnId) -> bool {
+        !self.is_quiet(id)
+    }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_balance::{BackendState, Budget, Pool, Rules, View};
-use fairlead_model::backend::{Endpoint, Slot};
+use fairlead_model::backend::{Endpoint, Slot, Wish};
+use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan};
 
@@ -159,6 +160,15 @@ impl LocalPool {
 
     pub(crate) fn backend(&self, slot: Slot) -> &Rc<LocalBackend> {
         &self.backends[slot.index()]
+    }
+
+    /// Whether anybody but this backend may be used now.
+    pub(crate) fn has_another(&self, slot: Slot) -> bool {
+        self.backends.iter().enumerate().any(|(index, backend)| {
+            let state = &backend.state;
+            let usable = state.wish() == Wish::Enabled && state.health() != Health::Down;
+            index != slot.index() && usable && state.weight() > 0
+        })
     }
 
     pub(crate) fn backend_plan(&self, slot: Slot) -> &BackendPlan {

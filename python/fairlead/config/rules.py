@@ -47,7 +47,7 @@ def _place(reading: Reading, *paths: Path) -> Place | None:
 
 def _something_to_do(config: Config, reading: Reading) -> None:
     if not config.listeners and ("listeners",) in reading.places:
-        if any(len(path) > 1 and path[0] == "listeners" for path in reading.places):
+        if any(path[0] == "listeners" for path in reading.broken):
             return  # There are some, all of them wrong, and that is told.
         place = reading.places[("listeners",)]
         expected = "at least one, `[listeners.NAME]`"
@@ -57,8 +57,8 @@ def _something_to_do(config: Config, reading: Reading) -> None:
 def _binds_are_given_once(config: Config, reading: Reading) -> None:
     taken: dict[str, tuple[str, str]] = {}
     for who, bind, path in _binds(config):
-        keys, others = _bind_keys(bind)
-        clash = next((taken[key] for key in keys + others if key in taken), None)
+        keys, rivals = _bind_keys(bind)
+        clash = next((taken[key] for key in rivals if key in taken), None)
         if clash:
             other, spelled = clash
             found = f"`{bind}` is taken by {other} already"
@@ -80,29 +80,29 @@ def _binds(config: Config) -> Iterator[tuple[str, str, Path]]:
 
 
 def _bind_keys(bind: str) -> tuple[list[str], list[str]]:
-    """What a bind takes for itself, and what nobody else may have taken.
+    """What a bind takes, and what nobody may have taken before it.
 
-    An address of a host is also one of all its addresses, but two of those don't clash. Port 0
-    takes nothing: each gets another. What a name stands for isn't known here.
+    One address of this machine clashes with all of them, but not with another one. Port 0 takes
+    nothing: each gets another. What a name stands for isn't known here.
 
     >>> _bind_keys("127.0.0.1:80")
-    (['127.0.0.1:80', 'one4:80'], ['any4:80'])
+    (['127.0.0.1:80', 'one4:80'], ['127.0.0.1:80', 'any4:80'])
     >>> _bind_keys("0.0.0.0:80")
-    (['any4:80'], ['one4:80'])
+    (['any4:80'], ['any4:80', 'one4:80'])
     """
     address = units.split_address(bind)
     if address.path is not None:
-        return [bind], []
+        return [bind], [bind]
     if address.port == 0:
         return [], []
     if address.host in (None, "0.0.0.0", "::"):  # noqa: S104  # compared, not bound
         families = {"0.0.0.0": "4", "::": "6", None: "46"}[address.host]  # noqa: S104
         keys = [f"any{family}:{address.port}" for family in families]
-        return keys, [f"one{family}:{address.port}" for family in families]
-    family = _family(address.host)
+        return keys, keys + [f"one{family}:{address.port}" for family in families]
+    exact, family = bind.lower(), _family(address.host)
     if family is None:
-        return [bind.lower()], []
-    return [bind.lower(), f"one{family}:{address.port}"], [f"any{family}:{address.port}"]
+        return [exact], [exact]
+    return [exact, f"one{family}:{address.port}"], [exact, f"any{family}:{address.port}"]
 
 
 def _family(host: str) -> int | None:

@@ -227,6 +227,7 @@ class Named(Form["dict[str, S]"]):
             try:
                 named.update(self._read_entry(entry, named, reading, path))
             except ConfigError as error:
+                reading.broken.add((*path, entry.key))
                 reading.report(error)
         return named
 

@@ -96,6 +96,26 @@ def test_events_are_read_as_they_come(instance):
     assert list(Running(made.path).events(7)) == ['{"id": 1}', '{"id": 2}']
 
 
+def test_events_end_with_the_instance_that_said_so(environment):
+    path = environment / "stopping.sock"
+    event = b'data: {"id": 1, "event": "stopping"}\n\n'
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def say() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                connection.sendall(head + b"%x\r\n%s\r\n" % (len(event), event))
+
+        thread = threading.Thread(target=say)
+        thread.start()
+        assert list(Running(path).events(0)) == ['{"id": 1, "event": "stopping"}']
+        thread.join()
+
+
 def test_events_that_are_refused(instance):
     refusal = {"error": {"message": "no events", "hint": None}}
     made = instance({"GET /v1/events?after=0": (400, refusal)})

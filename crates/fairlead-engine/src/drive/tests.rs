@@ -41,9 +41,8 @@ impl Rig {
         self.sockets.poller.wait(&mut self.events, Some(wait));
         for index in 0..self.events.len() {
             let (Source::Connection(id), signs) = self.events.at(index) else { panic!("source") };
-            if self.sockets.note(id, signs) {
-                self.serve(id);
-            }
+            self.sockets.note(id, signs);
+            self.serve(id);
         }
         for _ in 0..self.sockets.ready() {
             if let Some(id) = self.sockets.pop_ready() {

@@ -164,8 +164,13 @@ impl Flow {
             // Somebody has the request already; this was the search for a second one.
             Found::Link(link) => self.hedge_send(d, key, link, now),
             Found::Waiting => self.sent_arm(key, now),
-            Found::Failed(_) if exchange.held.is_some() => self.opinion_none(d, key, now),
-            Found::Failed(_) => {}
+            Found::Failed(_) => {
+                // Nobody was there to be asked, so nothing was spent.
+                if let Some(budget) = &exchange.seek.pool.budget {
+                    budget.borrow_mut().refund();
+                }
+                self.opinion_none(d, key, now);
+            }
         }
     }
 
@@ -402,7 +407,8 @@ impl Flow {
             return self.client_arm_no_later(key, until);
         }
         let waited = now.since(exchange.sent_at);
-        if Context::is_down(&link.pool, link.slot) && exchange.second.is_none() {
+        let moves = || link.pool.has_another(link.slot);
+        if Context::is_down(&link.pool, link.slot) && exchange.second.is_none() && moves() {
             let sendable = Sendable {
                 idempotent: exchange.facts.method.is_idempotent(),
                 sent_anything: exchange.sent_anything,

@@ -221,8 +221,10 @@ impl Flow {
                         head.len() + self.exchange_begin(d, key, head_bytes, &head, behind, now);
                 }
                 Parsed::Partial => {
-                    // The time for a head runs from its first byte; one in pieces gets no more.
-                    if !client.in_head {
+                    // The time for a head runs from its first byte; one in pieces gets no more. An
+                    // empty line behind a body, as some clients send it, is none.
+                    let begun = bytes[used..].iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
+                    if begun && !client.in_head {
                         client.in_head = true;
                         let deadline = now + plan.timeouts.head.duration();
                         self.client_arm(key, deadline);
@@ -297,6 +299,9 @@ impl Flow {
             return self.client_arm(key, now + Duration::from_millis(DRAIN_MS));
         }
         let Some(exchange) = &mut client.exchange else { return self.ready.push(key) };
+        if exchange.phase != Phase::Relaying {
+            return; // that was an interim answer; whoever isn't read has another reason
+        }
         let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
             return;
         };

@@ -130,3 +130,15 @@ fn an_error_that_waited_is_not_cut_off_by_the_clock_of_its_wait() {
     told.sends(L0, "ps").wants([write(CLIENT, "ps")]).active(0, 0);
     told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
 }
+
+#[test]
+fn a_client_that_takes_an_interim_answer_does_not_end_the_wait() {
+    let mut told = sent(http().hedged(), GET);
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    told.fills(CLIENT).sends(L0, interim).wants([write(CLIENT, interim)]);
+    told.sends(L0, ERROR).wants([pause(L0), connect(1)]);
+    told.drains(CLIENT).wants_nothing();
+    told.connected(L1).wants([request(L1, "GET /a")]);
+    told.sends(L1, OK).wants([abort(L0), answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+}

@@ -174,3 +174,13 @@ fn a_waiting_request_moves_when_its_backend_is_found_down() {
     told.connected(moved[0]).wants([request(moved[0], "GET /a")]);
     told.sends(moved[0], OK).wants([answer(CLIENT, 200).body("hi")]);
 }
+
+#[test]
+fn an_empty_line_behind_a_body_begins_no_head() {
+    let mut told = sent(POST);
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_sends("\r\n").wants_nothing().after(ms(30_000)).wants_nothing();
+    told.client_sends(GET).wants([request(L0, "GET /a")]);
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}
