@@ -94,6 +94,8 @@ impl Routes {
         }
         let mut host = [0_u8; 256];
         let named = facts.host();
+        // `example.com.` is the same name, written out to the root (RFC 1034 §3.1).
+        let named = named.strip_suffix(b".").unwrap_or(named);
         // A host of more than 255 bytes is none (RFC 1035), so no exact route can mean it.
         let host = match host.get_mut(..named.len()) {
             Some(place) => {
@@ -194,6 +196,7 @@ mod tests {
         let routes = Routes::compile(&plans, Some(0)).expect("compiles");
         let find = |host, path| routes.find(&Request("GET", host, path));
         assert_eq!(find("API.example.com", "/v1/x"), Some(1));
+        assert_eq!(find("api.example.com.", "/v1/x"), Some(1));
         assert_eq!(find("api.example.com", "/"), Some(2));
         assert_eq!(find("a.b.example.com", "/"), Some(2));
         assert_eq!(find("example.com", "/"), Some(0));
