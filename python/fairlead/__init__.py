@@ -50,15 +50,18 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when somebody asks for it."""
-    from importlib import import_module  # noqa: PLC0415  # not even this before it is needed
+# Hidden from type checkers, which would take every name for granted otherwise.
+if not TYPE_CHECKING:
 
-    if name == "__version__":
-        return import_module("fairlead._engine").VERSION
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"fairlead.{_HOMES[name]}"), name)
+    def __getattr__(name: str) -> Any:
+        """Import a public name when somebody asks for it."""
+        from importlib import import_module  # noqa: PLC0415  # not even this before it is needed
+
+        if name == "__version__":
+            return import_module("fairlead._engine").VERSION
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"fairlead.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

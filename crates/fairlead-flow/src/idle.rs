@@ -9,8 +9,8 @@
 //!    (`Keep-Alive: timeout=`) and from connections that it closed while they idled. A connection
 //!    near that age is not used.
 //! 4. A request that may not be sent twice needs more: a connection that idled much less than any
-//!    that was ever closed on us (a quarter, and at most half a second while nothing is known), so
-//!    that a close can't cross the request on its way.
+//!    that was closed on us (a quarter, and at most half a second while nothing is known) and not
+//!    longer than others have done well, so that a close can't cross the request on its way.
 
 use std::time::Duration;
 
@@ -22,6 +22,10 @@ use crate::slab::Key;
 /// What is assumed of a backend that has shown nothing yet. gunicorn's default is 2 s, Node's and
 /// uvicorn's 5 s, Apache's 5 s, nginx's 75 s.
 const ASSUMED_LIFE: Duration = Duration::from_secs(2);
+
+/// How long a connection may have idled that a request which must not be sent twice goes out on,
+/// while nothing longer has been seen to go well.
+const UNPROVED: Duration = Duration::from_millis(50);
 
 /// Lives below this are seldom a setting (no known server's default is shorter), and are forgotten
 /// after [`REMEMBERED`].
@@ -53,11 +57,13 @@ pub(crate) struct Idle {
     life: Option<Duration>,
     /// When that was shown last.
     shown: Moment,
+    /// The longest idle life that has been seen to go well.
+    proved: Duration,
 }
 
 impl Idle {
     pub(crate) fn new() -> Self {
-        Idle { kept: Vec::new(), life: None, shown: Moment::ZERO }
+        Idle { kept: Vec::new(), life: None, shown: Moment::ZERO, proved: UNPROVED }
     }
 
     /// Keeps `link`. Answers with one to close instead, if there are too many.
@@ -75,7 +81,7 @@ impl Idle {
         let oldest = match reuse {
             Reuse::Never => return None,
             Reuse::Any => self.life.map_or(keepalive, |life| keepalive.min(life.mul_f64(0.9))),
-            Reuse::Sure => keepalive.min(self.life.unwrap_or(ASSUMED_LIFE) / 4),
+            Reuse::Sure => keepalive.min(self.life.unwrap_or(ASSUMED_LIFE) / 4).min(self.proved),
         };
         // The last one is the youngest: if it is too old, all are.
         self.kept.pop_if_younger(oldest, now)
@@ -103,6 +109,14 @@ impl Idle {
                 self.life = Some(known.map_or(life, |known| known.min(life)));
                 self.shown = now;
             }
+        }
+    }
+
+    /// A connection that had idled for `age` carried an answer.
+    #[inline]
+    pub(crate) fn proved(&mut self, age: Duration) {
+        if age > self.proved {
+            self.proved = age;
         }
     }
 
@@ -159,7 +173,10 @@ mod tests {
         assert_eq!(idle.take(Reuse::Sure, MINUTE, Moment(SECOND)), None);
         assert_eq!(idle.take(Reuse::Any, MINUTE, Moment(SECOND)), Some(link(1)));
         let _ = idle.keep(link(1), Moment(SECOND));
-        assert_eq!(idle.take(Reuse::Sure, MINUTE, Moment(SECOND + SECOND / 4)), Some(link(1)));
+        let quarter = Moment(SECOND + SECOND / 4);
+        assert_eq!(idle.take(Reuse::Sure, MINUTE, quarter), None, "nobody has shown that yet");
+        idle.proved(Duration::from_secs(1));
+        assert_eq!(idle.take(Reuse::Sure, MINUTE, quarter), Some(link(1)));
     }
 
     #[test]

@@ -192,6 +192,9 @@ impl Flow {
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
         link.backend.state.latency_took(now.since(exchange.sent_at), now);
         link.backend.note_answer(now);
+        if link.was_kept {
+            link.backend.idle.borrow_mut().proved(exchange.sent_at.since(link.idle_since));
+        }
         if let Some(seconds) = head.keep_alive_seconds() {
             link.backend.idle.borrow_mut().announced(Duration::from_secs(u64::from(seconds)), now);
         }

@@ -270,7 +270,7 @@ fn a_post_never_goes_out_on_a_connection_that_may_be_closing() {
         .sends(L0, OK)
         .wants([answer(CLIENT, 200).body("hi")])
         // Fresh enough.
-        .after(ms(400))
+        .after(ms(40))
         .wants_nothing()
         .client_sends(POST)
         .wants([request(L0, "POST /a").body("body")])
