@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,11 @@ import pytest
 from harness import lab as labs
 from harness.backend import Backend, Play, saying
 from harness.balancer import Balancer, loopback
+
+# A shell that starts this in the background has it ignore Ctrl-C, and so would every program under
+# test. A handler (any) isn't inherited by them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
