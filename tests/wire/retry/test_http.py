@@ -458,6 +458,45 @@ def test_a_request_whose_only_backend_is_found_down_stays_with_it(fairlead, back
     assert line.read_response().body == b"after all"
 
 
+def test_a_request_that_may_not_try_again_is_answered_when_its_backend_is_down(
+    fairlead, backend
+) -> None:
+    """Not after the 20 s that an answer may take, but when the checks have failed."""
+    check_fails = threading.Event()
+
+    def play(line) -> None:
+        while request := line.read_request():
+            if request.target != "/check" or check_fails.is_set():
+                line.read_some()
+                return
+            line.send(response(b"well"))
+
+    first, other = backend(play), backend(saying("other"))
+    listen = loopback()
+    balancer = fairlead(
+        config=site(
+            listen,
+            first,
+            other,
+            check='type = "http", path = "/check", interval = "100ms", timeout = "200ms", fall = 2',
+            pool=(
+                'policy = "first"\nretry = { attempts = 1, hedge = "off" }\n'
+                'timeouts = { response = "20s" }'
+            ),
+        )
+    )
+    balancer.wait_for_health(first.address, "healthy")
+    line = balancer.connect(listen)
+    line.send(GET)
+    first.wait_for_lines(1)
+    time.sleep(0.1)
+    check_fails.set()
+
+    answer = line.read_response()
+
+    assert (answer.status, answer.reason) == (503, "backend_down")
+
+
 def test_requests_of_a_backend_found_down_move_on(fairlead, backend) -> None:
     """A frozen process: its checks fail, and what waits on it is answered by another."""
     from harness.config import table
