@@ -135,9 +135,11 @@ def test_least_connections_avoids_the_busy(fairlead, backend) -> None:
             listen, busy, free, pool='policy = "least-connections"\nretry = { hedge = "off" }'
         )
     )
-    waiting = [balancer.connect(listen) for _ in range(3)]
-    for line in waiting:
-        line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+    # While both are idle it is chance who gets one.
+    waiting = []
+    while not busy.requests:
+        waiting.append(balancer.connect(listen))
+        waiting[-1].send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
         time.sleep(0.05)
 
     with balancer.connect(listen) as line:
@@ -145,7 +147,7 @@ def test_least_connections_avoids_the_busy(fairlead, backend) -> None:
     gate.set()
 
     assert answers.count(b"free") == 20
-    assert len(busy.requests) <= 2
+    assert len(busy.requests) == 1
 
 
 def test_least_connections_counts_over_all_workers(fairlead, backend) -> None:
