@@ -63,17 +63,16 @@ def test_weight_0_gets_nothing(shares) -> None:
     assert shares("round-robin", [1, 0, 1], 100) == [50, 0, 50]
 
 
-@pytest.mark.parametrize("policy", ["random", "p2c", "least-connections", "peak-ewma"])
+@pytest.mark.parametrize("policy", ["random", "p2c", "least-connections"])
 def test_every_policy_uses_everybody(shares, policy: str) -> None:
     """Five equal backends: nobody starves.
 
-    How equal the shares are is proved without a real machine's noise, in fairlead-balance. Here
-    one scheduling hiccup makes a backend look slow to peak-ewma for a second, and all of this
-    takes less.
+    That peak-ewma starves nobody is proved without a real machine's noise, in fairlead-balance:
+    one hiccup makes a backend look slow to it for some seconds, and all of this takes less.
     """
     counts = shares(policy, [1, 1, 1, 1, 1], 1000)
 
-    assert min(counts) > (0 if policy == "peak-ewma" else 60), counts
+    assert min(counts) > 60, counts
 
 
 def test_random_follows_weights(shares) -> None:
