@@ -398,7 +398,7 @@ def test_long_transfers_on_a_well_host_are_not_disturbed(fairlead, backend, host
 
 
 def test_a_tunnel_to_a_host_that_goes_black_ends(fairlead, backend, host) -> None:
-    """TCP_USER_TIMEOUT: unacknowledged data ends it; Envoy #10301 tells of 20 minutes."""
+    """Data that nobody acknowledges is no traffic; Envoy #10301 tells of 20 minutes."""
     first = host()
     one = backend(echo, first.listener())
     listen = loopback()
