@@ -92,10 +92,27 @@ class Engine:
 
         ``time``, ``uptime_seconds``, ``workers``, ``connections_per_worker``, ``listeners`` (each
         with ``name``, ``bind``, ``protocol``, ``connections_active``, ``connections_total``,
-        ``requests_total``, ``bytes_in``, ``bytes_out``, ``codes``, ``reasons``) and ``pools``
-        (each with ``name``, ``policy`` and ``backends``: ``address``, ``group``, ``weight``,
-        ``state``, ``health``, ``reason``, ``since``, ``active``, ``requests``, ``failures``,
-        ``retries``, ``latency_ms`` and more); ``access_log`` (``lines``, ``lost``) or null.
+        ``requests_total``, ``bytes_in``, ``bytes_out``, ``codes``, ``reasons``, ``rates``,
+        ``duration_ms``) and ``pools`` (each as `pool_status` has it); ``access_log`` (``lines``,
+        ``lost``) or null. Rates are per second, over the last 1, 10 and 60 s.
+        """
+
+    def pool_status(self, name: str) -> bytes | None:
+        """The same about one pool, as JSON; ``None`` if there is none of this name.
+
+        ``name``, ``policy``, what its backends have in sum (``available``, ``active``,
+        ``requests``, ``failures``, ``failures_by_reason``, ``bytes_in``, ``bytes_out``, ``rates``,
+        ``latency_ms``), ``groups`` (each with the same sums), ``retries_by_reason``, ``steps``,
+        ``budget_tokens`` and ``backends``: ``address``, ``group``, ``weight``, ``state``,
+        ``health``, ``reason``, ``since``, ``history``, the same numbers and more.
+        """
+
+    def metrics(self, openmetrics: bool) -> bytes:  # as the native module has it
+        """The same numbers as text for Prometheus.
+
+        Args:
+            openmetrics: In OpenMetrics 1.0, but without the last line ``# EOF``, so that more can
+                be added; else in the Prometheus text format 0.0.4.
         """
 
     def set_state(self, pool: str, backend: str, state: str) -> bool:

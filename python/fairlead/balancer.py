@@ -212,7 +212,7 @@ class Balancer:
 
     def status(self) -> Status:
         """Everything, at this moment."""
-        return Status.from_json(self._running.status())
+        return Status.from_json(json.loads(self._running.status()))
 
     async def events(self, *, after: int | None = None) -> AsyncGenerator[Event, None]:
         """What happens from now on, for ever.

@@ -26,6 +26,8 @@ STATUS = {
             "connections_active": 12,
             "connections_total": 345,
             "requests_total": 120_331,
+            "rates": {"requests": {"1s": 310.0, "10s": 305.25, "60s": 298.5}},
+            "duration_ms": {"p50": 1.5, "p90": 3.0, "p99": 150.2, "p999": 900.0},
             "reasons": {"ok": 5, "no_backend": 2, "response_timeout": 31},
         },
         {
@@ -42,6 +44,18 @@ STATUS = {
         {
             "name": "app",
             "policy": "round-robin",
+            "groups": [
+                {
+                    "group": 0,
+                    "available": 1,
+                    "active": 4,
+                    "requests": 120_000,
+                    "failures": 18,
+                    "failures_by_reason": {"connect_refused": 17, "backend_reset": 1},
+                    "rates": {"requests": {"1s": 310.0, "10s": 99.96, "60s": 298.5}},
+                    "latency_ms": {"p50": 1.25, "p90": 2.0, "p99": 141.4, "p999": 500.0},
+                }
+            ],
             "backends": [
                 {
                     "address": "app1:8000",
@@ -68,6 +82,20 @@ STATUS = {
                     "requests": 30_000,
                     "failures": 17,
                     "latency_ms": {"p50": None, "p99": None},
+                    "history": [
+                        {
+                            "time": "2026-11-21T11:58:44.000Z",
+                            "from": "healthy",
+                            "to": "suspect",
+                            "why": "check: connect refused, 1 in a row",
+                        },
+                        {
+                            "time": "2026-11-21T11:58:45.000Z",
+                            "from": "suspect",
+                            "to": "down",
+                            "why": "check: connect refused, 3 in a row",
+                        },
+                    ],
                 },
             ],
         },

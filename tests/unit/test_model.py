@@ -31,7 +31,7 @@ def test_a_backend_reads_its_row():
         3,
     )
     assert backend.since == datetime(2026, 11, 21, 12, 0, 0, 500_000, UTC)
-    assert (backend.latency_ms_p50, backend.latency_ms_p99) == (1.5, None)
+    assert (backend.latency_ms.p50, backend.latency_ms.p99) == (1.5, None)
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,21 @@ impl Budget {
         Budget { tokens: BURST, share: f64::from(hundredths) / 10_000.0, right: 1.0 }
     }
 
-    /// A request came.
+    /// What is left, in tokens.
     #[inline]
-    pub fn earn(&mut self) {
+    pub fn left(&self) -> f64 {
+        self.tokens
+    }
+
+    /// A request came. False if the bucket was full already.
+    #[inline]
+    pub fn earn(&mut self) -> bool {
         let room = BURST * self.right;
-        if self.tokens < room {
+        let more = self.tokens < room;
+        if more {
             self.tokens = (self.tokens + self.share * self.right).min(room);
         }
+        more
     }
 
     /// Takes a token for a hedge, if there is one.

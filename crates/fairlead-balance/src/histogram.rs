@@ -76,6 +76,13 @@ impl Default for Counts {
 }
 
 impl Counts {
+    /// Adds others to these.
+    pub fn join(&mut self, other: &Counts) {
+        for (sum, count) in self.0.iter_mut().zip(&other.0) {
+            *sum += count;
+        }
+    }
+
     /// How many durations were counted.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()

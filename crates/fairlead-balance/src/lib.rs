@@ -16,6 +16,7 @@
 //! | may a request be sent again | [`retry`] |
 //! | how long is a connect waited for | [`deadline`] |
 //! | what survives a reload | [`registry`] |
+//! | what is counted of a backend, of a pool | [`stats`], [`tally`] |
 //!
 //! Not here: what HTTP is. A request reaches this crate as a hash key and as the four facts of
 //! [`Sendable`].
@@ -23,18 +24,23 @@
 #![forbid(unsafe_code)]
 
 pub mod budget;
+pub mod counter;
 pub mod deadline;
 pub mod ewma;
 mod groups;
 pub mod hash;
 pub mod histogram;
+pub mod history;
 mod policies;
 pub mod pool;
 pub mod random;
+pub mod recent;
 pub mod registry;
 pub mod retry;
 pub mod state;
 pub mod stats;
+pub mod tally;
+pub mod timing;
 pub mod tracker;
 pub mod view;
 
@@ -45,5 +51,6 @@ pub use registry::Registry;
 pub use retry::{may_resend, Sendable};
 pub use state::BackendState;
 pub use stats::{BackendStats, Shard};
+pub use tally::{Count, Tally};
 pub use tracker::Rules;
 pub use view::{Pick, Tried, View};

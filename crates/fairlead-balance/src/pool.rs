@@ -2,8 +2,8 @@
 //!
 //! Rules of this file
 //! 1. A [`Pool`] belongs to one plan and never changes; a reload makes a new one.
-//! 2. What must outlive a reload (the epoch, the cursors of round robin) lies in `Shared`, which
-//!    all pools of one name and all their backends hold.
+//! 2. What must outlive a reload (the epoch, the cursors of round robin, the counts) lies in
+//!    `Shared`, which all pools of one name and all their backends hold.
 //! 3. The table that picks look at is made once per change for all workers, by the first that
 //!    needs it; the others wait for it for microseconds instead of making it again.
 //!
@@ -18,6 +18,7 @@ use fairlead_model::plan::{CheckKind, PoolPlan};
 
 use crate::groups::Groups;
 use crate::state::BackendState;
+use crate::tally::{Tallies, Tally};
 use crate::tracker::Rules;
 
 /// Cursors of round robin: one for each tier, so that a tier that is passed over doesn't shift
@@ -25,13 +26,23 @@ use crate::tracker::Rules;
 const CURSORS: usize = 8;
 
 /// What all pools of one name share, over reloads too.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     epoch: CachePadded<AtomicU64>,
     cursors: [CachePadded<AtomicUsize>; CURSORS],
+    tallies: Box<[CachePadded<Tally>]>,
 }
 
 impl Shared {
+    /// For so many workers.
+    pub(crate) fn new(workers: usize) -> Shared {
+        Shared {
+            epoch: CachePadded::default(),
+            cursors: Default::default(),
+            tallies: (0..workers.max(1)).map(|_| CachePadded::default()).collect(),
+        }
+    }
+
     /// Tells all views that what may be picked has changed.
     pub(crate) fn bump(&self) {
         // Release: whoever sees the new epoch sees the change that it stands for.
@@ -94,6 +105,17 @@ impl Pool {
             fall: check.fall,
             has_check: !matches!(check.kind, CheckKind::None),
         }
+    }
+
+    /// The counts of one worker. Only that worker may write them.
+    #[inline]
+    pub fn tally(&self, worker: usize) -> &Tally {
+        &self.shared.tallies[worker % self.shared.tallies.len()]
+    }
+
+    /// What all workers have counted.
+    pub fn tallies(&self) -> Tallies {
+        Tallies::sum(self.shared.tallies.iter().map(|tally| &**tally))
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -26,7 +26,7 @@ pub struct Registry {
     pools: BTreeMap<String, PoolEntry>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PoolEntry {
     shared: Arc<Shared>,
     backends: BTreeMap<String, BackendEntry>,
@@ -50,7 +50,9 @@ impl Registry {
     /// `workers` is the number of counter shards that new states get; it is the same in every call.
     pub fn pool(&mut self, plan: &PoolPlan, workers: usize) -> Arc<Pool> {
         if !self.pools.contains_key(&plan.name) {
-            self.pools.insert(plan.name.clone(), PoolEntry::default());
+            let shared = Arc::new(Shared::new(workers));
+            let entry = PoolEntry { shared, backends: BTreeMap::new() };
+            self.pools.insert(plan.name.clone(), entry);
         }
         let entry = self.pools.get_mut(&plan.name).expect("inserted above");
         let backends =

@@ -21,8 +21,11 @@ use fairlead_model::moment::Moment;
 
 use crate::deadline::LearnedTime;
 use crate::ewma::{Estimate, Ewma};
+use crate::history::{Change, History};
 use crate::pool::Shared;
+use crate::recent::{Recent, Totals};
 use crate::stats::{BackendStats, Shard};
+use crate::timing::Timings;
 use crate::tracker::{Asker, Rules, Tracker, Trial};
 
 /// The highest weight.
@@ -47,6 +50,8 @@ pub struct BackendState {
     connects: LearnedTime,
     responses: LearnedTime,
     tracker: Mutex<Tracker>,
+    history: Mutex<History>,
+    recent: Mutex<Recent>,
     shards: Box<[CachePadded<Shard>]>,
 }
 
@@ -75,6 +80,8 @@ impl BackendState {
             connects: LearnedTime::of_connects(),
             responses: LearnedTime::of_responses(),
             tracker: Mutex::default(),
+            history: Mutex::default(),
+            recent: Mutex::default(),
             shards: (0..workers.max(1)).map(|_| CachePadded::default()).collect(),
         }
     }
@@ -160,7 +167,8 @@ impl BackendState {
         let mut tracker = self.tracker();
         let change = tracker.observe(evidence, rules, now);
         self.publish(&tracker, rules);
-        self.announce(change)
+        drop(tracker);
+        self.announce(change, now)
     }
 
     /// Takes note of a request that went well: one relaxed load if there is nothing to forgive.
@@ -184,7 +192,7 @@ impl BackendState {
         // Perhaps there is nothing to forgive; the next request that goes well finds out.
         self.forgivable.store(true, Relaxed);
         drop(tracker);
-        self.announce(change)
+        self.announce(change, now)
     }
 
     /// Takes a wrong answer; see [`Tracker::wrong`].
@@ -200,7 +208,7 @@ impl BackendState {
         let change = tracker.wrong(what, &detail, rules, now);
         self.publish(&tracker, rules);
         drop(tracker);
-        self.announce(change)
+        self.announce(change, now)
     }
 
     /// Claims the one extra chain of probes that a backend in doubt gets, over all workers.
@@ -257,9 +265,40 @@ impl BackendState {
         &self.shards[worker % self.shards.len()]
     }
 
+    /// Remembers a change of what an operator wants: `from` and `to` are wishes.
+    pub fn note_wish(&self, from: Wish, to: Wish, now: Moment) {
+        let why = "asked for".to_owned();
+        let change = Change { at: now, from: from.name(), to: to.name(), why };
+        held(&self.history).add(change);
+    }
+
+    /// Its last changes, oldest first.
+    pub fn history(&self) -> Vec<Change> {
+        held(&self.history).changes()
+    }
+
+    /// How often it became healthy, suspect and down.
+    pub fn became(&self) -> [(&'static str, u64); 3] {
+        held(&self.history).became()
+    }
+
+    /// Takes a reading of the counters, for rates. Whoever does so does it once a second.
+    pub fn sample(&self, now: Moment) {
+        let totals = self.shards.iter().fold(Totals::default(), |sum, shard| shard.add_to(sum));
+        held(&self.recent).note(now, totals);
+    }
+
+    /// How long its answers take: lately, and in all.
+    pub fn timings(&self) -> Timings {
+        let mut timings = Timings::default();
+        self.shards.iter().for_each(|shard| timings.add(shard.timing()));
+        timings
+    }
+
     /// Everything that people want to see.
     pub fn stats(&self, now: Moment) -> BackendStats {
         let mut stats = BackendStats::sum(self.shards.iter().map(|shard| &**shard));
+        stats.rates = held(&self.recent).rates(now, stats.totals());
         let tracker = self.tracker();
         stats.health = tracker.health();
         stats.since = tracker.since();
@@ -295,8 +334,7 @@ impl BackendState {
     }
 
     fn tracker(&self) -> MutexGuard<'_, Tracker> {
-        // A panic while it was held can't have left it half changed: it is plain data.
-        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+        held(&self.tracker)
     }
 
     /// Copies what picks and `succeeded` read. The lock is held, so copies are never older than
@@ -307,7 +345,10 @@ impl BackendState {
         self.on_trial.store(tracker.on_trial(), Relaxed);
     }
 
-    fn announce(&self, change: Option<Transition>) -> Option<Transition> {
+    fn announce(&self, change: Option<Transition>, now: Moment) -> Option<Transition> {
+        if let Some(Transition { from, to, why }) = &change {
+            held(&self.history).health(now, *from, *to, why);
+        }
         // From unknown to healthy changes nothing for a pick: both are well.
         let seen = change.as_ref().map(|change| (change.from, change.to));
         if seen.is_some_and(|seen| seen != (Health::Unknown, Health::Healthy)) {
@@ -315,4 +356,9 @@ impl BackendState {
         }
         change
     }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while it was held can't have left it half changed: it is plain data.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

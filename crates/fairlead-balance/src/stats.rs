@@ -1,41 +1,55 @@
 //! What is counted per backend, and how it is told to people.
 //!
-//! Each worker has a [`Shard`] of its own and is the only one to write it: a load and a store
-//! instead of a locked addition, and no cache line that two workers fight for. Readers add the
-//! shards up and may be a request behind.
+//! Each worker has a [`Shard`] of its own and is the only one to write it. Readers add the shards
+//! up and may be a request behind.
 //!
-//! Not here: what is worth counting (flow), health (tracker), Prometheus' names (Python).
+//! Not here: what is worth counting (flow), health (tracker), the metrics' names (engine).
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fairlead_model::backend::Wish;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
+use fairlead_model::reason::{Reason, ALL};
 use serde::Serialize;
 
-use crate::histogram::{Counts, Histogram};
+use crate::counter::Counter;
+use crate::histogram::Counts;
+use crate::recent::{Rates, Totals};
+use crate::timing::{Timing, Timings};
 
-/// A number with one writer.
-#[derive(Debug, Default)]
-struct Counter(AtomicU64);
-
-impl Counter {
-    #[inline]
-    fn add(&self, more: u64) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
+/// How many reasons there are that a backend may be blamed for.
+const BLAMED: usize = {
+    let (mut index, mut count) = (0, 0);
+    while index < ALL.len() {
+        if ALL[index].row().evidence {
+            count += 1;
+        }
+        index += 1;
     }
+    count
+};
 
-    fn read(&self) -> u64 {
-        self.0.load(Relaxed)
+/// Those reasons, in the table's order.
+const REASONS: [Reason; BLAMED] = {
+    let mut reasons = [Reason::Internal; BLAMED];
+    let (mut index, mut count) = (0, 0);
+    while index < ALL.len() {
+        if ALL[index].row().evidence {
+            reasons[count] = ALL[index];
+            count += 1;
+        }
+        index += 1;
     }
-}
+    reasons
+};
 
 /// One worker's counters of one backend.
 #[derive(Debug, Default)]
 pub struct Shard {
     requests: Counter,
-    failures: Counter,
+    failures: [Counter; BLAMED],
     retries: Counter,
     bytes_in: Counter,
     bytes_out: Counter,
@@ -43,7 +57,7 @@ pub struct Shard {
     checks_failed: Counter,
     connects: Counter,
     connect_failures: Counter,
-    latency: Histogram,
+    timing: Timing,
 }
 
 impl Shard {
@@ -52,13 +66,17 @@ impl Shard {
     #[inline]
     pub fn add_request(&self, latency: Duration) {
         self.requests.add(1);
-        self.latency.record(latency);
+        self.timing.record(latency);
     }
 
-    /// Counts an attempt that failed by this backend's fault.
+    /// Counts an attempt that failed by this backend's fault. A reason that is no evidence in the
+    /// table counts as [`Reason::BackendReset`]: the answer didn't come, and nobody else is to blame.
     #[inline]
-    pub fn add_failure(&self) {
-        self.failures.add(1);
+    pub fn add_failure(&self, reason: Reason) {
+        let place = |reason| REASONS.iter().position(|known| *known == reason);
+        if let Some(index) = place(reason).or_else(|| place(Reason::BackendReset)) {
+            self.failures[index].add(1);
+        }
     }
 
     /// Counts a request that came here because another backend had failed it.
@@ -92,15 +110,48 @@ impl Shard {
             self.connect_failures.add(1);
         }
     }
+
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    /// Adds what rates are made of.
+    pub(crate) fn add_to(&self, sum: Totals) -> Totals {
+        Totals {
+            requests: sum.requests + self.requests.read(),
+            failures: sum.failures + self.failures.iter().map(Counter::read).sum::<u64>(),
+            bytes_in: sum.bytes_in + self.bytes_in.read(),
+            bytes_out: sum.bytes_out + self.bytes_out.read(),
+        }
+    }
 }
 
-/// Two quantiles of the latest answers, in milliseconds; `None` before the first.
+/// Quantiles of the latest answers, in milliseconds; `None` before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct LatencyMs {
     /// Half of them were faster.
     pub p50: Option<f64>,
+    /// One in ten was slower.
+    pub p90: Option<f64>,
     /// One in a hundred was slower.
     pub p99: Option<f64>,
+    /// One in a thousand was slower.
+    pub p999: Option<f64>,
+}
+
+impl LatencyMs {
+    /// Reads the quantiles of what was counted.
+    pub fn of(counts: &Counts) -> LatencyMs {
+        // Buckets are 12 % apart: microseconds are more than they can tell.
+        let millis = |time: Duration| time.as_micros() as f64 / 1_000.0;
+        let quantile = |share| counts.quantile(share).map(millis);
+        LatencyMs {
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
+        }
+    }
 }
 
 /// A backend as the status shows it. Its serde form has the interface's names.
@@ -127,6 +178,8 @@ pub struct BackendStats {
     pub requests: u64,
     /// Failed by its fault.
     pub failures: u64,
+    /// The same by reason; only those that occurred.
+    pub failures_by_reason: BTreeMap<&'static str, u64>,
     /// Came here after another had failed.
     pub retries: u64,
     /// Bytes from it.
@@ -141,6 +194,8 @@ pub struct BackendStats {
     pub connects: u64,
     /// Connects that didn't.
     pub connect_failures: u64,
+    /// How fast all that grows.
+    pub rates: Rates,
     /// How long answers take.
     pub latency_ms: LatencyMs,
     /// From when on a connect counts as late.
@@ -151,10 +206,9 @@ impl BackendStats {
     /// Adds up the counters of all workers; what isn't counted keeps its default.
     pub(crate) fn sum<'a>(shards: impl Iterator<Item = &'a Shard>) -> BackendStats {
         let mut stats = BackendStats::default();
-        let mut latency = Counts::default();
+        let mut timings = Timings::default();
         for shard in shards {
             stats.requests += shard.requests.read();
-            stats.failures += shard.failures.read();
             stats.retries += shard.retries.read();
             stats.bytes_in += shard.bytes_in.read();
             stats.bytes_out += shard.bytes_out.read();
@@ -162,11 +216,27 @@ impl BackendStats {
             stats.checks_failed += shard.checks_failed.read();
             stats.connects += shard.connects.read();
             stats.connect_failures += shard.connect_failures.read();
-            shard.latency.merge_into(&mut latency);
+            timings.add(&shard.timing);
+            for (reason, count) in REASONS.iter().zip(&shard.failures) {
+                let count = count.read();
+                if count > 0 {
+                    stats.failures += count;
+                    *stats.failures_by_reason.entry(reason.code()).or_default() += count;
+                }
+            }
         }
-        let millis = |share| latency.quantile(share).map(|time| time.as_secs_f64() * 1_000.0);
-        stats.latency_ms = LatencyMs { p50: millis(0.5), p99: millis(0.99) };
+        stats.latency_ms = LatencyMs::of(&timings.lately);
         stats
+    }
+
+    /// What rates are made of.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            requests: self.requests,
+            failures: self.failures,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        }
     }
 }
 
@@ -179,7 +249,7 @@ mod tests {
         let shards = [Shard::default(), Shard::default()];
         for shard in &shards {
             shard.add_request(Duration::from_millis(10));
-            shard.add_failure();
+            shard.add_failure(Reason::ConnectRefused);
             shard.add_retry();
             shard.add_bytes(3, 4);
             shard.add_check(true);
@@ -198,13 +268,24 @@ mod tests {
             stats.connect_failures,
         ];
         assert_eq!(counted, [2; 7]);
+        assert_eq!(stats.failures_by_reason, BTreeMap::from([("connect_refused", 2)]));
         assert_eq!((stats.bytes_in, stats.bytes_out), (6, 8));
         let p50 = stats.latency_ms.p50.expect("two answers");
         assert!((p50 / 10.0 - 1.0).abs() < 0.12, "{p50}");
+        let read = shards.iter().fold(Totals::default(), |sum, shard| shard.add_to(sum));
+        assert_eq!(read, stats.totals());
     }
 
     #[test]
     fn nothing_answered_has_no_latency() {
         assert_eq!(BackendStats::sum([].into_iter()).latency_ms, LatencyMs::default());
+    }
+
+    #[test]
+    fn what_is_nobodys_evidence_still_counts_as_a_failure() {
+        let shard = Shard::default();
+        shard.add_failure(Reason::ClientGone);
+        let stats = BackendStats::sum([&shard].into_iter());
+        assert_eq!(stats.failures_by_reason, BTreeMap::from([("backend_reset", 1)]));
     }
 }

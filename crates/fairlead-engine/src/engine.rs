@@ -24,8 +24,10 @@ use crate::crew::Crew;
 use crate::events::Events;
 use crate::log::{AccessLog, Output};
 use crate::mailbox::{Command, Open};
+use crate::metrics::{self, Around, Dialect};
 use crate::publish::{open_all, Bound, Ids, Problem};
-use crate::status::Status;
+use crate::sampler::Sampler;
+use crate::status::{PoolStatus, Status};
 use crate::sys::descriptors;
 
 /// How long workers may take to put a configuration in force before `apply` returns anyway. They
@@ -67,6 +69,7 @@ pub struct Engine {
 #[derive(Debug, Default)]
 struct Inner {
     crew: Option<Crew>,
+    sampler: Option<Sampler>,
     registry: Registry,
     snapshot: Option<Arc<Snapshot>>,
     bound: Vec<Bound>,
@@ -139,6 +142,7 @@ impl Engine {
         if inner.crew.is_none() {
             let crew = Crew::start(self.workers, self.clock, &self.board, &self.events, &self.log);
             inner.crew = Some(crew.map_err(|problem| vec![Problem::general(problem)])?);
+            inner.sampler = Sampler::start(self.clock);
         }
         let listener_ids = plan.listeners.iter().map(|listener| ids.get(&listener.name)).collect();
         let before = inner.snapshot.clone();
@@ -179,6 +183,9 @@ impl Engine {
         }
         let number = inner.ask_for_report();
         self.board.wait_reported(number, TURN);
+        if let Some(sampler) = &inner.sampler {
+            sampler.follow(&snapshot);
+        }
         inner.snapshot = Some(snapshot);
         // What isn't in the plan any more is closed with the last reference to it, here.
         inner.bound = bound;
@@ -218,6 +225,23 @@ impl Engine {
         serde_json::to_vec(&status).expect("strings and numbers can always be written")
     }
 
+    /// The same about one pool alone; `None` if there is none of this name.
+    pub fn pool_status(&self, name: &str) -> Option<Vec<u8>> {
+        let snapshot = self.lock().snapshot.clone()?;
+        let pool = snapshot.pools().iter().find(|pool| pool.plan.name == name)?;
+        let status = PoolStatus::of(pool, self.clock, self.clock.now());
+        Some(serde_json::to_vec(&status).expect("strings and numbers can always be written"))
+    }
+
+    /// The same numbers as text, for monitoring systems. In `OpenMetrics` without the last line,
+    /// `# EOF`, so that more can be added.
+    pub fn metrics(&self, dialect: Dialect) -> String {
+        let snapshot = self.lock().snapshot.clone();
+        let (board, events) = (&*self.board, &*self.events);
+        let around = Around { board, events, log: self.log.stats(), now: self.clock.now() };
+        metrics::render(snapshot.as_deref(), &around, dialect)
+    }
+
     /// Follows an operator's wish. Says whether that changed anything.
     ///
     /// # Errors
@@ -228,6 +252,7 @@ impl Engine {
         let before = state.wish();
         let changed = state.set_wish(wish);
         if changed {
+            state.note_wish(before, wish, self.clock.now());
             let what = format!("state {} -> {}", before.name(), wish.name());
             self.tell_wish(&state, what);
         }
@@ -326,7 +351,10 @@ impl Engine {
         let number = self.lock().ask_for_report();
         self.board.wait_reported(number, TURN);
         let idle = self.board.wait_idle(timeout.saturating_sub(start.elapsed()));
-        let crew = self.lock().crew.take();
+        let mut inner = self.lock();
+        let (crew, sampler) = (inner.crew.take(), inner.sampler.take());
+        drop(inner);
+        drop(sampler);
         if let Some(crew) = crew {
             crew.end();
         }
@@ -341,12 +369,15 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let crew = self.lock().crew.take();
+        let mut inner = self.lock();
+        let (crew, sampler) = (inner.crew.take(), inner.sampler.take());
+        drop(inner);
         if self.process != std::process::id() {
             // The threads are the parent's; here is nobody to wait for.
-            std::mem::forget(crew);
+            std::mem::forget((crew, sampler));
             return;
         }
+        drop(sampler);
         if let Some(crew) = crew {
             crew.end();
         }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fairlead_model::event::Event;
@@ -48,17 +49,35 @@ struct Waiting {
 pub(crate) struct Events {
     waiting: Mutex<Waiting>,
     readable: OwnedFd,
+    panics: AtomicU64,
+    pauses: AtomicU64,
 }
 
 impl Events {
     pub(crate) fn new() -> Result<Self, Errno> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let readable = rustix::event::eventfd(0, flags)?;
-        Ok(Events { waiting: Mutex::default(), readable })
+        let (panics, pauses) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Events { waiting: Mutex::default(), readable, panics, pauses })
+    }
+
+    /// How many panics were caught.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Relaxed)
+    }
+
+    /// How often a listener stopped accepting because descriptors had run out.
+    pub(crate) fn pauses(&self) -> u64 {
+        self.pauses.load(Relaxed)
     }
 
     /// Adds one.
     pub(crate) fn tell(&self, event: Event) {
+        match event {
+            Event::Panic { .. } => self.panics.fetch_add(1, Relaxed),
+            Event::Accepting { accepting: false, .. } => self.pauses.fetch_add(1, Relaxed),
+            _ => 0,
+        };
         let mut waiting = self.lock();
         if waiting.events.len() >= KEPT {
             waiting.events.pop_front();
@@ -127,7 +146,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_slice(&taken[0]).expect("JSON");
         assert_eq!((json["event"].as_str(), json["worker"].as_u64()), (Some("panic"), Some(1)));
         assert!(json["time"].as_str().is_some_and(|time| time.ends_with('Z')));
-        assert_eq!(taken.len(), 2);
+        assert_eq!((taken.len(), events.panics(), events.pauses()), (2, 2, 0));
         assert!(!is_readable(&events) && events.take().is_empty());
     }
 

@@ -7,7 +7,8 @@
 //!
 //! | Where | What |
 //! |---|---|
-//! | `engine`, `publish`, `status` | the outside: configurations in, status and events out |
+//! | `engine`, `publish`, `status`, `metrics` | the outside: configurations in, status and events out |
+//! | `sampler` | reads the counters once a second, so that there are rates |
 //! | `crew`, `mailbox`, `board`, `events` | between the outside's threads and the workers' |
 //! | `log` | the access log's way out of the workers, and its writer |
 //! | `worker`, `accept` | one worker's turn |
@@ -28,12 +29,15 @@ mod guard;
 mod listen;
 mod log;
 mod mailbox;
+mod metrics;
 mod publish;
 mod queue;
+mod sampler;
 mod slots;
 mod status;
 mod sys;
 mod worker;
 
 pub use engine::{file_limit, Engine, Unknown};
+pub use metrics::Dialect;
 pub use publish::Problem;

@@ -94,6 +94,12 @@ pub(crate) struct LogStats {
     lost: u64,
 }
 
+impl LogStats {
+    pub(crate) fn written_and_lost(self) -> [u64; 2] {
+        [self.lines, self.lost]
+    }
+}
+
 /// The access log of one engine.
 #[derive(Debug)]
 pub(crate) struct AccessLog {

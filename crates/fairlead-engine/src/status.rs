@@ -1,12 +1,18 @@
 //! Everything that the engine counts and believes, as one JSON document for people and scripts.
 //!
 //! The words are the interface's. Numbers of different workers are read while they are being
-//! written and may be a request apart.
+//! written and may be a request apart. What stands beside a pool or a group is the sum over the
+//! backends that it has now.
 
 use std::collections::BTreeMap;
 
-use fairlead_balance::{BackendStats, Pool};
+use fairlead_balance::histogram::Counts;
+use fairlead_balance::recent::Rates;
+use fairlead_balance::stats::LatencyMs;
+use fairlead_balance::{BackendState, BackendStats, Pool};
 use fairlead_flow::{ListenerState, ListenerStats, Snapshot};
+use fairlead_model::backend::Wish;
+use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, Policy, Protocol};
 use serde::Serialize;
@@ -42,13 +48,49 @@ struct ListenerStatus {
     bytes_out: u64,
     codes: BTreeMap<String, u64>,
     reasons: BTreeMap<&'static str, u64>,
+    rates: Rates,
+    duration_ms: LatencyMs,
+}
+
+/// A pool, with what its backends have in sum.
+#[derive(Debug, Serialize)]
+pub(crate) struct PoolStatus {
+    name: String,
+    policy: Policy,
+    #[serde(flatten)]
+    sum: Sum,
+    /// Tries that followed a failure, by its reason.
+    retries_by_reason: BTreeMap<&'static str, u64>,
+    /// Other steps that keep failures from clients, by kind and result.
+    steps: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// What is left of the budget for late requests.
+    budget_tokens: f64,
+    groups: Vec<GroupStatus>,
+    backends: Vec<BackendStatus>,
 }
 
 #[derive(Debug, Serialize)]
-struct PoolStatus {
-    name: String,
-    policy: Policy,
-    backends: Vec<BackendStatus>,
+struct GroupStatus {
+    group: u16,
+    #[serde(flatten)]
+    sum: Sum,
+}
+
+/// What several backends have together.
+#[derive(Debug, Default, Serialize)]
+struct Sum {
+    /// Backends that may get new traffic.
+    available: usize,
+    active: u64,
+    requests: u64,
+    failures: u64,
+    failures_by_reason: BTreeMap<&'static str, u64>,
+    bytes_in: u64,
+    bytes_out: u64,
+    rates: Rates,
+    latency_ms: LatencyMs,
+    #[serde(skip)]
+    latency: Counts,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,6 +100,18 @@ struct BackendStatus {
     #[serde(flatten)]
     stats: BackendStats,
     since: Option<String>,
+    /// The last changes of health and wish, oldest first.
+    history: Vec<ChangeStatus>,
+    #[serde(skip)]
+    latency: Counts,
+}
+
+#[derive(Debug, Serialize)]
+struct ChangeStatus {
+    time: String,
+    from: &'static str,
+    to: &'static str,
+    why: String,
 }
 
 impl Status {
@@ -76,7 +130,10 @@ impl Status {
             uptime_seconds: now.since(Moment::ZERO).as_secs_f64(),
             workers: board.workers(),
             connections_per_worker: board.clients(),
-            listeners: listeners.iter().map(|state| ListenerStatus::of(state, bound)).collect(),
+            listeners: listeners
+                .iter()
+                .map(|state| ListenerStatus::of(state, bound, now))
+                .collect(),
             pools: pools.iter().map(|pool| PoolStatus::of(pool, clock, now)).collect(),
             access_log: None,
         }
@@ -89,7 +146,7 @@ impl Status {
 }
 
 impl ListenerStatus {
-    fn of(state: &ListenerState, bound: &[Bound]) -> Self {
+    fn of(state: &ListenerState, bound: &[Bound], now: Moment) -> Self {
         let stats: ListenerStats = state.stats();
         let ours = bound.iter().filter(|bound| bound.open.listener == state.id());
         ListenerStatus {
@@ -103,22 +160,78 @@ impl ListenerStatus {
             bytes_out: stats.bytes_out,
             codes: stats.codes.into_iter().collect(),
             reasons: stats.reasons.into_iter().collect(),
+            rates: state.rates(now),
+            duration_ms: LatencyMs::of(&state.timings().lately),
         }
     }
 }
 
 impl PoolStatus {
-    fn of(pool: &Pool, clock: Clock, now: Moment) -> Self {
-        let backend = |(state, plan): (&std::sync::Arc<_>, &BackendPlan)| {
-            let state: &fairlead_balance::BackendState = state;
-            let stats = state.stats(now);
-            let since = stats.since.map(|moment| clock.time_of_day(moment).rfc3339());
-            BackendStatus { address: plan.address.clone(), group: plan.group, stats, since }
+    /// What there is to say about one pool.
+    pub(crate) fn of(pool: &Pool, clock: Clock, now: Moment) -> Self {
+        let states = pool.backends().iter().zip(&pool.plan.backends);
+        let backends: Vec<_> =
+            states.map(|(state, plan)| BackendStatus::of(state, plan, clock, now)).collect();
+        let tallies = pool.tallies();
+        let mut numbers: Vec<_> = backends.iter().map(|backend| backend.group).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let group = |number| GroupStatus {
+            group: number,
+            sum: Sum::of(backends.iter().filter(|backend| backend.group == number)),
         };
         PoolStatus {
             name: pool.plan.name.clone(),
             policy: pool.plan.policy,
-            backends: pool.backends().iter().zip(&pool.plan.backends).map(backend).collect(),
+            sum: Sum::of(backends.iter()),
+            retries_by_reason: tallies.retries.clone(),
+            steps: tallies.families(),
+            budget_tokens: tallies.tokens,
+            groups: numbers.into_iter().map(group).collect(),
+            backends,
         }
+    }
+}
+
+impl BackendStatus {
+    fn of(state: &BackendState, plan: &BackendPlan, clock: Clock, now: Moment) -> Self {
+        let stats = state.stats(now);
+        let time = |moment| clock.time_of_day(moment).rfc3339();
+        let history = state.history().into_iter().map(|change| ChangeStatus {
+            time: time(change.at),
+            from: change.from,
+            to: change.to,
+            why: change.why,
+        });
+        BackendStatus {
+            address: plan.address.clone(),
+            group: plan.group,
+            since: stats.since.map(time),
+            history: history.collect(),
+            latency: state.timings().lately,
+            stats,
+        }
+    }
+}
+
+impl Sum {
+    fn of<'a>(backends: impl Iterator<Item = &'a BackendStatus>) -> Self {
+        let mut sum = Sum::default();
+        for BackendStatus { stats, latency, .. } in backends {
+            let wanted = stats.wish == Wish::Enabled && stats.weight > 0;
+            sum.available += usize::from(wanted && stats.health != Health::Down);
+            sum.active += u64::from(stats.active);
+            sum.requests += stats.requests;
+            sum.failures += stats.failures;
+            sum.bytes_in += stats.bytes_in;
+            sum.bytes_out += stats.bytes_out;
+            sum.rates.join(&stats.rates);
+            sum.latency.join(latency);
+            for (reason, count) in &stats.failures_by_reason {
+                *sum.failures_by_reason.entry(reason).or_default() += count;
+            }
+        }
+        sum.latency_ms = LatencyMs::of(&sum.latency);
+        sum
     }
 }

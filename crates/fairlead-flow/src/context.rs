@@ -8,6 +8,7 @@ use fairlead_model::backend::{Endpoint, Slot};
 use fairlead_model::event::Event;
 use fairlead_model::health::{Evidence, Health, Origin, Transition};
 use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
 
 use fairlead_proto::http1::Progress;
 
@@ -196,11 +197,12 @@ impl Context {
         &mut self,
         pool: &Rc<LocalPool>,
         slot: Slot,
+        reason: Reason,
         what: &'static str,
         detail: String,
         now: Moment,
     ) {
-        pool.backend(slot).state.shard(self.worker).add_failure();
+        pool.backend(slot).state.shard(self.worker).add_failure(reason);
         self.count_against(pool, slot, what, detail, now);
     }
 
@@ -224,12 +226,13 @@ impl Context {
         &mut self,
         pool: &Rc<LocalPool>,
         slot: Slot,
+        reason: Reason,
         what: &'static str,
         detail: String,
         now: Moment,
     ) {
         let state = &pool.backend(slot).state;
-        state.shard(self.worker).add_failure();
+        state.shard(self.worker).add_failure(reason);
         let change = state.wrong(what, detail, &pool.rules, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));

@@ -18,7 +18,7 @@ use crate::link::{LinkUse, Owner};
 use crate::local::Local;
 use crate::log::Log;
 use crate::probe::Probes;
-use crate::seek::note_connected;
+use crate::seek::{note_connected, reason_of_connect};
 use crate::slab::{Key, Slab};
 use crate::snapshot::Snapshot;
 use crate::tcp::Relay;
@@ -218,7 +218,8 @@ impl Flow {
                     // for a try at the others.
                     let alone = link.backend.endpoints.borrow().len() <= 1;
                     if failure != IoFailure::Exhausted && alone {
-                        self.ctx.failed(&link.pool, link.slot, failure.text(), String::new(), now);
+                        let (reason, what) = (reason_of_connect(failure), failure.text());
+                        self.ctx.failed(&link.pool, link.slot, reason, what, String::new(), now);
                     }
                 }
             }

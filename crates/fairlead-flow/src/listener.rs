@@ -1,10 +1,15 @@
 //! One listener as all workers share it: its plan, and what came in by it.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use fairlead_model::plan::ListenerPlan;
-use fairlead_model::reason::{Reason, ALL};
+use fairlead_balance::counter::Counter;
+use fairlead_balance::recent::{Rates, Recent, Totals};
+use fairlead_balance::timing::{Timing, Timings};
+use fairlead_model::moment::Moment;
+use fairlead_model::plan::{ListenerPlan, Protocol};
+use fairlead_model::reason::{Fault, Reason, ALL};
 
 use crate::driver::ListenerId;
 
@@ -29,36 +34,33 @@ pub struct ListenerState {
 struct Counters {
     active: AtomicU32,
     shards: Box<[Shard]>,
+    recent: Mutex<Recent>,
 }
 
 #[derive(Debug)]
 #[repr(align(128))]
 struct Shard {
-    connections: AtomicU64,
-    requests: AtomicU64,
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
-    codes: [AtomicU64; STATUSES.len() + CLASSES],
-    reasons: [AtomicU64; ALL.len()],
+    connections: Counter,
+    requests: Counter,
+    bytes_in: Counter,
+    bytes_out: Counter,
+    codes: [Counter; STATUSES.len() + CLASSES],
+    reasons: [Counter; ALL.len()],
+    timing: Timing,
 }
 
 impl Shard {
     fn new() -> Self {
         Shard {
-            connections: AtomicU64::new(0),
-            requests: AtomicU64::new(0),
-            bytes_in: AtomicU64::new(0),
-            bytes_out: AtomicU64::new(0),
-            codes: std::array::from_fn(|_| AtomicU64::new(0)),
-            reasons: std::array::from_fn(|_| AtomicU64::new(0)),
+            connections: Counter::default(),
+            requests: Counter::default(),
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            codes: std::array::from_fn(|_| Counter::default()),
+            reasons: std::array::from_fn(|_| Counter::default()),
+            timing: Timing::default(),
         }
     }
-}
-
-/// Adds to a counter that only this thread writes: a load and a store, no locked operation.
-#[inline]
-fn add(counter: &AtomicU64, amount: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
 }
 
 /// What a listener has seen so far, over all workers.
@@ -90,7 +92,7 @@ impl ListenerState {
         let counters = before.map_or_else(
             || {
                 let shards = (0..workers.max(1)).map(|_| Shard::new()).collect();
-                Arc::new(Counters { active: AtomicU32::new(0), shards })
+                Arc::new(Counters { active: AtomicU32::new(0), shards, recent: Mutex::default() })
             },
             |before| Arc::clone(&before.counters),
         );
@@ -110,7 +112,7 @@ impl ListenerState {
     /// Takes a place for a connection; false if the listener is at its limit.
     pub(crate) fn enter(&self, worker: usize) -> bool {
         let before = self.counters.active.fetch_add(1, Ordering::Relaxed);
-        add(&self.counters.shards[worker].connections, 1);
+        self.counters.shards[worker].connections.add(1);
         before < self.plan.limits.connections
     }
 
@@ -125,23 +127,70 @@ impl ListenerState {
     pub(crate) fn count(&self, worker: usize, status: u16, reason: Reason) {
         let shard = &self.counters.shards[worker];
         if status != 0 {
-            add(&shard.requests, 1);
-            add(&shard.codes[code_index(status)], 1);
+            shard.requests.add(1);
+            shard.codes[code_index(status)].add(1);
         }
-        add(&shard.reasons[reason.index()], 1);
+        shard.reasons[reason.index()].add(1);
+    }
+
+    /// Counts how long a request took, from its whole head to the end of its answer.
+    #[inline]
+    pub(crate) fn count_time(&self, worker: usize, took: Duration) {
+        self.counters.shards[worker].timing.record(took);
     }
 
     #[inline]
     pub(crate) fn count_bytes(&self, worker: usize, received: u64, sent: u64) {
         let shard = &self.counters.shards[worker];
-        add(&shard.bytes_in, received);
-        add(&shard.bytes_out, sent);
+        shard.bytes_in.add(received);
+        shard.bytes_out.add(sent);
+    }
+
+    /// Takes a reading of the counters, for rates. Whoever does so does it once a second.
+    pub fn sample(&self, now: Moment) {
+        let totals = self.totals();
+        self.recent().note(now, totals);
+    }
+
+    /// How fast its counters grow.
+    pub fn rates(&self, now: Moment) -> Rates {
+        let totals = self.totals();
+        self.recent().rates(now, totals)
+    }
+
+    /// How long its requests take: lately, and in all. Nothing on tcp.
+    pub fn timings(&self) -> Timings {
+        let mut timings = Timings::default();
+        self.counters.shards.iter().for_each(|shard| timings.add(&shard.timing));
+        timings
+    }
+
+    /// What rates are made of. What a client did wrong is no failure.
+    fn totals(&self) -> Totals {
+        let of_http = self.plan.protocol == Protocol::Http;
+        let mut totals = Totals::default();
+        for shard in &self.counters.shards {
+            totals.requests += if of_http { &shard.requests } else { &shard.connections }.read();
+            totals.bytes_in += shard.bytes_in.read();
+            totals.bytes_out += shard.bytes_out.read();
+            for (reason, count) in ALL.iter().zip(&shard.reasons) {
+                if matches!(reason.row().fault, Fault::Backend | Fault::Operator) {
+                    totals.failures += count.read();
+                }
+            }
+        }
+        totals
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        // Plain data: a panic while it was held can't have left it half changed.
+        self.counters.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What it has seen so far.
     pub fn stats(&self) -> ListenerStats {
-        let sum = |of: &dyn Fn(&Shard) -> &AtomicU64| -> u64 {
-            self.counters.shards.iter().map(|shard| of(shard).load(Ordering::Relaxed)).sum()
+        let sum = |of: &dyn Fn(&Shard) -> &Counter| -> u64 {
+            self.counters.shards.iter().map(|shard| of(shard).read()).sum()
         };
         let codes = (0..STATUSES.len() + CLASSES)
             .map(|index| (code_name(index), sum(&|shard| &shard.codes[index])))

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairlead_balance::{BackendState, Budget, Pool, Rules, View};
+use fairlead_balance::{BackendState, Budget, Count, Pool, Rules, View};
 use fairlead_model::backend::{Endpoint, Slot, Wish};
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
@@ -156,6 +156,17 @@ impl LocalPool {
 
     pub(crate) fn plan(&self) -> &PoolPlan {
         &self.pool.plan
+    }
+
+    /// Counts a step of one of its requests.
+    pub(crate) fn count(&self, worker: usize, step: Count) {
+        self.pool.tally(worker).count(step);
+    }
+
+    /// Says what is left of its budget, for whoever watches.
+    pub(crate) fn note_budget(&self, worker: usize) {
+        let left = self.budget.as_ref().map_or(0.0, |budget| budget.borrow().left());
+        self.pool.tally(worker).note_tokens(left);
     }
 
     pub(crate) fn backend(&self, slot: Slot) -> &Rc<LocalBackend> {

@@ -19,7 +19,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fairlead_balance::{Pick, Tried};
+use fairlead_balance::{Count, Pick, Tried};
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
@@ -184,6 +184,7 @@ impl Seek {
             if self.attempts > 1 {
                 pool.backend(slot).state.shard(ctx.worker).add_retry();
             }
+            self.count_retry(ctx);
             self.tries = 0;
             if let Some(link) = ctx.take_kept(d, &pool, slot, self.reuse, now) {
                 return Found::Link(link);
@@ -191,6 +192,13 @@ impl Seek {
             if self.run(ctx, d, owner, self.target(slot), now) {
                 return Found::Waiting;
             }
+        }
+    }
+
+    /// Counts another try, if it is because of a failure; one beside a late try isn't.
+    fn count_retry(&self, ctx: &Context) {
+        if let Some(reason) = self.failure {
+            self.pool.pool.tally(ctx.worker).count_retry(reason);
         }
     }
 
@@ -324,7 +332,10 @@ impl Seek {
     fn outrun(&mut self, ctx: &mut Context, now: Moment) {
         for other in std::mem::take(&mut self.runners).into_iter().flatten() {
             self.pool.backend(other.slot).state.end();
-            if now >= other.late {
+            let late = now >= other.late;
+            let step = if late { Count::RaceWon } else { Count::RaceLost };
+            self.pool.count(ctx.worker, step);
+            if late {
                 self.doubt(ctx, &other, now);
             }
             if let Some(link) = ctx.links.get_mut(other.link) {
@@ -430,10 +441,14 @@ impl Seek {
             }
             Found::Link(_) => {
                 // A kept connection needs no connect: it has won.
+                self.pool.count(ctx.worker, Count::RaceBegun);
                 self.outrun(ctx, now);
                 found
             }
-            Found::Waiting => found,
+            Found::Waiting => {
+                self.pool.count(ctx.worker, Count::RaceBegun);
+                found
+            }
         }
     }
 
@@ -488,11 +503,8 @@ impl Seek {
     }
 
     fn note(&mut self, ctx: &mut Context, slot: Slot, failure: IoFailure, now: Moment) {
-        self.failure = Some(match failure {
-            IoFailure::Refused => Reason::ConnectRefused,
-            IoFailure::TimedOut => Reason::ConnectTimeout,
-            _ => Reason::ConnectFailed,
-        });
+        let reason = reason_of_connect(failure);
+        self.failure = Some(reason);
         if failure == IoFailure::Exhausted {
             return; // our own doing, no evidence
         }
@@ -503,7 +515,7 @@ impl Seek {
             }
             _ => (failure.text(), String::new()),
         };
-        ctx.failed(&self.pool, slot, what, detail, now);
+        ctx.failed(&self.pool, slot, reason, what, detail, now);
     }
 
     fn doubt(&self, ctx: &mut Context, runner: &Runner, now: Moment) {
@@ -516,6 +528,15 @@ impl Seek {
     fn take(&mut self, link: Key) -> Option<Runner> {
         let of = |runner: &&mut Option<Runner>| runner.is_some_and(|runner| runner.link == link);
         self.runners.iter_mut().find(of).and_then(Option::take)
+    }
+}
+
+/// The reason in our table for a connect that failed.
+pub(crate) fn reason_of_connect(failure: IoFailure) -> Reason {
+    match failure {
+        IoFailure::Refused => Reason::ConnectRefused,
+        IoFailure::TimedOut => Reason::ConnectTimeout,
+        _ => Reason::ConnectFailed,
     }
 }
 

@@ -330,7 +330,8 @@ impl Flow {
             // The kernel gave up on a backend that no longer acknowledges: a dead host.
             let link = relay.link;
             if let Some((pool, slot)) = self.link_place(link) {
-                self.ctx.failed(&pool, slot, "connection timed out", String::new(), now);
+                let what = failure.text();
+                self.ctx.failed(&pool, slot, reason, what, String::new(), now);
             }
         }
         self.relay_drop(d, key, reason, now);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fairlead_engine::{Problem, Unknown};
+use fairlead_engine::{Dialect, Problem, Unknown};
 use fairlead_model::backend::Wish;
 use fairlead_model::plan::Plan;
 use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyValueError};
@@ -75,6 +75,17 @@ impl Engine {
     fn status<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let status = py.detach(|| self.engine.status());
         PyBytes::new(py, &status)
+    }
+
+    fn pool_status<'py>(&self, py: Python<'py>, name: &str) -> Option<Bound<'py, PyBytes>> {
+        let status = py.detach(|| self.engine.pool_status(name))?;
+        Some(PyBytes::new(py, &status))
+    }
+
+    fn metrics<'py>(&self, py: Python<'py>, openmetrics: bool) -> Bound<'py, PyBytes> {
+        let dialect = if openmetrics { Dialect::OpenMetrics } else { Dialect::Prometheus };
+        let text = py.detach(|| self.engine.metrics(dialect));
+        PyBytes::new(py, text.as_bytes())
     }
 
     fn set_state(&self, pool: &str, backend: &str, state: &str) -> PyResult<bool> {

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
+from fairlead.control import metrics
 from fairlead.control.http import ApiError, Request, Response, as_json
 
 if TYPE_CHECKING:
@@ -41,8 +42,17 @@ class Offer(Protocol):
     def stopping(self) -> bool:
         """Whether a stop has begun."""
 
-    def status(self) -> Json:
-        """Everything."""
+    async def status(self) -> bytes:
+        """Everything, as a JSON object."""
+
+    def pool_status(self, name: str) -> bytes | None:
+        """One pool, as a JSON object; ``None`` if there is none."""
+
+    def pool_names(self) -> list[str]:
+        """The names of all pools."""
+
+    async def metrics(self, *, openmetrics: bool) -> bytes:
+        """Everything that is counted, as text for Prometheus."""
 
     def set_backend(self, pool: str, backend: str, state: str | None, weight: int | None) -> None:
         """Change an operator's wish; both names are known to exist."""
@@ -69,6 +79,7 @@ class Api:
         # Unix socket's path may stand in a URL with its slashes bare: the last name takes all.
         self._routes: list[_Route] = [
             _route("GET", r"/healthz", self._healthz),
+            _route("GET", r"/metrics", self._metrics),
             _route("GET", r"/v1/status", self._status),
             _route("GET", r"/v1/pools", self._pools),
             _route("GET", r"/v1/pools/([^/]+)", self._pool),
@@ -104,14 +115,22 @@ class Api:
             return as_json({"status": "stopping"}, 503)
         return as_json({"status": "ok"})
 
+    async def _metrics(self, call: Call) -> Response:
+        openmetrics = metrics.wants_openmetrics(call.request.headers.get("accept", ""))
+        text = await self._offer.metrics(openmetrics=openmetrics)
+        content_type = metrics.OPENMETRICS if openmetrics else metrics.PROMETHEUS
+        return Response(200, text, content_type=content_type)
+
     async def _status(self, _: Call) -> Response:
-        return as_json(self._offer.status())
+        return Response(200, await self._offer.status() + b"\n")
 
     async def _pools(self, _: Call) -> Response:
-        return as_json({"pools": self._offer.status()["pools"]})
+        pools = (self._offer.pool_status(name) for name in self._offer.pool_names())
+        rows = b",".join(pool for pool in pools if pool is not None)
+        return Response(200, b'{"pools":[' + rows + b"]}\n")
 
     async def _pool(self, call: Call) -> Response:
-        return as_json(self._find_pool(call.names[0]))
+        return Response(200, self._find_pool(call.names[0]) + b"\n")
 
     async def _change_backend(self, call: Call) -> Response:
         pool, backend = call.names
@@ -145,15 +164,14 @@ class Api:
 
     # -- what they share -------------------------------------------------------------------
 
-    def _find_pool(self, name: str) -> Json:
-        pools = self._offer.status()["pools"]
-        for pool in pools:
-            if pool["name"] == name:
-                return dict(pool)
-        raise _unknown("pool", name, (pool["name"] for pool in pools))
+    def _find_pool(self, name: str) -> bytes:
+        pool = self._offer.pool_status(name)
+        if pool is None:
+            raise _unknown("pool", name, self._offer.pool_names())
+        return pool
 
     def _find_backend(self, pool: str, address: str) -> Json:
-        backends = self._find_pool(pool)["backends"]
+        backends = json.loads(self._find_pool(pool))["backends"]
         for backend in backends:
             if backend["address"] == address:
                 return dict(backend)

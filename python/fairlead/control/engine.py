@@ -27,6 +27,12 @@ class Engine(Protocol):
     def status(self) -> bytes:
         """Everything, as JSON."""
 
+    def pool_status(self, name: str) -> bytes | None:
+        """One pool, as JSON; ``None`` if there is none."""
+
+    def metrics(self, openmetrics: bool) -> bytes:  # noqa: FBT001  # as the native module has it
+        """The numbers as text for Prometheus."""
+
     def set_state(self, pool: str, backend: str, state: str) -> bool:
         """Change what the operator wants; true if it did change."""
 

@@ -11,7 +11,7 @@ Not here: where events come from (the engine; reload, discovery), how they are w
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,12 @@ KEPT = 1_000
 
 
 class EventLog:
-    """The ring. One thread owns it; events are JSON objects as bytes, each with its ``id``."""
+    """The ring. One thread owns it; events are JSON objects as bytes, each with its ``id``.
+
+    Attributes:
+        last_id: Of the latest event; 0 before the first.
+        counts: How many there were of each kind.
+    """
 
     def __init__(self, kept: int = KEPT) -> None:
         """Start empty.
@@ -37,9 +42,11 @@ class EventLog:
         self._ring: deque[bytes] = deque(maxlen=kept)
         self._subscriptions: list[Subscription] = []
         self.last_id = 0
+        self.counts: Counter[str] = Counter()
 
-    def add(self, event: bytes) -> None:
+    def add(self, event: bytes, kind: str = "other") -> None:
         """Keep an event of the engine's: a JSON object that has its time already."""
+        self.counts[kind] += 1
         self.last_id += 1
         self._ring.append(b'{"id":%d,' % self.last_id + event.lstrip()[1:])
         for subscription in self._subscriptions:
@@ -49,7 +56,7 @@ class EventLog:
         """Keep an event of control's own; the same as a value."""
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         event = {"event": kind, "time": time, **fields}
-        self.add(json.dumps(event, separators=(",", ":")).encode())
+        self.add(json.dumps(event, separators=(",", ":")).encode(), kind)
         return Event.from_json({"id": self.last_id, **event})
 
     def after(self, event_id: int) -> tuple[list[bytes], int]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fairlead.config.loaded import LoadedConfig
     from fairlead.control.paths import Listening
     from fairlead.control.running import Running
-    from fairlead.model import Event, Json
+    from fairlead.model import Event
 
 _UNTOLD = frozenset(("applied",))
 _STATUS = {"config": 422, "bind": 409, "stopping": 409}
@@ -118,9 +118,22 @@ class ControlLoop:
 
     # -- what the API offers ---------------------------------------------------------------
 
-    def status(self) -> Json:
-        """Everything, as JSON."""
-        return self.running.status()
+    async def status(self) -> bytes:
+        """Everything, as JSON. The loop goes on meanwhile."""
+        return await in_thread(self.running.status)
+
+    def pool_status(self, name: str) -> bytes | None:
+        """One pool, as JSON; ``None`` if there is none."""
+        return self.running.engine.pool_status(name)
+
+    def pool_names(self) -> list[str]:
+        """The names of all pools."""
+        return list(self.running.loaded.config.pools)
+
+    async def metrics(self, *, openmetrics: bool) -> bytes:
+        """Everything that is counted, as text for Prometheus."""
+        events = dict(self.events.counts)
+        return await in_thread(lambda: self.running.metrics(events, openmetrics=openmetrics))
 
     def set_backend(self, pool: str, backend: str, state: str | None, weight: int | None) -> None:
         """Change what the operator wants of a backend."""

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 
 from fairlead.control.apply import apply
 from fairlead.control.events import EventLog
+from fairlead.control.metrics import families, render
 from fairlead.control.wishes import Wishes, configured
 from fairlead.model import Event
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fairlead.config.loaded import LoadedConfig
     from fairlead.control.engine import Engine
     from fairlead.control.wishes import Configured, Name
-    from fairlead.model import Json
 
 FIRST_CHECKS_SECONDS = 0.15
 """So long a start waits at most for the first round of checks. A backend that is silent for
@@ -92,21 +94,39 @@ class Running:
         name: Name = (pool, backend)
         self.wishes.add(name, _configured(self.loaded)[name], state=state, weight=weight)
 
-    def status(self) -> Json:
-        """The engine's status, and whose it is."""
-        status: Json = json.loads(self.engine.status())
-        status["pid"] = os.getpid()
-        status["version"] = version()
-        status["config"] = self.loaded.source
-        status["stopping"] = self.stopping
-        return status
+    def status(self) -> bytes:
+        """The engine's status and whose it is, as a JSON object.
+
+        May be called in any thread. A thousand pools make megabytes, so it is text from end to
+        end: to read it here and write it again would take longer than to make it.
+        """
+        ours = {
+            "pid": os.getpid(),
+            "version": version(),
+            "config": self.loaded.source,
+            "stopping": self.stopping,
+        }
+        return (
+            self.engine.status().rstrip().removesuffix(b"}") + b"," + json.dumps(ours).encode()[1:]
+        )
+
+    def metrics(self, events: Mapping[str, int], *, openmetrics: bool) -> bytes:
+        """Everything that is counted, as text for Prometheus. May be called in any thread.
+
+        Args:
+            events: How many there were of each kind.
+            openmetrics: Which of the two dialects.
+        """
+        ours = families(version(), events)
+        return render(self.engine.metrics(openmetrics), ours, openmetrics=openmetrics)
 
     def take_events(self) -> list[Event]:
         """Move the engine's events into the log; what came."""
         came = self.engine.take_events()
-        for event in came:
-            self.events.add(event)
-        return [Event.from_json(json.loads(event)) for event in came]
+        told = [Event.from_json(json.loads(event)) for event in came]
+        for event, read in zip(came, told, strict=True):
+            self.events.add(event, read.kind)
+        return told
 
 
 def version() -> str:

@@ -183,8 +183,8 @@ def _table(scene: Scene, *, wide: bool) -> Table:
             Text(health, _COLOURS.get(health, "cyan")),
             _bar(shares.get(name, 0.0)),
             str(backend.active),
-            _ms(backend.latency_ms_p50),
-            _ms(backend.latency_ms_p99),
+            _ms(backend.latency_ms.p50),
+            _ms(backend.latency_ms.p99),
             str(backend.failures),
         ]
         table.add_row(*cells, *([_what(scene, name)] if wide else []))

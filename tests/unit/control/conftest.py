@@ -72,6 +72,13 @@ class FakeEngine:
         ]
         return json.dumps({"uptime_seconds": 1.0, "workers": 1, "pools": pools}).encode()
 
+    def pool_status(self, name):
+        pools = json.loads(self.status())["pools"]
+        return next((json.dumps(pool).encode() for pool in pools if pool["name"] == name), None)
+
+    def metrics(self, openmetrics):
+        return b"# openmetrics\n" if openmetrics else b"# plain\n"
+
     def _row(self, pool, row):
         state, weight = self._states[pool, row["address"]]
         return {"address": row["address"], "state": state, "weight": weight, "health": "healthy"}

@@ -21,8 +21,18 @@ class Offer:
             {"address": "unix:/run/app.sock", "state": "enabled", "weight": 1},
         ]
 
-    def status(self):
-        return {"workers": 1, "pools": [{"name": "app", "backends": self.backends}]}
+    async def status(self):
+        return b'{"workers": 1}'
+
+    def pool_status(self, name):
+        row = {"name": "app", "backends": self.backends}
+        return json.dumps(row).encode() if name == "app" else None
+
+    def pool_names(self):
+        return ["app"]
+
+    async def metrics(self, *, openmetrics):
+        return b"# EOF\n" if openmetrics else b"plain\n"
 
     def set_backend(self, pool, backend, state, weight):
         self.changes.append((pool, backend, state, weight))
@@ -51,6 +61,24 @@ def test_status_and_pools(offer):
     assert ask(offer, "GET", "/v1/status")[1]["workers"] == 1
     assert ask(offer, "GET", "/v1/pools")[1]["pools"][0]["name"] == "app"
     assert ask(offer, "GET", "/v1/pools/app")[1]["backends"] == offer.backends
+
+
+@pytest.mark.parametrize(
+    ("accept", "text", "content_type"),
+    [
+        ("*/*", b"plain\n", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text; version=1.0.0",
+            b"# EOF\n",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+    ],
+)
+def test_metrics_come_in_the_dialect_that_is_asked_for(offer, accept, text, content_type):
+    request = Request("GET", "/metrics", {"accept": accept})
+    response = asyncio.run(Api(offer).answer(request))
+
+    assert (response.body, response.content_type) == (text, content_type)
 
 
 def test_healthz_tells_a_stop(offer):

@@ -173,6 +173,9 @@ def test_an_admin_address_that_is_taken_changes_nothing(running, engine, loaded,
 def test_wishes_go_through(running, engine):
     async def play(loop):
         loop.set_backend("app", "10.0.0.1:80", "draining", None)
-        assert loop.status()["pools"][0]["backends"][0]["state"] == "draining"
+        pool = json.loads(loop.pool_status("app"))
+        assert pool["backends"][0]["state"] == "draining"
+        assert json.loads(await loop.status())["pools"] == [pool]
+        assert loop.pool_names() == ["app"]
 
     run(running, play)

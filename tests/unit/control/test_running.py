@@ -1,5 +1,6 @@
 """One running set-up, without an event loop."""
 
+import json
 import os
 
 import pytest
@@ -27,11 +28,18 @@ def test_the_wait_for_first_checks_is_bounded(running, engine, loaded):
 
 def test_status_says_whose_it_is(running):
     running.start()
-    status = running.status()
+    status = json.loads(running.status())
     assert status["pid"] == os.getpid()
     assert status["config"] == "test.toml"
     assert status["stopping"] is False
     assert status["version"]
+
+
+def test_metrics_are_the_engines_and_our_own(running):
+    running.start()
+    text = running.metrics({"applied": 1}, openmetrics=True).decode()
+    assert text.startswith("# openmetrics\n")
+    assert 'fairlead_events_total{event="applied"} 1.0' in text
 
 
 def test_wishes_hold_over_a_new_configuration(running, engine, loaded):

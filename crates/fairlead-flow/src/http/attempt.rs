@@ -186,7 +186,7 @@ impl Flow {
         exchange.sent_anything = true;
         exchange.sent_at = now;
         exchange.held_back = d.send(link.conn, &exchange.head, &exchange.body) == Sent::Queued;
-        exchange.late = late_at(exchange, &link.pool, link.slot, now);
+        exchange.late = late_at(exchange, (&link.pool, link.slot), self.ctx.worker, now);
         if !exchange.facts.method.is_idempotent() {
             exchange.kept = Kept::Dropped;
             exchange.body.clear();
@@ -303,7 +303,7 @@ impl Flow {
         failure: Failure<'_>,
         now: Moment,
     ) {
-        let Failure { reason, what, detail } = failure;
+        let Failure { reason, detail, .. } = failure;
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         if exchange.second == Some(link_key) {
@@ -325,7 +325,7 @@ impl Flow {
         let evidence = reason.row().evidence && !patience;
         if goes_on {
             if evidence {
-                exchange.blame(&mut self.ctx, slot, what, detail, now);
+                exchange.blame(&mut self.ctx, slot, &failure, now);
             }
             self.sent_arm(key, now);
             return self.opinion_none(d, key, now);
@@ -340,12 +340,12 @@ impl Flow {
         };
         if !may_resend(reason, &sendable) {
             if evidence {
-                self.ctx.failed_alone(&pool, slot, what, detail.into(), now);
+                self.ctx.failed_alone(&pool, slot, &failure, now);
             }
             return self.answer(d, key, reason, detail, now);
         }
         if evidence {
-            exchange.blame(&mut self.ctx, slot, what, detail, now);
+            exchange.blame(&mut self.ctx, slot, &failure, now);
         }
         exchange.phase = Phase::Seeking;
         exchange.held_back = false;

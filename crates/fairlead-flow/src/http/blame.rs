@@ -19,6 +19,7 @@ use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 
 use crate::context::Context;
+use crate::http::attempt::Failure;
 use crate::http::exchange::Exchange;
 use crate::local::LocalPool;
 
@@ -36,11 +37,11 @@ impl Exchange {
         &mut self,
         ctx: &mut Context,
         slot: Slot,
-        what: &'static str,
-        detail: &str,
+        failure: &Failure<'_>,
         now: Moment,
     ) {
-        self.seek.pool.backend(slot).state.shard(ctx.worker).add_failure();
+        let Failure { reason, what, detail } = *failure;
+        self.seek.pool.backend(slot).state.shard(ctx.worker).add_failure(reason);
         ctx.doubt(&self.seek.pool, slot, what, detail.into(), now);
         self.blamed.push(Blame { slot, what, detail: detail.into() });
     }
@@ -69,15 +70,15 @@ impl Context {
         &mut self,
         pool: &Rc<LocalPool>,
         slot: Slot,
-        what: &'static str,
-        detail: String,
+        failure: &Failure<'_>,
         now: Moment,
     ) {
+        let Failure { reason, what, detail } = *failure;
         if may_count(pool, slot) {
-            self.failed(pool, slot, what, detail, now);
+            self.failed(pool, slot, reason, what, detail.into(), now);
         } else {
-            pool.backend(slot).state.shard(self.worker).add_failure();
-            self.doubt(pool, slot, what, detail, now);
+            pool.backend(slot).state.shard(self.worker).add_failure(reason);
+            self.doubt(pool, slot, what, detail.into(), now);
         }
     }
 }

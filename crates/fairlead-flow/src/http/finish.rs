@@ -31,7 +31,7 @@ impl Flow {
         if let Some(link) = exchange.link.take() {
             self.give_back(d, &exchange, link, link_is_clean, now);
         }
-        self.count(key, &exchange);
+        self.count(key, &exchange, now);
         self.spare(exchange);
         self.client_next(d, key, keep_client, now);
     }
@@ -62,10 +62,13 @@ impl Flow {
         }
     }
 
-    fn count(&mut self, key: Key, exchange: &Exchange) {
+    fn count(&mut self, key: Key, exchange: &Exchange, now: Moment) {
         let Some(client) = self.clients.get(key) else { return };
         let listener = &client.listener.state;
         listener.count(self.ctx.worker, exchange.status, exchange.reason);
+        if exchange.status != 0 {
+            listener.count_time(self.ctx.worker, now.since(exchange.started));
+        }
         listener.count_bytes(self.ctx.worker, exchange.received, exchange.sent);
     }
 
@@ -127,7 +130,7 @@ impl Flow {
             }
             self.ctx.abort_link(d, link);
         }
-        self.count(key, &exchange);
+        self.count(key, &exchange, now);
         self.spare(exchange);
     }
 }

@@ -18,9 +18,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use fairlead_balance::Count;
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
+use fairlead_model::reason::Reason;
 
 use crate::driver::Driver;
 use crate::flow::Flow;
@@ -46,13 +48,21 @@ const NOTICED: Duration = Duration::from_millis(200);
 
 /// When a request that is sent now is late enough for a second backend; never, if it may not be
 /// sent twice.
-pub(crate) fn late_at(exchange: &Exchange, pool: &LocalPool, slot: Slot, now: Moment) -> Moment {
+pub(crate) fn late_at(
+    exchange: &Exchange,
+    (pool, slot): (&LocalPool, Slot),
+    worker: usize,
+    now: Moment,
+) -> Moment {
     let may = exchange.request_done
         && exchange.kept == Kept::Whole
         && exchange.facts.method.is_safe()
         && !exchange.facts.upgrade;
     let Some(budget) = pool.budget.as_ref().filter(|_| may) else { return Moment(u64::MAX) };
-    budget.borrow_mut().earn();
+    let earned = budget.borrow_mut().earn();
+    if earned {
+        pool.note_budget(worker);
+    }
     let late = late_after(pool, slot);
     // Who hashes wants the same backend each time; another one is worse than a little patience.
     let sticky = pool.plan().policy == Policy::Hash;
@@ -80,6 +90,10 @@ impl Flow {
         exchange.late = Moment(u64::MAX);
         let pool = &exchange.seek.pool;
         let may = pool.budget.as_ref().is_some_and(|budget| budget.borrow_mut().spend());
+        pool.note_budget(self.ctx.worker);
+        if !may {
+            pool.count(self.ctx.worker, Count::HedgeDenied);
+        }
         if may {
             let owner = Owner::Client(key);
             self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
@@ -100,6 +114,9 @@ impl Flow {
         to.interim = 0;
         exchange.second = Some(link);
         exchange.second_at = now;
+        let opinion = exchange.held.is_some();
+        let step = if opinion { Count::OpinionAsked } else { Count::HedgeSent };
+        exchange.seek.pool.count(self.ctx.worker, step);
         let _ = d.send(to.conn, &exchange.head, &exchange.body);
         self.sent_arm(key, now);
     }
@@ -125,6 +142,7 @@ impl Flow {
             return;
         };
         let (pool, slot) = place;
+        pool.count(self.ctx.worker, if won { Count::HedgeWon } else { Count::HedgeLost });
         if let Some(budget) = &pool.budget {
             if won {
                 budget.borrow_mut().won();
@@ -184,7 +202,11 @@ impl Flow {
         self.ctx.abort_link(d, key);
         if counts {
             let detail = format!("for {}, while others answered", millis(now.since(since)));
-            self.ctx.wrong(&pool, slot, failure.unwrap_or("no answer"), detail, now);
+            let (reason, what) = match failure {
+                None => (Reason::ResponseTimeout, "no answer"),
+                Some(what) => (Reason::BackendReset, what),
+            };
+            self.ctx.wrong(&pool, slot, reason, what, detail, now);
         }
     }
 }

@@ -18,7 +18,9 @@
 
 use std::time::Duration;
 
+use fairlead_balance::Count;
 use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
 
 use crate::driver::Driver;
 use crate::flow::Flow;
@@ -108,6 +110,10 @@ impl Flow {
         now: Moment,
     ) -> bool {
         if is_error(status) {
+            let exchange = self.clients.get(key).and_then(|client| client.exchange.as_ref());
+            if let Some(exchange) = exchange {
+                exchange.seek.pool.count(self.ctx.worker, Count::OpinionSame);
+            }
             self.opinion_none(d, key, now);
             return true;
         }
@@ -116,6 +122,7 @@ impl Flow {
         exchange.held = None;
         exchange.second = None;
         let Some(wrong) = exchange.link.replace(link) else { return false };
+        exchange.seek.pool.count(self.ctx.worker, Count::OpinionBetter);
         if let Some(budget) = &exchange.seek.pool.budget {
             budget.borrow_mut().won();
         }
@@ -128,7 +135,7 @@ impl Flow {
         let detail = format!("{answered}, where {name} answered {status}");
         pool.backend(slot).state.end();
         self.ctx.abort_link(d, wrong);
-        self.ctx.wrong(&pool, slot, "wrong answer", detail, now);
+        self.ctx.wrong(&pool, slot, Reason::WrongAnswer, "wrong answer", detail, now);
         false
     }
 

@@ -376,7 +376,8 @@ impl Flow {
         let place = exchange.link.and_then(|link| self.ctx.links.get(link));
         let place = place.filter(|_| !exchange.slow_client);
         if let Some((pool, slot)) = place.map(|link| (std::rc::Rc::clone(&link.pool), link.slot)) {
-            self.ctx.failed_alone(&pool, slot, "answer broke off", what.into(), now);
+            let failure = Failure { reason, what: "answer broke off", detail: what };
+            self.ctx.failed_alone(&pool, slot, &failure, now);
         }
         // Without any framing only a reset tells that the end is none.
         let silent_end = match exchange.delivery {

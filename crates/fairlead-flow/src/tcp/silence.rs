@@ -16,6 +16,7 @@
 //!    connection itself is left alone; what was sent may not be sent again.
 
 use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
 
 use crate::flow::Flow;
 use crate::seek::millis;
@@ -95,7 +96,8 @@ impl Flow {
             .any(|(index, backend)| index != slot.index() && backend.answered.get() >= at);
         if others_answer && pool.backend(slot).note_silence() >= SILENT {
             let detail = format!("for {}, while others answered", millis(now.since(at)));
-            self.ctx.wrong(&pool, slot, "no answer to the client's bytes", detail, now);
+            let (reason, what) = (Reason::ResponseTimeout, "no answer to the client's bytes");
+            self.ctx.wrong(&pool, slot, reason, what, detail, now);
         }
     }
 }

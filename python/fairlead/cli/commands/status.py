@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,26 +12,28 @@ from fairlead.cli.command import Command, instance_option, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
-    from fairlead.model import Backend, Status
+    from fairlead.model import Backend, Pool, Rates, Status, Totals
 
 __all__ = ["render", "status"]
 
 _HEALTH_ROLES = {"healthy": "good", "suspect": "doubt", "down": "bad", "unknown": "quiet"}
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @click.command(
     cls=Command,
     examples=[
         ("fairlead status", "Everything at a glance."),
+        ("fairlead status --history", "And when each backend changed lately, and why."),
         ("watch -n1 --color FORCE_COLOR=1 fairlead status", "Again every second."),
         ("fairlead status --json | jq '.pools[].backends[]'", "For programs."),
     ],
 )
+@click.option("--history", is_flag=True, help="Show the last changes of each backend, too.")
 @instance_option
 @json_option
-def status(instance: str | None, *, as_json: bool) -> None:
+def status(instance: str | None, *, history: bool, as_json: bool) -> None:
     """Show listeners, pools and the health of each backend with its reason."""
     from fairlead.cli.ask import find
 
@@ -38,15 +41,22 @@ def status(instance: str | None, *, as_json: bool) -> None:
     if as_json:
         output.data(answer.body.decode().rstrip("\n"))
     else:
-        output.data(render(answer.json))
+        output.data(render(answer.json, history=history))
 
 
-def render(answer: dict[str, Any]) -> str:
-    """What ``GET /v1/status`` answers, as a person should see it."""
+def render(answer: dict[str, Any], *, history: bool = False) -> str:
+    """What ``GET /v1/status`` answers, as a person should see it.
+
+    Args:
+        answer: The answer.
+        history: Whether to list the last changes of each backend, too.
+    """
     from fairlead.model import Status
 
     now = Status.from_json(answer)
-    parts = [_heading(answer, now), _listeners(now), _backends(now)]
+    parts = [_heading(answer, now), _listeners(now), _pools(now), _backends(now)]
+    if history:
+        parts.append(_history(now))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -70,18 +80,52 @@ def _listeners(now: Status) -> str:
             each.protocol,
             _count(each.connections_active),
             _count(each.requests_total if each.protocol == "http" else each.connections_total),
+            _rate(each.rates),
+            _milliseconds(each.duration_ms.p50),
+            _milliseconds(each.duration_ms.p99),
             _reasons(each.reasons),
         ]
         for each in now.listeners
     ]
-    heads = ["LISTENER", "ADDRESS", "PROTOCOL", "CONNECTIONS", "SERVED", "FAILED"]
-    return output.table(heads, rows, numbers=(3, 4)) if rows else ""
+    heads = ["LISTENER", "ADDRESS", "PROTOCOL", "CONNECTIONS", "SERVED", "RATE"]
+    heads += ["P50", "P99", "FAILED"]
+    return output.table(heads, rows, numbers=range(3, 8)) if rows else ""
 
 
 def _reasons(reasons: dict[str, int]) -> str:
     """Why requests or connections failed, the most frequent reason first."""
     told = sorted(reasons.items(), key=lambda item: -item[1])
     return ", ".join(f"{_count(count)} {code}" for code, count in told if code != "ok")
+
+
+def _pools(now: Status) -> str:
+    """A line for each group of each pool."""
+    rows = [
+        _group_row(pool, group, totals)
+        for pool in now.pools
+        for group, totals in sorted(pool.groups.items())
+    ]
+    heads = ["POOL", "GROUP", "POLICY", "AVAILABLE", "ACTIVE", "REQUESTS", "RATE", "P50"]
+    heads += ["P90", "P99", "P99.9", "FAILURES"]
+    return output.table(heads, rows, numbers=(1, *range(3, 11))) if rows else ""
+
+
+def _group_row(pool: Pool, group: int, totals: Totals) -> list[str]:
+    size = sum(backend.group == group for backend in pool.backends)
+    available = f"{totals.available}/{size}"
+    role = "bad" if not totals.available else "doubt" if totals.available < size else ""
+    latency = totals.latency_ms
+    return [
+        pool.name,
+        str(group),
+        pool.policy,
+        output.paint(available, role),
+        _count(totals.active),
+        _count(totals.requests),
+        _rate(totals.rates),
+        *map(_milliseconds, (latency.p50, latency.p90, latency.p99, latency.p999)),
+        _reasons(totals.failures_by_reason),
+    ]
 
 
 def _backends(now: Status) -> str:
@@ -96,12 +140,13 @@ def _backends(now: Status) -> str:
         "FOR",
         "ACTIVE",
         "REQUESTS",
+        "RATE",
         "FAILURES",
         "P50",
         "P99",
         "REASON",
     ]
-    return output.table(heads, rows, numbers=(2, 3, 6, 7, 8, 9, 10, 11)) if rows else ""
+    return output.table(heads, rows, numbers=(2, 3, *range(6, 13))) if rows else ""
 
 
 def _row(pool: str, backend: Backend, now: datetime | None) -> list[str]:
@@ -116,12 +161,43 @@ def _row(pool: str, backend: Backend, now: datetime | None) -> list[str]:
         _age(backend.since, now),
         _count(backend.active),
         _count(backend.requests),
+        _rate(backend.rates),
         _count(backend.failures),
-        _milliseconds(backend.latency_ms_p50),
-        _milliseconds(backend.latency_ms_p99),
+        _milliseconds(backend.latency_ms.p50),
+        _milliseconds(backend.latency_ms.p99),
         # Of the healthy nobody asks why.
         "" if backend.health == "healthy" else backend.reason,
     ]
+
+
+def _history(now: Status) -> str:
+    """The last changes of all backends, oldest first."""
+    changes = [
+        (change, pool.name, backend.address)
+        for pool in now.pools
+        for backend in pool.backends
+        for change in backend.history
+    ]
+    changes.sort(key=lambda row: row[0].time or _LONG_AGO)
+    rows = [
+        [
+            _age(change.time, now.time),
+            pool,
+            address,
+            change.before,
+            output.paint(change.after, _HEALTH_ROLES.get(change.after, "doubt")),
+            change.why,
+        ]
+        for change, pool, address in changes
+    ]
+    heads = ["AGO", "POOL", "BACKEND", "FROM", "TO", "WHY"]
+    return output.table(heads, rows, numbers=(0,)) if rows else "nothing has changed so far"
+
+
+def _rate(rates: Rates) -> str:
+    """Requests per second over the last ten: long enough to be read, short enough to be now."""
+    rate = rates.requests.last_10_seconds
+    return f"{rate:,.1f}" if rate < 100 else f"{rate:,.0f}"
 
 
 def _count(number: int) -> str:

@@ -8,14 +8,23 @@ from harness.instance import STATUS
 TABLE = """\
 fairlead 0.1.0 · pid 4242 · /etc/shop/fairlead.toml · 2 workers · up 3h12m
 
-LISTENER  ADDRESS                       PROTOCOL  CONNECTIONS   SERVED  FAILED
-web       [::]:8080                     http               12  120,331  31 response_timeout, 2 no_backend
-db        127.0.0.1:5432, unix:/run/db  tcp                 3       99
+LISTENER  ADDRESS                       PROTOCOL  CONNECTIONS   SERVED  RATE     P50     P99  FAILED
+web       [::]:8080                     http               12  120,331   305  1.5 ms  150 ms  31 response_timeout, 2 no_backend
+db        127.0.0.1:5432, unix:/run/db  tcp                 3       99   0.0       -       -
 
-POOL  BACKEND         GROUP  WEIGHT  STATE     HEALTH     FOR  ACTIVE  REQUESTS  FAILURES     P50     P99  REASON
-app   app1:8000           0       3  enabled   healthy  3h12m       4    90,000         1  1.2 ms  141 ms
-app   app2:8000           0       1  draining  down     1m15s       0    30,000        17       -       -  check: connect refused, 3 in a row
-db    unix:/run/pg/1      0       1  enabled   unknown      -       0         0         0       -       -
+POOL  GROUP  POLICY       AVAILABLE  ACTIVE  REQUESTS   RATE     P50     P90     P99   P99.9  FAILURES
+app       0  round-robin        1/2       4   120,000  100.0  1.2 ms  2.0 ms  141 ms  500 ms  17 connect_refused, 1 backend_reset
+
+POOL  BACKEND         GROUP  WEIGHT  STATE     HEALTH     FOR  ACTIVE  REQUESTS  RATE  FAILURES     P50     P99  REASON
+app   app1:8000           0       3  enabled   healthy  3h12m       4    90,000   0.0         1  1.2 ms  141 ms
+app   app2:8000           0       1  draining  down     1m15s       0    30,000   0.0        17       -       -  check: connect refused, 3 in a row
+db    unix:/run/pg/1      0       1  enabled   unknown      -       0         0   0.0         0       -       -
+"""
+
+HISTORY = """\
+  AGO  POOL  BACKEND    FROM     TO       WHY
+1m16s  app   app2:8000  healthy  suspect  check: connect refused, 1 in a row
+1m15s  app   app2:8000  suspect  down     check: connect refused, 3 in a row
 """
 
 
@@ -23,6 +32,13 @@ def test_everything_at_a_glance(run, instance):
     instance()
 
     assert run("status") == (0, TABLE, "")
+
+
+def test_the_last_changes_are_shown_when_asked_for(run, instance):
+    instance()
+
+    assert run("status", "--history") == (0, f"{TABLE}\n{HISTORY}", "")
+    assert render({}, history=True).endswith("nothing has changed so far")
 
 
 def test_programs_get_what_the_instance_said(run, instance):

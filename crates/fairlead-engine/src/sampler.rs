@@ -1,0 +1,101 @@
+//! Reads all counters once a second, so that there are rates.
+//!
+//! A thread of its own, because a worker has better things to do and Python may be away for long.
+//! It reads what workers write anyway; they don't notice. 4,000 backends take it about a
+//! millisecond.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fairlead_flow::Snapshot;
+
+use crate::clock::Clock;
+
+/// The shortest window that a rate is told over.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What it does needs little; the usual 2 MiB would count where memory is limited strictly.
+const STACK: usize = 128 * 1024;
+
+/// What is read, and whether to go on.
+#[derive(Debug, Default)]
+struct Told {
+    snapshot: Option<Arc<Snapshot>>,
+    ended: bool,
+}
+
+/// The thread that reads. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    told: Arc<(Mutex<Told>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sampler {
+    /// Starts the thread. Without one there are no rates, and everything else goes on: `None` if
+    /// the system has no more threads.
+    pub(crate) fn start(clock: Clock) -> Option<Sampler> {
+        let told = Arc::new((Mutex::new(Told::default()), Condvar::new()));
+        let heard = Arc::clone(&told);
+        let builder = std::thread::Builder::new().name("fairlead-rates".into()).stack_size(STACK);
+        let thread = builder.spawn(move || live(&heard, clock)).ok()?;
+        Some(Sampler { told, thread: Some(thread) })
+    }
+
+    /// Reads this snapshot from now on.
+    pub(crate) fn follow(&self, snapshot: &Arc<Snapshot>) {
+        let mut told = self.told.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.snapshot = Some(Arc::clone(snapshot));
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.told.0.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+        self.told.1.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It holds nothing that a panic could have spoiled.
+            drop(thread.join());
+        }
+    }
+}
+
+fn live((told, ended): &(Mutex<Told>, Condvar), clock: Clock) {
+    let mut held = told.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let waiting = ended.wait_timeout_while(held, EVERY, |told| !told.ended);
+        held = waiting.unwrap_or_else(PoisonError::into_inner).0;
+        if held.ended {
+            return;
+        }
+        let snapshot = held.snapshot.clone();
+        drop(held);
+        if let Some(snapshot) = snapshot {
+            sample(&snapshot, clock);
+        }
+        held = told.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn sample(snapshot: &Snapshot, clock: Clock) {
+    let now = clock.now();
+    for listener in snapshot.listeners() {
+        listener.sample(now);
+    }
+    for backend in snapshot.pools().iter().flat_map(|pool| pool.backends()) {
+        backend.sample(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ends_at_once_when_it_is_dropped() {
+        let start = std::time::Instant::now();
+        drop(Sampler::start(Clock::new()).expect("a thread"));
+        assert!(start.elapsed() < EVERY);
+    }
+}
