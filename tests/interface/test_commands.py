@@ -250,10 +250,19 @@ def test_a_backend_that_there_is_not_is_exit_1_and_names_those_there_are(ask) ->
 
 
 def test_nothing_running_is_exit_1(tmp_path) -> None:
-    done = run("status", env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)})
+    done = run("status", env={**os.environ, "FAIRLEAD_RUNTIME_DIR": str(tmp_path)})
 
     assert done.returncode == 1
     assert "running" in done.stderr
+
+
+def test_an_instance_of_another_runtime_directory_is_no_choice_to_make(ask, fairlead) -> None:
+    elsewhere = fairlead("http", loopback(), ask.one.address)
+
+    done = ask("status", "--json")
+
+    assert json.loads(done.stdout)["pid"] == ask.balancer.process.pid
+    assert elsewhere.process.poll() is None
 
 
 def test_several_instances_have_to_be_told_apart(fairlead, backend, tmp_path) -> None:

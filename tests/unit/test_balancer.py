@@ -136,7 +136,7 @@ def test_before_a_start_there_is_nothing_to_be_done(backend):
 
 
 def test_the_control_socket_is_opened_if_asked_for(backend, short_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    monkeypatch.setenv("FAIRLEAD_RUNTIME_DIR", str(short_path))
 
     async def main():
         async with Balancer.from_text(text(backend), control_socket=True):

@@ -100,6 +100,9 @@ class Running:
 def find(which: str | None) -> Running:
     """The instance that is meant: the only one, or the one named.
 
+    Without a name only those of the nearest directory count: an instance of another environment
+    makes no question of what is meant here. A name is looked for there first, then everywhere.
+
     Args:
         which: A process id, the configuration's name, or the path of a control socket.
 
@@ -112,7 +115,7 @@ def find(which: str | None) -> Running:
 
     running = paths.instances()
     if which is not None:
-        return _named(which, running)
+        return _named(which, running) or _found(which, paths.all_instances())
     if len(running) == 1:
         return Running(running[0].path)
     if not running:
@@ -124,7 +127,8 @@ def find(which: str | None) -> Running:
     )
 
 
-def _named(which: str, running: list[Instance]) -> Running:
+def _named(which: str, running: list[Instance]) -> Running | None:
+    """The one of these that is called so, if there is exactly one."""
     for each in running:
         if which in (str(each.pid), str(each.path)):
             return Running(each.path)
@@ -132,11 +136,27 @@ def _named(which: str, running: list[Instance]) -> Running:
     exact = [each for each, name in names.items() if name and _same_file(name, which)]
     loose = [each for each, name in names.items() if name and Path(name).stem == which]
     found = exact or loose
-    if len(found) == 1:
-        return Running(found[0].path)
+    return Running(found[0].path) if len(found) == 1 else None
+
+
+def _found(which: str, running: list[Instance]) -> Running:
+    """The one of these that is called so.
+
+    Raises:
+        ControlError: There is none, or there are several.
+    """
+    found = _named(which, running)
+    if found is not None:
+        return found
+    names = {each: _name(each) for each in running}
+    several = any(name and _is_called(name, which) for name in names.values())
     listed = ", ".join(f"{each.pid} ({name or '?'})" for each, name in names.items())
-    what = "several are" if found else "none is"
+    what = "several are" if several else "none is"
     raise ControlError(f"{what} called `{which}`", f"running: {listed or 'none'}")
+
+
+def _is_called(name: str, which: str) -> bool:
+    return _same_file(name, which) or Path(name).stem == which
 
 
 def _same_file(one: str, other: str) -> bool:

@@ -45,20 +45,24 @@ class Instance(NamedTuple):
 
 def directory() -> Path:
     """Where this process' control socket goes; made by `listen` if missing."""
-    if not os.environ.get("XDG_RUNTIME_DIR") and os.geteuid() == 0:
-        return _OF_ROOT
     return _directories()[0]
 
 
 def _directories() -> list[Path]:
-    """Where instances may be that this user can ask.
+    """Where instances may be that this user can ask, this environment's own place first.
 
-    A service has no ``XDG_RUNTIME_DIR`` and a login shell has, so all are looked into.
+    A service has no ``XDG_RUNTIME_DIR`` and a login shell has, so there are others. With
+    ``FAIRLEAD_RUNTIME_DIR`` there is none beside it: for tests, and for whoever runs several
+    that must not see each other.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    found = [Path(runtime) / "fairlead"] if runtime else []
+    alone = os.environ.get("FAIRLEAD_RUNTIME_DIR")
+    if alone:
+        return [Path(alone) / "fairlead"]
     # With a fixed name in a folder that all may write to; `_prepare` refuses what isn't ours.
-    return [*found, Path(f"/tmp/fairlead-{os.geteuid()}"), _OF_ROOT]  # noqa: S108
+    of_user = Path(f"/tmp/fairlead-{os.geteuid()}")  # noqa: S108
+    usual = [_OF_ROOT, of_user] if os.geteuid() == 0 else [of_user, _OF_ROOT]
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return [Path(runtime) / "fairlead", *usual] if runtime else usual
 
 
 def listen(pid: int | None = None) -> Listening:
@@ -133,10 +137,23 @@ def _listen_at(path: Path) -> Listening:
 
 
 def instances() -> list[Instance]:
-    """The running instances that this user can ask, by process id."""
+    """The running instances that a command without a name may mean, by process id.
+
+    Those in this environment's own directory; only where nobody lives there, those in others.
+    """
+    own, *others = _directories()
+    return _alive_in([own]) or _alive_in(others)
+
+
+def all_instances() -> list[Instance]:
+    """Every running instance that this user can ask, by process id, wherever it was started."""
+    return _alive_in(_directories())
+
+
+def _alive_in(directories: list[Path]) -> list[Instance]:
     found = [
         Instance(int(path.stem), path)
-        for where in _directories()
+        for where in directories
         if _is_trusted(where)
         for path in _sockets(where)
     ]

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from fairlead.cli.main import main
-from fairlead.control import paths
 from harness.instance import Instance
 
 
@@ -31,10 +30,9 @@ def environment(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("NO_COLOR", "FORCE_COLOR", "FAIRLEAD_CONFIG", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(short_path))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
-    monkeypatch.setenv("COLUMNS", "80")
     # What else runs on this machine is no business of these tests.
-    monkeypatch.setattr(paths, "_directories", lambda: [short_path / "fairlead"])
+    monkeypatch.setenv("FAIRLEAD_RUNTIME_DIR", str(short_path))
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(short_path)
     return short_path
 

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from fairlead.cli.ask import Running, find
+from fairlead.control import paths
 from fairlead.errors import ControlError
 
 
@@ -41,6 +42,18 @@ def test_one_of_several_can_be_named(instance, environment, which):
     instance({"GET /v1/status": (200, {"config": "/other/site.toml"})}, pid=77)
 
     assert find(which.format(folder=environment)).path.name == "77.sock"
+
+
+def test_a_name_is_looked_for_here_first_and_then_everywhere(instance, short_path, monkeypatch):
+    own, other = instance(pid=5), instance(pid=77)
+    elsewhere = short_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    moved = other.path.rename(elsewhere / "77.sock")
+    monkeypatch.setattr(paths, "_directories", lambda: [own.path.parent, elsewhere])
+
+    assert find(None).path == own.path
+    assert find("fairlead.toml").path == own.path
+    assert find("77").path == moved
 
 
 def test_a_name_that_fits_none_or_several(instance):

@@ -13,13 +13,15 @@ from fairlead.errors import EngineError
 
 @pytest.fixture
 def runtime(short_path, monkeypatch):
+    monkeypatch.delenv("FAIRLEAD_RUNTIME_DIR", raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
     monkeypatch.setattr(paths, "_OF_ROOT", short_path / "root")
     return short_path / "fairlead"
 
 
 def test_without_a_runtime_directory_root_and_others_have_their_own(monkeypatch):
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    for name in ("FAIRLEAD_RUNTIME_DIR", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert paths.directory() == Path("/run/fairlead")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -70,16 +72,30 @@ def test_the_dead_are_removed_and_the_living_listed(runtime):
     paths.close(second)
 
 
-def test_an_instance_is_found_wherever_it_was_started(runtime, monkeypatch):
-    monkeypatch.delenv("XDG_RUNTIME_DIR")
+def test_an_instance_elsewhere_is_meant_where_none_lives_here(runtime, short_path, monkeypatch):
+    monkeypatch.setattr(paths, "_directories", lambda: [short_path / "root"])
     service = paths.listen(7)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime.parent))
+    monkeypatch.setattr(paths, "_directories", lambda: [runtime, short_path / "root"])
+    assert [instance.pid for instance in paths.instances()] == [7]
+
     own = paths.listen(8)
-    assert service.path.parent != own.path.parent
-    found = [instance.pid for instance in paths.instances()]
-    assert [pid for pid in found if pid in (7, 8)] == [7, 8]
+    assert own.path.parent == runtime
+    assert [instance.pid for instance in paths.instances()] == [8]
+    assert [instance.pid for instance in paths.all_instances()] == [7, 8]
     paths.close(service)
     paths.close(own)
+
+
+def test_the_nearest_place_is_the_environments_then_the_users(runtime, monkeypatch):
+    monkeypatch.setattr(paths, "_OF_ROOT", Path("/run/fairlead"))
+    for user, usual in {
+        0: ["/run/fairlead", "/tmp/fairlead-0"],
+        1000: ["/tmp/fairlead-1000", "/run/fairlead"],
+    }.items():
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        assert [str(each) for each in paths._directories()] == [str(runtime), *usual]
+    monkeypatch.setenv("FAIRLEAD_RUNTIME_DIR", "/only")
+    assert paths._directories() == [Path("/only/fairlead")]
 
 
 def test_nobody_is_alive_where_there_is_no_directory(runtime):
