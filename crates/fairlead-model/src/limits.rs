@@ -41,8 +41,8 @@ pub const TRAILERS: usize = 32;
 /// Empty lines before a request line that are passed over (RFC 9112 §2.2 wants at least one).
 pub const EMPTY_LINES: usize = 2;
 
-/// Bytes of an unread request body that are read and thrown away after an early answer, so that
-/// the answer isn't lost to a reset.
+/// Bytes that are read and thrown away behind the last request that is answered, so that the answer
+/// isn't lost to a reset. A client that sends more is held back until [`DRAIN_MS`] are over.
 pub const DRAIN_BYTES: usize = 256 * 1024;
 
 /// How long such draining may take, in milliseconds.

@@ -126,10 +126,12 @@ impl Flow {
     ) {
         let Some(client) = self.clients.get_mut(key) else { return };
         if let State::Draining(left) = client.state {
-            if bytes.len() > left {
-                return self.client_close(d, key);
+            client.state = State::Draining(left.saturating_sub(bytes.len()));
+            // Held back, not closed: that would be a reset, and take the end of the answer with it.
+            if bytes.len() > left && !client.paused {
+                client.paused = true;
+                d.pause(client.conn);
             }
-            client.state = State::Draining(left - bytes.len());
             return;
         }
         let mut rest = bytes;
@@ -340,8 +342,9 @@ impl Flow {
     }
 
     /// Stops reading requests: sends FIN behind the last answer, and throws away what still comes
-    /// for a while. Closing at once with unread bytes would make the kernel send a reset, which
-    /// can destroy the answer before the client has read it.
+    /// for a while, in bounds of bytes (then the client is held back) and of time (then all ends).
+    /// Closing at once with unread bytes would make the kernel send a reset, which can destroy the
+    /// answer before the client has read it.
     pub(crate) fn client_drain<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let conn = client.conn;

@@ -119,6 +119,24 @@ fn the_end_of_a_last_answer_has_the_time_of_the_rest() {
 }
 
 #[test]
+fn the_end_of_a_last_answer_is_not_lost_to_what_comes_behind_its_request() {
+    let head = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let piece = vec![b'x'; 60_000];
+    let mut told = sent(head);
+    told.fills(CLIENT).sends(L0, OK).wants([answer(CLIENT, 200).body("hi"), finish(CLIENT)]);
+    for _ in 0..4 {
+        told.client_sends(&piece).wants_nothing();
+    }
+    // A close with unread bytes would be a reset, which takes the answer with it: the client is
+    // held back instead, for as long as it has to take what it was given.
+    told.client_sends(&piece).wants([pause(CLIENT)]);
+    told.after(ms(30_000)).wants_nothing();
+    told.drains(CLIENT).wants_nothing();
+    told.after(ms(1_900)).wants_nothing();
+    told.after(ms(200)).wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}
+
+#[test]
 fn a_slow_reader_that_has_finished_sending_gets_the_end_of_its_answer() {
     let mut told = sent(GET);
     told.client_finishes().wants_nothing();
