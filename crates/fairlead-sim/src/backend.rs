@@ -145,7 +145,8 @@ impl Backend {
         let ends = line.last + self.character.idle;
         let busy = !matches!(line.stage, Stage::Head) || network.hosts[self.index].frozen;
         if busy || network.now() < ends {
-            let later = ends.max(network.now() + Duration::from_millis(100));
+            let look_again = network.now() + Duration::from_millis(100);
+            let later = if busy { ends.max(look_again) } else { ends };
             return network.wake(later, Wake::BackendIdle(self.index, socket));
         }
         self.close(network, socket);

@@ -59,11 +59,13 @@ pub enum Theme {
     Panics,
     /// All of it at once.
     Mixed,
+    /// Back ends close idle connections just as a request is on its way to them.
+    Crossings,
 }
 
 impl Theme {
     /// All themes.
-    pub const ALL: [Theme; 13] = [
+    pub const ALL: [Theme; 14] = [
         Theme::Fair,
         Theme::Outages,
         Theme::Manners,
@@ -77,6 +79,7 @@ impl Theme {
         Theme::Errors,
         Theme::Panics,
         Theme::Mixed,
+        Theme::Crossings,
     ];
 
     /// Whether its back ends and clients speak tcp.
@@ -197,7 +200,7 @@ impl Setting {
         let is_anchor = |host: usize| anchors.iter().flatten().any(|anchor| *anchor == host);
         let weather = draw_weather(theme, random);
         let plan = plan::draw(theme, &pools, &anchors, random);
-        let characters = (0..hosts)
+        let characters: Vec<_> = (0..hosts)
             .map(|host| {
                 let pool = pools.iter().position(|pool| pool.contains(&host)).unwrap_or(0);
                 let response = plan.pools[pool].timeouts.response.duration();
@@ -208,7 +211,8 @@ impl Setting {
             .filter(|host| !is_anchor(*host))
             .flat_map(|host| draw_troubles(theme, host, random))
             .collect();
-        let clients = clients::draw(theme, &plan, random);
+        let lives: Vec<_> = characters.iter().map(|host| crossing(host, &weather)).collect();
+        let clients = clients::draw(theme, &plan, &lives, random);
         let changes = draw_changes(theme, &plan, &pools, &anchors, random);
         let exhaustion = if theme == Theme::Mixed && one_in(random, 8) { 20 } else { 0 };
         let workers = 1 + random.below(3);
@@ -235,8 +239,13 @@ impl Setting {
 
     /// Whether a kept connection to this back end may be closed without a warning just as a
     /// request is sent: then what may not be sent twice can be lost.
+    ///
+    /// Not among crossings: there a back end closes by its idle time alone, which can be learned.
     pub fn closes_suddenly(&self, host: usize) -> bool {
         let character = &self.characters[host];
+        if self.theme == Theme::Crossings {
+            return false;
+        }
         let counts = character.requests_most < u32::MAX && !character.announces;
         counts || character.idle < Duration::from_millis(1_100)
     }
@@ -255,7 +264,7 @@ fn draw_pools(theme: Theme, random: &mut Random) -> Vec<Vec<usize>> {
 
 /// Usually one, sometimes two; in one pool of eight nobody can be leant on.
 fn draw_anchors(theme: Theme, pool: &[usize], random: &mut Random) -> Vec<usize> {
-    if theme == Theme::Fair {
+    if matches!(theme, Theme::Fair | Theme::Crossings) {
         return pool.to_vec();
     }
     let first = pool[random.below(pool.len())];
@@ -296,6 +305,9 @@ fn draw_character(
     let share = if errors { 0.001 } else { [0.001, 0.01, 0.1, 0.25][random.below(4)] };
     let heavy = theme == Theme::Weight || one_in(random, 6);
     let idle_most = [1_000, 3_000, 20_000][random.below(3)];
+    if theme == Theme::Crossings {
+        return draw_closer(random);
+    }
     Character {
         manners,
         streams: theme.is_tcp(),
@@ -311,6 +323,34 @@ fn draw_character(
         may_err: !errors,
         is_anchor,
     }
+}
+
+/// A back end without a fault, but that it lets connections idle for a short and fixed time.
+fn draw_closer(random: &mut Random) -> Character {
+    let idle_most = [400, 2_000, 6_000][random.below(3)];
+    Character {
+        manners: BadManners::default(),
+        streams: false,
+        delay: Duration::from_millis(random.next() % 20),
+        idle: between(random, 150, idle_most),
+        requests_most: u32::MAX,
+        announces: true,
+        tells_idle: one_in(random, 4),
+        continues: true,
+        body_most: 6_000,
+        pause: Duration::ZERO,
+        may_err: true,
+        is_anchor: true,
+    }
+}
+
+/// Pauses of a client, from and to, after which its next request crosses the idle close of this
+/// back end: it leaves here before the FIN has come, and arrives there after it was sent. Four ways
+/// lie between the end of an answer there and the arrival of the next request, two of them before
+/// the back end's FIN is here.
+fn crossing(character: &Character, weather: &Weather) -> (Duration, Duration) {
+    let idle = character.idle;
+    (idle.saturating_sub(weather.delay * 4), idle.saturating_sub(weather.delay * 2))
 }
 
 fn early_only(theme: Theme, random: &mut Random) -> BadManners {

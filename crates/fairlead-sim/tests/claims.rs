@@ -126,6 +126,11 @@ fn all_of_it_at_once() {
 }
 
 #[test]
+fn an_idle_close_costs_no_post() {
+    holds(Theme::Crossings);
+}
+
+#[test]
 fn the_same_seed_is_the_same_run() {
     for theme in Theme::ALL {
         for seed in 0..3 {

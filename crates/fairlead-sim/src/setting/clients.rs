@@ -16,8 +16,14 @@ const STEADY_FOR: Duration = Duration::from_secs(180);
 /// Between two requests of a steady client.
 const STEADY_PAUSE: Duration = Duration::from_millis(400);
 
-/// Clients with the moments at which they begin.
-pub(super) fn draw(theme: Theme, plan: &Plan, random: &mut Random) -> Vec<(Moment, Client)> {
+/// Clients with the moments at which they begin. `crossings` are the pauses, from and to, that make
+/// a request cross an idle close of each host.
+pub(super) fn draw(
+    theme: Theme,
+    plan: &Plan,
+    crossings: &[(Duration, Duration)],
+    random: &mut Random,
+) -> Vec<(Moment, Client)> {
     if theme == Theme::Recovery {
         return (0..plan.pools.len()).map(|pool| (Moment::ZERO, steady(pool, plan))).collect();
     }
@@ -28,6 +34,8 @@ pub(super) fn draw(theme: Theme, plan: &Plan, random: &mut Random) -> Vec<(Momen
             let client = if theme.is_tcp() {
                 let jobs = (0..=random.below(4)).map(|_| draw_stream(random)).collect();
                 Client::Stream(StreamClient::new(index, TCP, jobs))
+            } else if theme == Theme::Crossings {
+                Client::Http(draw_crosser(index, plan, crossings, random))
             } else {
                 Client::Http(draw_http(theme, index, plan, random))
             };
@@ -39,23 +47,28 @@ pub(super) fn draw(theme: Theme, plan: &Plan, random: &mut Random) -> Vec<(Momen
 /// A client that asks one pool for something small again and again, long enough for everybody to
 /// be tried and to come back.
 fn steady(pool: usize, plan: &Plan) -> Client {
-    let job = Job {
+    let job = Job { pool, pause: STEADY_PAUSE, ..plain() };
+    let count = STEADY_FOR.as_millis() / STEADY_PAUSE.as_millis();
+    let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
+    Client::Http(HttpClient::new(pool, WEB, vec![job; count as usize], 1, None, patience))
+}
+
+/// A small GET at once.
+fn plain() -> Job {
+    Job {
         method: "GET",
-        pool,
+        pool: 0,
         body: 0,
         chunk: None,
         old: false,
         closes: false,
         expects: false,
-        pause: STEADY_PAUSE,
+        pause: Duration::ZERO,
         pace: None,
         leaves: None,
         finishes: false,
         tries: 0,
-    };
-    let count = STEADY_FOR.as_millis() / STEADY_PAUSE.as_millis();
-    let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
-    Client::Http(HttpClient::new(pool, WEB, vec![job; count as usize], 1, None, patience))
+    }
 }
 
 fn draw_http(theme: Theme, index: usize, plan: &Plan, random: &mut Random) -> HttpClient {
@@ -70,6 +83,32 @@ fn draw_http(theme: Theme, index: usize, plan: &Plan, random: &mut Random) -> Ht
     });
     let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
     HttpClient::new(index, WEB, jobs, depth, pace, patience)
+}
+
+/// A client that asks again just as the connection that its last request went over is closed. Half
+/// of its pauses are drawn from the few microseconds or milliseconds in which that happens.
+fn draw_crosser(
+    index: usize,
+    plan: &Plan,
+    crossings: &[(Duration, Duration)],
+    random: &mut Random,
+) -> HttpClient {
+    // Longer than that, and it crosses the listener's own idle close.
+    let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
+    let mut job = || {
+        let (from, to) = crossings[random.below(crossings.len())];
+        let spread = (to - from).as_nanos() as u64 + 1;
+        let pause = if one_in(random, 2) {
+            from + Duration::from_nanos(random.next() % spread)
+        } else {
+            Duration::from_nanos(random.next() % (2 * to.as_nanos() as u64 + 1))
+        };
+        let method = ["POST", "POST", "POST", "GET", "PUT"][random.below(5)];
+        let (body, pause) = (random.below(4_000), pause.min(patience));
+        Job { method, pool: random.below(plan.pools.len()), body, pause, ..plain() }
+    };
+    let jobs = (0..20).map(|_| job()).collect();
+    HttpClient::new(index, WEB, jobs, 1, None, patience)
 }
 
 fn draw_job(theme: Theme, pools: usize, random: &mut Random) -> Job {
