@@ -97,7 +97,7 @@ fn draw_crosser(
     let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
     let mut job = || {
         let (from, to) = crossings[random.below(crossings.len())];
-        let spread = (to - from).as_nanos() as u64 + 1;
+        let spread = to.saturating_sub(from).as_nanos() as u64 + 1;
         let pause = if one_in(random, 2) {
             from + Duration::from_nanos(random.next() % spread)
         } else {
