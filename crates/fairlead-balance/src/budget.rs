@@ -70,6 +70,13 @@ impl Budget {
         self.tokens += 0.5;
     }
 
+    /// The second backend answered well where the first had answered with an error: that cost
+    /// nothing. It burdens nobody who is slow, and without it a client would have had the error.
+    pub fn right(&mut self) {
+        self.right = (self.right * 2.0).min(1.0);
+        self.tokens += 1.0;
+    }
+
     /// The first try answered first: the hedge was for nothing.
     pub fn lost(&mut self) {
         self.right = (self.right / 2.0).max(LEAST);
@@ -122,6 +129,16 @@ mod tests {
                 .count()
                 > 1_900
         );
+    }
+
+    #[test]
+    fn second_opinions_that_are_right_never_run_out() {
+        let mut budget = Budget::new(200);
+        for _ in 0..10_000 {
+            assert!(budget.spend());
+            budget.right();
+        }
+        assert!((0..100).filter(|_| budget.spend()).count() <= BURST as usize);
     }
 
     #[test]

@@ -54,14 +54,15 @@ pub(crate) fn late_at(
     worker: usize,
     now: Moment,
 ) -> Moment {
-    let may = exchange.request_done
-        && exchange.kept == Kept::Whole
-        && exchange.facts.method.is_safe()
-        && !exchange.facts.upgrade;
-    let Some(budget) = pool.budget.as_ref().filter(|_| may) else { return Moment(u64::MAX) };
+    let whole = exchange.request_done && exchange.kept == Kept::Whole && !exchange.facts.upgrade;
+    let Some(budget) = pool.budget.as_ref().filter(|_| whole) else { return Moment(u64::MAX) };
+    // What may be put to a second backend for its error alone (`opinion`) earns, too.
     let earned = budget.borrow_mut().earn();
     if earned {
         pool.note_budget(worker);
+    }
+    if !exchange.facts.method.is_safe() {
+        return Moment(u64::MAX);
     }
     let late = late_after(pool, slot);
     // Who hashes wants the same backend each time; another one is worse than a little patience.

@@ -1,8 +1,9 @@
 //! A second opinion about an error.
 //!
 //! A backend whose every second answer is a 500 looks well to its check, and to most requests. So
-//! a safe request that is answered with a server error is put to another backend before the
-//! client sees it. What the two say tells whose error it is.
+//! a request that may be repeated and is answered with a server error is put to another backend
+//! before the client sees it: PUT and DELETE, too, as the first try has ended. What the two say
+//! tells whose error it is.
 //!
 //! | the other one says | the client gets | evidence |
 //! |---|---|---|
@@ -14,7 +15,7 @@
 //! 1. The first answer is not thrown away before there is a better one: its connection isn't read
 //!    on meanwhile.
 //! 2. It is paid for from the pool's budget for hedges, so an application that answers with
-//!    errors on purpose soon isn't asked twice.
+//!    errors on purpose soon isn't asked twice. One that was right costs nothing.
 
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ fn may_ask(exchange: &Exchange) -> bool {
         && !exchange.begun
         && exchange.request_done
         && exchange.kept == Kept::Whole
-        && exchange.facts.method.is_safe()
+        && exchange.facts.method.is_idempotent()
         && !exchange.facts.upgrade
 }
 
@@ -124,7 +125,7 @@ impl Flow {
         let Some(wrong) = exchange.link.replace(link) else { return false };
         exchange.seek.pool.count(self.ctx.worker, Count::OpinionBetter);
         if let Some(budget) = &exchange.seek.pool.budget {
-            budget.borrow_mut().won();
+            budget.borrow_mut().right();
         }
         exchange.sent_at = exchange.second_at;
         let Some((pool, slot)) = self.link_place(Some(wrong)) else { return false };

@@ -89,6 +89,41 @@ fn the_answer_to_a_post_is_the_answer() {
 }
 
 #[test]
+fn an_error_to_a_put_is_put_to_another_too() {
+    // No second copy beside the first: that one has ended.
+    for method in ["PUT", "DELETE"] {
+        let text = format!("{method} /a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
+        let mut told = sent(http().hedged(), &text);
+        told.sends(L0, ERROR).wants([pause(L0), connect(1)]);
+        told.connected(L1).wants([request(L1, &format!("{method} /a")).body("body")]);
+        told.sends(L1, OK).wants([abort(L0), answer(CLIENT, 200).body("hi")]);
+        told.is(0, Health::Suspect).client_finishes().wants([close(CLIENT)]);
+        told.ends_with_kept(&[L1]);
+    }
+}
+
+#[test]
+fn opinions_that_are_better_do_not_use_up_the_right_to_more() {
+    let mut told = dialogue(http().hedged().pool(|pool| {
+        // The only one of its group: what is suspect there goes on being asked first.
+        pool.backends[1].group = 1;
+        pool.check.fall = 1_000;
+    }));
+    told.client_connects().wants_nothing();
+    for round in 0..200 {
+        // L1 is kept; each error costs its connection.
+        let first = Who::Link(if round == 0 { 0 } else { round + 1 });
+        told.client_sends(GET).wants([connect(0)]).connected(first).whatever();
+        told.sends(first, ERROR).whatever();
+        if round == 0 {
+            told.connected(L1).whatever();
+        }
+        told.sends(L1, OK).wants([abort(first), answer(CLIENT, 200).body("hi")]);
+    }
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+}
+
+#[test]
 fn a_hedge_that_ends_in_an_error_is_better_than_silence() {
     sent(http().hedged(), GET)
         .after(ms(252))

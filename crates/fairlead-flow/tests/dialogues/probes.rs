@@ -46,12 +46,36 @@ fn a_backend_goes_down_and_comes_back_by_so_many_checks() {
 fn a_check_that_gets_no_answer_ends_in_time() {
     let mut told = dialogue(http().backends(1).checked());
     told.after(ms(1)).wants([connect(0)]).after(ms(998)).wants_nothing();
-    told.after(ms(3)).wants([abort(L0)]).is(0, Health::Suspect);
+    // It has waited long enough: the next one follows at once.
+    told.after(ms(3)).wants([abort(L0), connect(0)]).is(0, Health::Suspect);
     assert_eq!(told.why(0), "check: no answer to the connect (within 1 s), 1 in a row");
     let mut told = dialogue(probed("/health"));
     told.after(ms(1)).wants([connect(0)]).connected(L0).whatever();
-    told.after(ms(1_001)).wants([abort(L0)]).is(0, Health::Suspect);
+    told.after(ms(1_001)).wants([abort(L0), connect(0)]).is(0, Health::Suspect);
     assert_eq!(told.why(0), "check: no answer (within 1 s), 1 in a row");
+}
+
+#[test]
+fn a_host_that_is_silent_is_found_well_soon_after_it_speaks_again() {
+    // The worst moment to heal is right after a probe has gone out in vain.
+    let mut told = dialogue(http().backends(1).checked());
+    while told.state(0).health() != Health::Down {
+        told.after(ms(10)).whatever();
+    }
+    let before = told.connecting(0);
+    while told.connecting(0).is_empty() || told.connecting(0) == before {
+        told.after(ms(10)).whatever();
+    }
+    let in_vain = told.connecting(0);
+    let mut waited = 0;
+    while told.state(0).health() != Health::Healthy {
+        told.after(ms(10)).whatever();
+        waited += 10;
+        assert!(waited <= 1_350, "it has been well for {waited} ms");
+        for probe in told.connecting(0).into_iter().filter(|probe| !in_vain.contains(probe)) {
+            told.connected(probe).whatever();
+        }
+    }
 }
 
 #[test]
