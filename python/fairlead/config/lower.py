@@ -53,6 +53,16 @@ def names(config: Config) -> dict[str, Path]:
     return found
 
 
+def is_name(address: str) -> bool:
+    """Whether an address has to be looked up.
+
+    >>> [is_name(each) for each in ("app:80", "10.0.0.1:80", "[::1]:80", "unix:/run/app")]
+    [True, False, False, False]
+    """
+    host = units.split_address(address).host
+    return host is not None and not _is_literal(host)
+
+
 def _note(text: str, path: Path, found: dict[str, Path]) -> None:
     host = units.split_address(text).host
     if host is not None and not _is_literal(host):

@@ -58,6 +58,7 @@ class ControlLoop:
         self._reloader = Reloader(running, load, self._prepare)
         self._checks = CommandChecks(running.engine.report_check)
         self._names: asyncio.Task[None] | None = None
+        self._followed: Names | None = None
 
     @property
     def stopping(self) -> bool:
@@ -170,6 +171,8 @@ class ControlLoop:
             self._tell(event)
 
     def _tell(self, event: Event) -> None:
+        if event.kind == "health" and self._followed is not None:
+            self._followed.note(event.pool, event.backend, event.detail.get("to", ""))
         if event.kind not in _UNTOLD:
             self._say(event.text)
 
@@ -182,16 +185,16 @@ class ControlLoop:
         self._checks.update(checks_of(loaded, json.loads(loaded.plan)))
         named = has_names(loaded)
         if named and self._names is None:
-            followed = Names(
+            self._followed = Names(
                 current=lambda: self.running.loaded,
                 resolve=lambda current: in_thread(current.resolve),
                 use=self._use_resolved,
                 tell=self._tell_own,
             )
-            self._names = asyncio.ensure_future(followed.run())
+            self._names = asyncio.ensure_future(self._followed.run())
         elif not named and self._names is not None:
             self._names.cancel()
-            self._names = None
+            self._names = self._followed = None
 
     async def _use_resolved(self, before: LoadedConfig, after: LoadedConfig) -> bool:
         used = await self._reloader.use_resolved(before, after)

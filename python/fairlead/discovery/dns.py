@@ -1,8 +1,9 @@
 """Names, resolved again and again: backends that move are followed without a reload.
 
 Every 30 s, spread by a fifth so that a fleet doesn't ask in step; sooner (5 s, doubling) while a
-name does not resolve. A name that stops resolving keeps the addresses that it had last: a broken
-resolver must not empty a pool. Nothing runs when no backend has a name.
+name does not resolve. A backend that falls ill may have moved: its name is looked up at once, and
+then after 1 s, 2 s, 4 s … for as long as it is ill. A name that stops resolving keeps the addresses
+that it had last: a broken resolver must not empty a pool. Nothing runs when no backend has a name.
 
 Not here: the lookup itself (`LoadedConfig.resolve`, which never fails), using what was found
 (given as `use`), how long an answer may be believed (the system's resolver doesn't tell).
@@ -15,7 +16,7 @@ import json
 import random
 from typing import TYPE_CHECKING, Protocol
 
-from fairlead.config.lower import names
+from fairlead.config.lower import is_name, names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _INTERVAL_SECONDS = 30.0
 _SOON_SECONDS = 5.0
+_ILL_SECONDS = 1.0
 _JITTER = 0.2
 
 
@@ -57,19 +59,42 @@ class Names:
         self._resolve = resolve
         self._use = use
         self._tell = tell
+        self._ill: set[tuple[str, str]] = set()
+        self._fell_ill = asyncio.Event()
+
+    def note(self, pool: str, backend: str, health: str) -> None:
+        """Take note of what a backend's health is from now on; one without a name is no matter."""
+        if health not in ("suspect", "down"):
+            self._ill.discard((pool, backend))
+        elif (pool, backend) not in self._ill and is_name(backend):
+            self._ill.add((pool, backend))
+            self._fell_ill.set()
 
     async def run(self) -> None:
         """Resolve for ever."""
-        soon = _SOON_SECONDS
+        soon, ill = _SOON_SECONDS, _ILL_SECONDS
         while True:
             pause = _INTERVAL_SECONDS
             if self._current().unresolved:
                 pause, soon = soon, min(soon * 2, _INTERVAL_SECONDS)
             else:
                 soon = _SOON_SECONDS
+            if self._ill:
+                pause, ill = min(pause, ill), min(ill * 2, _INTERVAL_SECONDS)
             # When, not whether: nothing here has to be unpredictable.
-            await asyncio.sleep(pause * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311
+            if await self._rest(pause * random.uniform(1 - _JITTER, 1 + _JITTER)):  # noqa: S311
+                ill = _ILL_SECONDS
             await self.step()
+
+    async def _rest(self, seconds: float) -> bool:
+        """Wait so long, or until a backend falls ill (true)."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._fell_ill.wait()
+        except TimeoutError:
+            return False
+        self._fell_ill.clear()
+        return True
 
     async def step(self) -> tuple[str, ...]:
         """Resolve once; the names that didn't resolve."""

@@ -8,7 +8,6 @@ from fairlead.config.loaded import LoadedConfig
 from fairlead.config.parse import Parsed
 from fairlead.config.resolve import Answer
 from fairlead.config.schema import Backend, Config, Listener, Pool
-from fairlead.discovery import dns
 from fairlead.discovery.dns import Names, has_names
 
 
@@ -114,25 +113,72 @@ def test_a_reload_in_between_wins(world):
     assert world.told == []
 
 
-def test_it_goes_on_for_ever_sooner_while_something_is_missing(world, monkeypatch):
+def pauses_of(world, happens, count):
+    """How long each pause of so many is to be; ``happens(nth, names)`` before each."""
     pauses = []
-    real = asyncio.sleep
 
-    async def sleep(seconds):
-        pauses.append(seconds)
-        if len(pauses) == 2:
+    async def main():
+        names = world.names()
+
+        async def rest(seconds):
+            pauses.append(seconds)
+            happens(len(pauses), names)
+            if len(pauses) == count:
+                raise asyncio.CancelledError
+            await asyncio.sleep(0)
+            fell_ill = names._fell_ill.is_set()
+            names._fell_ill.clear()
+            return fell_ill
+
+        names._rest = rest
+        with pytest.raises(asyncio.CancelledError):
+            await names.run()
+
+    asyncio.run(main())
+    return pauses
+
+
+def around(pauses, wanted):
+    return all(0.8 * want <= got <= 1.2 * want for want, got in zip(wanted, pauses, strict=True))
+
+
+def test_it_goes_on_for_ever_sooner_while_something_is_missing(world):
+    def happens(nth, _):
+        if nth == 2:
             del world.addresses["app"]
-        if len(pauses) == 7:
+        if nth == 7:
             world.addresses["app"] = ("10.0.0.1",)
-        if len(pauses) == 9:
-            raise asyncio.CancelledError
-        await real(0)
 
-    monkeypatch.setattr(dns.asyncio, "sleep", sleep)
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(world.names().run())
-    around = [30, 30, 5, 10, 20, 30, 30, 30]
-    assert all(0.8 * want <= got <= 1.2 * want for want, got in zip(around, pauses, strict=False))
+    pauses = pauses_of(world, happens, 9)
+    assert around(pauses, [30, 30, 5, 10, 20, 30, 30, 30, 30]), pauses
+
+
+def test_a_backend_that_falls_ill_is_looked_up_often_until_it_is_well(world):
+    def happens(nth, names):
+        if nth in (2, 4):
+            # The second time is no news.
+            names.note("app", "app:80", "suspect" if nth == 2 else "down")
+        if nth == 9:
+            names.note("app", "app:80", "healthy")
+        if nth == 11:
+            names.note("app", "app:80", "suspect")
+
+    pauses = pauses_of(world, happens, 13)
+    assert around(pauses, [30, 30, 1, 2, 4, 8, 16, 30, 30, 30, 30, 1, 2]), pauses
+
+
+def test_a_backend_that_falls_ill_ends_the_pause(world):
+    async def main():
+        names = world.names()
+        resting = asyncio.ensure_future(names._rest(60))
+        await asyncio.sleep(0)
+        names.note("app", "10.0.0.1:80", "down")
+        await asyncio.sleep(0.01)
+        assert not resting.done(), "it has no name"
+        names.note("app", "app:80", "down")
+        assert await asyncio.wait_for(resting, 5)
+
+    asyncio.run(main())
 
 
 def test_addresses_are_no_names():

@@ -87,6 +87,24 @@ def test_a_name_that_moves_is_followed_by_itself(fairlead, hosts, places) -> Non
     assert any(event["event"] == "resolved" for event in balancer.events())
 
 
+def test_a_name_whose_backend_falls_ill_is_looked_up_at_once(fairlead, hosts, places) -> None:
+    port, made = places
+    listen = loopback()
+    check = 'type = "tcp", interval = "500ms"'
+    balancer = fairlead(config=site(listen, f"app.test:{port}", check=check), inside=hosts.inside)
+    assert balancer.connect(listen).get().body == b"127.0.0.2"
+
+    hosts.say("app.test", "127.0.0.3")
+    made["127.0.0.2"].refuse()
+
+    def moved() -> bool:
+        return balancer.connect(listen).get().body == b"127.0.0.3"
+
+    # It would be 24 s at least without a reason.
+    wait_for(moved, 15)
+    assert any(event["event"] == "resolved" for event in balancer.events())
+
+
 def test_a_name_that_fails_keeps_its_last_good_address(fairlead, hosts, places) -> None:
     port, _ = places
     listen = loopback()
