@@ -24,7 +24,7 @@ RUST_TESTED := --workspace --exclude fairlead-python --locked
 help: ## This list
 	@echo 'make TARGET, of these:'
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
-		awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
+		awk -F ':.*## ' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 # ------------------------------------------------------------------------------- set-up and running
 
@@ -126,6 +126,10 @@ wheel: $(VENV)/.run | rust ## A wheel in dist/, with link-time optimisation (som
 .PHONY: bench
 bench: setup ## CPU per request beside the rivals: root; bench/README.md says how to set them up
 	@tools/bench.sh $(ARGS)
+
+.PHONY: bench-failover
+bench-failover: setup ## What clients notice of broken hosts, beside the rivals: root, 20 minutes
+	@tools/bench_failover.sh $(ARGS)
 
 .PHONY: fuzz
 fuzz: | rust ## make fuzz TARGET=request_head SECONDS=60 (nightly Rust, cargo-fuzz)

@@ -1,0 +1,295 @@
+"""What a run shows: tables for people, verdicts on fairlead's promises, and a drawing.
+
+A result is a list of cells as `failover.py` writes them: who, settings, fault, load, and one entry
+per repetition. Medians are over repetitions, in brackets the lowest and highest where they differ.
+"""
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable
+from html import escape
+
+import rivals
+from experiment import SHAPES, SLOW_MS
+from faults import FAULTS, Fault, Limit
+
+TROUBLE_S = 0.5
+Cells = list[dict]
+
+
+def of(cells: Cells, **wanted: str) -> Cells:
+    return [cell for cell in cells if all(cell[key] == value for key, value in wanted.items())]
+
+
+def median(cell: dict, key: str) -> float | None:
+    values = [run[key] for run in cell["runs"] if run[key] is not None]
+    return statistics.median(values) if values else None
+
+
+def spread(cell: dict, key: str, digits: int = 0) -> str:
+    values = [run[key] for run in cell["runs"] if run[key] is not None]
+    if not values:
+        return "–"
+    middle = f"{statistics.median(values):.{digits}f}"
+    if len(values) < 2 or f"{min(values):.{digits}f}" == f"{max(values):.{digits}f}":
+        return middle
+    return f"{middle} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+
+
+def both(cell: dict | None) -> str:
+    """`12 +3`: failed, and slow ones."""
+    if cell is None:
+        return "–"
+    failed, slow = median(cell, "failed") or 0, median(cell, "slow") or 0
+    return f"{failed:.0f}" + (f" +{slow:.0f}" if slow else "")
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
+    return ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head),
+            *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def matrix(cells: Cells, faults: list[Fault], peers: list[str]) -> list[str]:
+    """Peers by faults, plain load; the best first."""
+    plain = of(cells, shape="plain")
+    rows = []
+    for peer in peers:
+        for config in ("default", "sensible", "tuned"):
+            found = {cell["fault"]: cell for cell in of(plain, peer=peer, config=config)}
+            if any(fault.name in found for fault in faults):
+                row = [both(found.get(fault.name)) for fault in faults]
+                total = sum(median(cell, "failed") or 0 for cell in found.values())
+                rows.append((config == "tuned", total, [f"{peer} {config}", *row]))
+    ordered = sorted(rows, key=lambda row: row[:2])
+    shown = [fault for fault in faults if any(fault.name == cell["fault"] for cell in plain)]
+    keep = [0, *(1 + number for number, fault in enumerate(faults) if fault in shown)]
+    return table(["failed +slow", *(fault.name for fault in shown)],
+                 [[row[number] for number in keep] for _, _, row in ordered])
+
+
+# ------------------------------------------------------------------------------------------ verdicts
+def limit_of(cell: dict) -> Limit | None:
+    fault = FAULTS[cell["fault"]]
+    return fault.tcp if rivals.is_tcp(cell["peer"]) else fault.http
+
+
+def broken(cell: dict, run: dict) -> list[str]:
+    """Which promises a run of fairlead breaks."""
+    fault, limit = FAULTS[cell["fault"]], limit_of(cell)
+    if cell["shape"] == "post":
+        return ["executed twice"] if run["executed_twice"] else []
+    said = []
+    if limit and limit.failed is not None and run["failed"] > limit.failed:
+        said.append(f"failed {run['failed']} > {limit.failed}"
+                    + (f" ({run['failed_noise']} by the machine)" if run["failed_noise"] else ""))
+    if limit and limit.slow is not None and run["slow"] > limit.slow:
+        said.append(f"slow {run['slow']} > {limit.slow}"
+                    + (f" ({run['slow_noise']} by the machine)" if run["slow_noise"] else ""))
+    # Some slow ones are allowed, wherever they fall; what fails or is slow beyond that is trouble.
+    if limit and limit.failed is not None and run["trouble_s"] > TROUBLE_S and said:
+        said.append(f"trouble for {run['trouble_s']} s")
+    if fault.back is not None and (run["back_s"] is None or run["back_s"] > fault.back):
+        said.append("never back" if run["back_s"] is None else f"back after {run['back_s']} s")
+    return said
+
+
+def promises(cells: Cells) -> list[str]:
+    """fairlead beside its limits, cell by cell."""
+    rows = []
+    for cell in cells:
+        if not cell["peer"].startswith("fairlead"):
+            continue
+        limit = limit_of(cell)
+        kept = [not broken(cell, run) for run in cell["runs"]]
+        worst = max((broken(cell, run) for run in cell["runs"]), key=len)
+        bound = "–" if limit is None or limit.failed is None else f"{limit.failed} +{limit.slow}"
+        rows.append([
+            cell["peer"], cell["shape"], cell["fault"], bound, spread(cell, "failed"),
+            spread(cell, "slow"), spread(cell, "trouble_s", 1), spread(cell, "back_s", 1),
+            f"{median(cell, 'share_of_b') * 100:.0f} %",
+            f"{sum(kept)} of {len(kept)}" + (f": {', '.join(worst)}" if worst else "")])
+    return table(["", "load", "fault", "at most", "failed", f"slower than {SLOW_MS} ms",
+                  "trouble lasts s", "back in use after s", "B's share", "kept"], rows)
+
+
+def shapes(cells: Cells) -> list[str]:
+    rows = []
+    mine = [cell for cell in cells if cell["peer"] == "fairlead"]
+    names = [name for name, fault in FAULTS.items()
+             if any(cell["fault"] == name and cell["shape"] != "plain" for cell in mine)]
+    for shape in SHAPES.values():
+        found = {cell["fault"]: cell for cell in of(mine, shape=shape.name)}
+        if any(name in found for name in names):
+            rows.append([shape.text, *(both(found.get(name)) for name in names)])
+    return table(["fairlead, failed +slow", *names], rows) if names else []
+
+
+def posts(cells: Cells) -> list[str]:
+    rows = []
+    for cell in of(cells, shape="post"):
+        total = {key: sum(run[key] for run in cell["runs"]) for key in
+                 ("requests", "failed", "failed_but_executed", "executed_twice")}
+        whys: dict[str, int] = {}
+        for run in cell["runs"]:
+            for why, count in run["whys"].items():
+                whys[why] = whys.get(why, 0) + count
+        rows.append([f"{cell['peer']} {cell['config']}", cell["fault"],
+                     *(str(total[key]) for key in total),
+                     ", ".join(f"{count} × {why}" for why, count in sorted(whys.items())) or "–"])
+    return table(["", "fault", "POSTs", "failed", "of them executed", "executed twice",
+                  "status and why"], rows) if rows else []
+
+
+def noise(cells: Cells) -> str:
+    runs = [run for cell in cells for run in cell["runs"]]
+    return (f"Guards over all {len(runs)} experiments: {sum(run['failed_before'] for run in runs)} "
+            "requests failed before the fault began; of requests sent straight to a host that is "
+            f"well, {sum(run['reference_slow'] for run in runs)} took over 100 ms and "
+            f"{sum(run['reference_failed'] for run in runs)} failed.")
+
+
+EXPLAINED = (
+    "Two hosts, A and B, each a network namespace; B breaks (16 s for the first eight faults, 8 s "
+    "for the others). 100 GETs a second, each on a new client connection, clients with 1 s of "
+    f"patience. Failed: no whole answer with status 200 within 1 s. Slow: over {SLOW_MS} ms. "
+    "Cells are medians.")
+
+
+def text(data: dict) -> str:
+    cells = data["cells"]
+    eight = [fault for fault in FAULTS.values() if fault.eight]
+    further = [fault for fault in FAULTS.values() if not fault.eight]
+    run = data["run"]
+    out = [f"# Failover, {run['date']}", "", EXPLAINED, "",
+           f"{run['machine']}. " + "; ".join(f"{name}: {said}" for name, said
+                                             in run["versions"].items()) + ".", "",
+           noise(cells), ""]
+    for title, lines in (
+        ("The eight faults, http", matrix(cells, eight, rivals.HTTP + rivals.OTHERS)),
+        ("The same, tcp", matrix(cells, [f for f in eight if f.tcp], rivals.TCP + rivals.OTHERS)),
+        ("Further faults, http", matrix(cells, further, rivals.HTTP)),
+        ("Further faults, tcp", matrix(cells, [f for f in further if f.tcp], rivals.TCP)),
+        ("fairlead under other loads", shapes(cells)),
+        ("POSTs", posts(cells)),
+        ("fairlead beside its promises", promises(cells)),
+    ):
+        if len(lines) > 2:
+            out += [f"## {title}", "", *lines, ""]
+    asked = {cell["fault"] for cell in cells}
+    out += ["## The faults", "",
+            *(f"- `{fault.name}`: {fault.text}" for fault in FAULTS.values() if fault.name in asked),
+            ""]
+    return "\n".join(out)
+
+
+# -------------------------------------------------------------------------------------- for the README
+BEFORE = "## What works today\n"
+MARKS = ("<!-- failover: written by bench/failover/failover.py --publish -->", "<!-- /failover -->")
+
+
+def summary(data: dict) -> str:
+    """The eight faults over http and the four over tcp, fairlead and its rivals' two settings."""
+    cells = data["cells"]
+    eight = [fault for fault in FAULTS.values() if fault.eight]
+    return "\n".join([*matrix(cells, eight, rivals.HTTP), "",
+                      *matrix(cells, [f for f in eight if f.tcp], rivals.TCP)])
+
+
+def published(page: str, data: dict, name: str) -> str:
+    """The page with what stands between the marks written anew; where there are none, before the
+    heading that comes after the page's examples.
+    """
+    before, found, rest = page.partition(MARKS[0])
+    if found:
+        _, _, after = rest.partition(MARKS[1] + "\n\n")
+    else:
+        before, found, after = page.partition(BEFORE)
+        after = found + after
+    if not found:
+        raise ValueError(f"neither `{MARKS[0]}` nor `{BEFORE}` is in the page")
+    lines = EXPLAINED.replace(". ", ".\n")
+    inside = f"""
+## A host that fails
+
+What clients notice, beside others in the same run, by `make bench-failover`.
+{lines}
+fairlead has its default settings; "sensible" is what the others' documentation uses, "tuned" the best that was found for exactly these faults.
+
+![Requests that clients lose while a host is broken](bench/results/{name}.svg)
+
+{summary(data)}
+
+Versions, further faults, other loads, and fairlead beside its own promises: [bench/results/{name}.md](bench/results/{name}.md).
+
+"""
+    return f"{before}{MARKS[0]}{inside}{MARKS[1]}\n\n{after}"
+
+
+# ----------------------------------------------------------------------------------------- the drawing
+INK, GRID, FAILED, SLOW, MINE = "#24292f", "#d0d7de", "#c4432b", "#e8a33d", "#1a7f4b"
+
+
+def drawing(data: dict) -> str:
+    """One panel per fault, one bar per balancer: failed, and behind it slow ones. SVG."""
+    cells = of(data["cells"], shape="plain")
+    http = [(fault, rivals.HTTP) for fault in FAULTS.values() if fault.eight]
+    tcp = [(fault, rivals.TCP) for fault in FAULTS.values() if fault.eight and fault.tcp]
+    panels = []
+    for kind, faults in (("http", http), ("tcp", tcp)):
+        for fault, peers in faults:
+            rows = [(f"{cell['peer']} {cell['config']}" if cell["config"] != "default"
+                     else cell["peer"], cell)
+                    for config in ("default", "sensible", "tuned") for peer in peers
+                    for cell in of(cells, peer=peer, config=config, fault=fault.name)]
+            if rows:
+                panels.append((f"{kind}: {fault.name}", rows))
+    wide, row_high, columns = 330, 15, 3
+    high = 40 + row_high * max((len(rows) for _, rows in panels), default=0)
+    lines = math.ceil(len(panels) / columns)
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide * columns + 20} '
+           f'{high * lines + 70}" font-family="system-ui, sans-serif" font-size="10">',
+           f'<rect width="100%" height="100%" fill="#ffffff"/>',
+           f'<text x="10" y="22" font-size="15" fill="{INK}">Requests that clients lose while one of '
+           "two hosts is broken, 100 a second</text>",
+           f'<text x="10" y="40" fill="{FAILED}">■ failed</text>'
+           f'<text x="70" y="40" fill="{SLOW}">■ slower than {SLOW_MS} ms</text>'
+           f'<text x="190" y="40" fill="{INK}">root scale, so that small numbers show; the broken '
+           "host\u2019s share is half of all</text>"]
+    most = max((cell_total(cell) for _, rows in panels for _, cell in rows), default=1)
+    for number, (title, rows) in enumerate(panels):
+        x, y = 10 + number % columns * wide, 55 + number // columns * high
+        out.append(panel(x, y, wide, title, rows, scale(most, wide - 190), row_high))
+    return "\n".join([*out, "</svg>", ""])
+
+
+def cell_total(cell: dict) -> float:
+    return (median(cell, "failed") or 0) + (median(cell, "slow") or 0)
+
+
+def scale(most: float, wide: float) -> Callable[[float], float]:
+    return lambda value: math.sqrt(value / most) * wide if most else 0
+
+
+def panel(x: float, y: float, wide: float, title: str, rows: list[tuple[str, dict]],
+          length: Callable[[float], float], row_high: int) -> str:
+    out = [f'<g transform="translate({x} {y})"><text y="12" font-weight="600" font-size="12" '
+           f'fill="{INK}">{escape(title)}</text>'
+           f'<line x1="118" y1="18" x2="118" y2="{22 + row_high * len(rows)}" stroke="{GRID}"/>']
+    for number, (name, cell) in enumerate(rows):
+        top = 20 + number * row_high
+        failed, slow = median(cell, "failed") or 0, median(cell, "slow") or 0
+        own = cell["peer"].startswith("fairlead")
+        weight = ' font-weight="700"' if own else ""
+        out.append(f'<text x="112" y="{top + 10}" text-anchor="end" fill="{MINE if own else INK}"'
+                   f"{weight}>{escape(name)}</text>")
+        whole, part = length(failed + slow), length(failed)
+        if slow:
+            out.append(f'<rect x="118" y="{top + 2}" width="{whole:.1f}" height="{row_high - 4}" '
+                       f'fill="{SLOW}"/>')
+        if failed:
+            out.append(f'<rect x="118" y="{top + 2}" width="{part:.1f}" height="{row_high - 4}" '
+                       f'fill="{FAILED}"/>')
+        out.append(f'<text x="{118 + whole + 4:.1f}" y="{top + 10}" fill="{INK}"{weight}>'
+                   f"{both(cell)}</text>")
+    return "".join([*out, "</g>"])
