@@ -147,6 +147,23 @@ class Engine:
             ValueError: It is out of that range.
         """
 
+    def forget_health(self, pool: str, backend: str) -> bool:
+        """Forget what was seen of a backend's health: it is used until there is new evidence.
+
+        For an operator who knows that the trouble is over. A check that goes on failing takes it
+        down again.
+
+        Args:
+            pool: Its pool's name.
+            backend: Its address as configured.
+
+        Returns:
+            Whether there was anything to forget.
+
+        Raises:
+            KeyError: There is no such backend.
+        """
+
     def report_check(self, pool: str, backend: str, passed: bool, what: str) -> None:
         """Take the result of a check that ran outside of the engine.
 

@@ -18,7 +18,8 @@ use fairlead_balance::{hash, Pick, Pool, Random, Registry, Tried, View};
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{
-    BackendPlan, CheckKind, CheckPlan, HashOn, Millis, Policy, PoolPlan, PoolTimeouts, RetryPlan,
+    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, Policy, PoolPlan, PoolTimeouts,
+    RetryPlan,
 };
 
 const POLICIES: [Policy; 7] = [
@@ -139,6 +140,8 @@ fn plan(policy: Policy, count: usize, varied: bool) -> PoolPlan {
         name: "app".to_owned(),
         policy,
         hash_on: HashOn::SourceIp,
+        hash_table: HashTable::Maglev,
+        groups: Vec::new(),
         backends: (0..count).map(backend).collect(),
         check: CheckPlan {
             kind: CheckKind::Tcp,
@@ -151,5 +154,6 @@ fn plan(policy: Policy, count: usize, varied: bool) -> PoolPlan {
         timeouts: PoolTimeouts { connect: none, response: none, idle: none, keepalive: none },
         retry: RetryPlan { attempts: 3, same_backend: 1, delay: none, hedge: false, budget: 0 },
         source: None,
+        keepalive: None,
     }
 }

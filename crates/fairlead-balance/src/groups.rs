@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use fairlead_model::backend::{Slot, Wish};
 use fairlead_model::health::Health;
+use fairlead_model::plan::{HashTable, Policy};
 
-use crate::policies::Table;
+use crate::policies::modulo::Keys;
+use crate::policies::{Recipe, Table};
 use crate::pool::Pool;
 use crate::state::BackendState;
 use crate::tracker::Rules;
@@ -48,6 +50,16 @@ impl Row {
     }
 }
 
+/// A backend that may come back by a trial.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) row: Row,
+    /// Where each key has its own backend, the keys that may try this one.
+    pub(crate) keys: Option<Keys>,
+    /// Nobody else's keys are ever sent here.
+    pub(crate) fixed: bool,
+}
+
 /// Rows between which a policy chooses, and the policy's table for them.
 #[derive(Debug)]
 pub(crate) struct Tier {
@@ -62,7 +74,7 @@ pub(crate) struct Groups {
     /// In the order in which they are looked at; none is empty.
     pub(crate) tiers: Vec<Tier>,
     /// Who may be asked for a trial.
-    pub(crate) candidates: Vec<Row>,
+    pub(crate) candidates: Vec<Candidate>,
     pub(crate) rules: Rules,
 }
 
@@ -82,17 +94,51 @@ impl Groups {
                     *health == Health::Down || (*health == Health::Suspect && !rules.has_check);
                 ill && used.is_none_or(|used| *group <= used)
             })
-            .map(|(_, _, row)| row.clone())
+            .map(|(group, _, row)| candidate(pool, *group, row))
             .collect();
         let tiers = sorted
             .chunk_by(|one, next| (one.0, rank(one.1)) == (next.0, rank(next.1)))
             .filter(|tier| tier[0].1 != Health::Down)
             .map(|tier| {
                 let rows: Vec<Row> = tier.iter().map(|(_, _, row)| row.clone()).collect();
-                Tier { table: Table::of(pool.plan.policy, &rows), rows }
+                Tier { table: table(pool, tier[0].0, &rows), rows }
             })
             .collect();
         Groups { epoch, tiers, candidates, rules }
+    }
+}
+
+/// The table of a group's policy for some of its rows.
+fn table(pool: &Pool, group: u16, rows: &[Row]) -> Table {
+    let (policy, hash_table) = (pool.plan.policy_of(group), pool.plan.hash_table);
+    // Only one kind of table looks at them.
+    let looked_at = policy == Policy::Hash && hash_table != HashTable::Maglev;
+    let members = if looked_at { members(pool, group) } else { Vec::new() };
+    Table::of(Recipe { policy, hash_table, members: &members }, rows)
+}
+
+fn candidate(pool: &Pool, group: u16, row: &Row) -> Candidate {
+    let hash_table = pool.plan.hash_table;
+    let placed = pool.plan.policy_of(group) == Policy::Hash && hash_table != HashTable::Maglev;
+    let keys = placed.then(|| Keys::of(&members(pool, group), row.slot));
+    Candidate { row: row.clone(), keys, fixed: placed && hash_table == HashTable::Fixed }
+}
+
+/// All backends of a group in the plan's order, each with its weight there, as small as weights
+/// of the same proportions can be.
+fn members(pool: &Pool, group: u16) -> Vec<(Slot, u16)> {
+    let ours = pool.plan.backends.iter().enumerate().filter(|(_, plan)| plan.group == group);
+    let ours: Vec<_> = ours.map(|(index, plan)| (Slot(index as u32), plan.weight)).collect();
+    let common = ours.iter().fold(0, |common, (_, weight)| divisor(common, *weight)).max(1);
+    ours.into_iter().map(|(slot, weight)| (slot, weight / common)).collect()
+}
+
+/// The greatest common divisor.
+fn divisor(one: u16, other: u16) -> u16 {
+    if other == 0 {
+        one
+    } else {
+        divisor(other, one % other)
     }
 }
 

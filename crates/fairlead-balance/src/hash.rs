@@ -8,6 +8,9 @@
 //! one before and after a restart, must send the same client to the same place. Whoever can send
 //! any path can therefore aim at one backend; it could as well send one path often.
 //!
+//! Tables that place keys by their remainder take [`folded`] for addresses instead: neighbours in a
+//! network then have neighbouring places, so that few clients spread as evenly as many.
+//!
 //! # Source
 //!
 //! [1] Aumasson, Bernstein: `SipHash`: a fast short-input PRF. INDOCRYPT 2012, LNCS 7668, 489–508.
@@ -21,6 +24,26 @@
 /// ```
 pub fn of(bytes: &[u8]) -> u64 {
     keyed([0x6661_6972_6c65_6164, 0x0062_616c_616e_6365], bytes)
+}
+
+/// Folds an address into a number: a polynomial of its bytes at 31, so that addresses that follow
+/// each other have numbers that do.
+///
+/// Inlab's balance places clients so. It folds a structure of 28 bytes that begins with the
+/// address, so twelve zeros come after it; with them, clients keep the places that they had under
+/// its `-6` (without that option it didn't look at the address at all).
+///
+/// ```
+/// # use fairlead_balance::hash;
+/// let places: Vec<u32> = (1..9).map(|last| hash::folded(&[10, 0, 0, last]) % 4).collect();
+/// assert_eq!(places, [3, 0, 1, 2, 3, 0, 1, 2]);
+/// ```
+pub fn folded(bytes: &[u8]) -> u32 {
+    let zeros = [0; 12];
+    let fold = |sum: u32, byte: &u8| {
+        sum.wrapping_mul(31).wrapping_add_signed(i32::from(i8::from_ne_bytes([*byte])))
+    };
+    bytes.iter().chain(&zeros).fold(0, fold)
 }
 
 /// Hashes `bytes` under a key: SipHash-1-3.

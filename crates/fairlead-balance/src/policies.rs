@@ -15,6 +15,7 @@
 //! | `p2c` | `two_choices.rs` | constant | aliases |
 //! | `peak-ewma` | `peak_ewma.rs` | constant | aliases |
 //! | `hash` | `maglev.rs` | constant | 65,537 entries, made when first needed |
+//! | `hash`, modulo or fixed | `modulo.rs` | constant while the key's own is there | one entry per weight |
 //! | `first` | `first.rs` | up to the first that may be used | none |
 //!
 //! Not here: groups and health (`groups`), counting what is in flight (view).
@@ -22,8 +23,9 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::OnceLock;
 
+use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::Policy;
+use fairlead_model::plan::{HashTable, Policy};
 
 use crate::groups::Row;
 use crate::view::Tried;
@@ -32,12 +34,14 @@ use crate::Random;
 mod first;
 mod least;
 mod maglev;
+pub(crate) mod modulo;
 mod peak_ewma;
 mod random;
 mod round_robin;
 mod two_choices;
 
 use maglev::Maglev;
+use modulo::Modulo;
 use random::Aliases;
 use round_robin::Wheel;
 
@@ -94,23 +98,43 @@ pub(crate) enum Table {
     PeakEwma(Aliases),
     /// Most tiers of a pool (its backups, its suspects) never need theirs.
     Hash(OnceLock<Maglev>),
+    Modulo(Modulo),
     First,
 }
 
+/// What a table is made of, besides the rows of its tier.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recipe<'a> {
+    pub(crate) policy: Policy,
+    pub(crate) hash_table: HashTable,
+    /// All backends of the group, whatever their state, each with its configured weight.
+    pub(crate) members: &'a [(Slot, u16)],
+}
+
 impl Table {
-    pub(crate) fn of(policy: Policy, rows: &[Row]) -> Table {
-        match policy {
+    pub(crate) fn of(recipe: Recipe, rows: &[Row]) -> Table {
+        match recipe.policy {
             Policy::RoundRobin => Table::RoundRobin(Wheel::of(&weights(rows))),
             Policy::Random => Table::Random(Aliases::of(&weights(rows))),
             Policy::LeastConnections => Table::Least(Aliases::of(&weights(rows))),
             Policy::P2c => Table::TwoChoices(Aliases::of(&weights(rows))),
             Policy::PeakEwma => Table::PeakEwma(Aliases::of(&weights(rows))),
-            Policy::Hash => Table::Hash(OnceLock::new()),
+            Policy::Hash => match recipe.hash_table {
+                HashTable::Maglev => Table::Hash(OnceLock::new()),
+                HashTable::Modulo => Table::Modulo(Modulo::of(recipe.members, rows, false)),
+                HashTable::Fixed => Table::Modulo(Modulo::of(recipe.members, rows, true)),
+            },
             Policy::First => Table::First,
         }
     }
 
-    /// Chooses a row that may be used; `None` if and only if there is none.
+    /// Whether a key has one row here, and nobody stands in for it.
+    pub(crate) fn is_fixed(&self) -> bool {
+        matches!(self, Table::Modulo(table) if table.is_fixed())
+    }
+
+    /// Chooses a row that may be used; `None` if and only if there is none, or none for this key
+    /// in a table that is fixed.
     #[inline]
     pub(crate) fn pick(&self, candidates: &Candidates, ask: &mut Ask) -> Option<usize> {
         match self {
@@ -122,6 +146,9 @@ impl Table {
             Table::Hash(table) => {
                 let key = ask.key.unwrap_or_else(|| ask.random.next());
                 table.get_or_init(|| Maglev::of(candidates.rows)).pick(candidates, key)
+            }
+            Table::Modulo(table) => {
+                table.pick(candidates, ask.key.unwrap_or_else(|| ask.random.next()))
             }
             Table::First => first::pick(candidates),
         }

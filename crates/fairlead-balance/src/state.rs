@@ -211,6 +211,15 @@ impl BackendState {
         self.announce(change, now)
     }
 
+    /// Forgets what was seen of it; see [`Tracker::forget`].
+    pub fn forget_health(&self, rules: &Rules, now: Moment) -> Option<Transition> {
+        let mut tracker = self.tracker();
+        let change = tracker.forget(now);
+        self.publish(&tracker, rules);
+        drop(tracker);
+        self.announce(change, now)
+    }
+
     /// Claims the one extra chain of probes that a backend in doubt gets, over all workers.
     pub fn claim_probe(&self) -> bool {
         !self.probing.swap(true, Relaxed)

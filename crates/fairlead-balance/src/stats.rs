@@ -55,6 +55,7 @@ pub struct Shard {
     bytes_out: Counter,
     checks_passed: Counter,
     checks_failed: Counter,
+    attempts: Counter,
     connects: Counter,
     connect_failures: Counter,
     timing: Timing,
@@ -101,7 +102,13 @@ impl Shard {
         }
     }
 
-    /// Counts one attempt to connect.
+    /// Counts a request or connection that was sent its way, whatever comes of it.
+    #[inline]
+    pub fn add_attempt(&self) {
+        self.attempts.add(1);
+    }
+
+    /// Counts one attempt to connect that has ended.
     #[inline]
     pub fn add_connect(&self, connected: bool) {
         if connected {
@@ -190,6 +197,8 @@ pub struct BackendStats {
     pub checks_passed: u64,
     /// Checks that failed.
     pub checks_failed: u64,
+    /// Sent its way, whatever came of it.
+    pub attempts: u64,
     /// Connects that came about.
     pub connects: u64,
     /// Connects that didn't.
@@ -214,6 +223,7 @@ impl BackendStats {
             stats.bytes_out += shard.bytes_out.read();
             stats.checks_passed += shard.checks_passed.read();
             stats.checks_failed += shard.checks_failed.read();
+            stats.attempts += shard.attempts.read();
             stats.connects += shard.connects.read();
             stats.connect_failures += shard.connect_failures.read();
             timings.add(&shard.timing);
@@ -254,6 +264,7 @@ mod tests {
             shard.add_bytes(3, 4);
             shard.add_check(true);
             shard.add_check(false);
+            shard.add_attempt();
             shard.add_connect(true);
             shard.add_connect(false);
         }
@@ -264,10 +275,11 @@ mod tests {
             stats.retries,
             stats.checks_passed,
             stats.checks_failed,
+            stats.attempts,
             stats.connects,
             stats.connect_failures,
         ];
-        assert_eq!(counted, [2; 7]);
+        assert_eq!(counted, [2; 8]);
         assert_eq!(stats.failures_by_reason, BTreeMap::from([("connect_refused", 2)]));
         assert_eq!((stats.bytes_in, stats.bytes_out), (6, 8));
         let p50 = stats.latency_ms.p50.expect("two answers");

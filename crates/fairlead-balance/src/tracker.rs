@@ -249,6 +249,19 @@ impl Tracker {
         })
     }
 
+    /// Forgets what was seen, because the operator says that it is over: an unknown backend,
+    /// which is used like a healthy one until there is evidence again.
+    pub fn forget(&mut self, now: Moment) -> Option<Transition> {
+        let from = self.health;
+        *self = Tracker::default();
+        if from == Health::Unknown {
+            return None;
+        }
+        self.since = Some(now);
+        "operator: what was seen is forgotten".clone_into(&mut self.why);
+        Some(Transition { from, to: Health::Unknown, why: self.why.clone() })
+    }
+
     /// Asks to send a trial request.
     pub fn claim_trial(&mut self, rules: &Rules, asker: Asker, now: Moment) -> Trial {
         let tried = match self.health {

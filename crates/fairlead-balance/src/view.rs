@@ -18,7 +18,7 @@ use std::time::Duration;
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 
-use crate::groups::{Groups, Row, Tier};
+use crate::groups::{Candidate, Groups, Row, Tier};
 use crate::policies::{Ask, Candidates};
 use crate::pool::Pool;
 use crate::tracker::{Asker, Trial};
@@ -148,7 +148,7 @@ impl View {
             self.refresh();
         }
         if now >= self.look_at[asker as usize] && tried.is_empty() {
-            if let Some(slot) = self.pick_trial(asker, now) {
+            if let Some(slot) = self.pick_trial(asker, key, now) {
                 return Pick::Backend(slot);
             }
         }
@@ -159,7 +159,7 @@ impl View {
                 return Pick::Backend(slot);
             }
         }
-        self.pick_otherwise(tried, now)
+        self.pick_otherwise(key, tried, now)
     }
 
     #[cold]
@@ -170,12 +170,17 @@ impl View {
 
     /// Picks one whose trial is due, or finds out when to look again.
     #[cold]
-    fn pick_trial(&mut self, asker: Asker, now: Moment) -> Option<Slot> {
+    fn pick_trial(&mut self, asker: Asker, key: Option<u64>, now: Moment) -> Option<Slot> {
         let groups = &*self.groups;
         // A check may allow tomorrow what it forbids today, without moving the epoch.
         let never = if groups.candidates.is_empty() { Moment(u64::MAX) } else { now + LOOK_AGAIN };
         let mut next = never;
-        for row in &groups.candidates {
+        for Candidate { row, keys, .. } in &groups.candidates {
+            if keys.is_some_and(|keys| !keys.contain(key)) {
+                // Another's connection may be the one that may try it.
+                next = now;
+                continue;
+            }
             match claim(row, groups, asker, now) {
                 Trial::Claimed => return Some(row.slot),
                 Trial::NotBefore(due) => next = next.min(due),
@@ -188,16 +193,22 @@ impl View {
 
     /// Nobody could be picked: says why, unless a trial is better than an error.
     #[cold]
-    fn pick_otherwise(&mut self, tried: &Tried, now: Moment) -> Pick {
+    fn pick_otherwise(&mut self, key: Option<u64>, tried: &Tried, now: Moment) -> Pick {
         let groups = &*self.groups;
-        let full = |tier: &Tier| tier.rows.iter().any(|row| !tried.contains(row.slot));
+        // In a fixed table somebody may be free, and not for this key.
+        let full = |tier: &Tier| {
+            let fixed = tier.table.is_fixed();
+            tier.rows.iter().any(|row| !(tried.contains(row.slot) || fixed && row.has_room()))
+        };
         if groups.tiers.iter().any(full) {
             return Pick::Saturated;
         }
-        let alone = groups.candidates.iter().find(|row| {
-            !tried.contains(row.slot) && claim(row, groups, Asker::Last, now) == Trial::Claimed
+        let alone = groups.candidates.iter().find(|Candidate { row, keys, fixed }| {
+            let may = !fixed || keys.is_some_and(|keys| keys.contain(key));
+            let may = may && !tried.contains(row.slot);
+            may && claim(row, groups, Asker::Last, now) == Trial::Claimed
         });
-        alone.map_or(Pick::Nobody, |row| Pick::Backend(row.slot))
+        alone.map_or(Pick::Nobody, |candidate| Pick::Backend(candidate.row.slot))
     }
 }
 

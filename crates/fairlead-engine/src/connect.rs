@@ -3,8 +3,9 @@
 //! Whether it succeeds is learned later, from the poller (`connection`); only what is known at
 //! once is answered here.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
+use fairlead_flow::driver::Outgoing;
 use fairlead_model::backend::Endpoint;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix};
@@ -12,19 +13,19 @@ use rustix::net::{AddressFamily, SocketAddrUnix};
 use crate::connection::{Connection, Phase};
 use crate::sys::socket;
 
-/// Starts to connect to `to`, from `source` if given.
-pub(crate) fn start(to: &Endpoint, source: Option<IpAddr>) -> Result<Connection, Errno> {
+/// Starts to connect to `to`.
+pub(crate) fn start(to: &Endpoint, how: Outgoing) -> Result<Connection, Errno> {
     match to {
-        Endpoint::Tcp(address) => start_tcp(*address, source),
+        Endpoint::Tcp(address) => start_tcp(*address, how),
         Endpoint::Unix(path) => start_unix(path),
     }
 }
 
-fn start_tcp(address: SocketAddr, source: Option<IpAddr>) -> Result<Connection, Errno> {
+fn start_tcp(address: SocketAddr, how: Outgoing) -> Result<Connection, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let stream = socket::stream(family)?;
-    socket::set_up_tcp(&stream)?;
-    if let Some(source) = source {
+    socket::set_up_tcp(&stream, how.keepalive)?;
+    if let Some(source) = how.source {
         socket::bind_source(&stream, source)?;
     }
     match rustix::net::connect(&stream, &address) {

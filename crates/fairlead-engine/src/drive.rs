@@ -10,11 +10,10 @@
 //! No branch here depends on what the bytes say, nor on who is well.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use fairlead_flow::driver::{ConnId, Driver, IoFailure, Sent};
+use fairlead_flow::driver::{ConnId, Driver, IoFailure, Outgoing, Sent};
 use fairlead_model::backend::Endpoint;
 use fairlead_model::limits::READS_PER_TURN;
 use fairlead_model::moment::Moment;
@@ -212,8 +211,8 @@ impl Sockets {
 }
 
 impl Driver for Sockets {
-    fn connect(&mut self, to: &Endpoint, source: Option<IpAddr>) -> Result<ConnId, IoFailure> {
-        let connection = connect::start(to, source).map_err(socket::failure)?;
+    fn connect(&mut self, to: &Endpoint, how: Outgoing) -> Result<ConnId, IoFailure> {
+        let connection = connect::start(to, how).map_err(socket::failure)?;
         let at_once = connection.phase == Phase::Connected;
         let id = self.register(connection)?;
         if at_once {

@@ -11,11 +11,11 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fairlead_balance::{BackendState, Registry};
+use fairlead_balance::{BackendState, Registry, Rules};
 use fairlead_flow::Snapshot;
 use fairlead_model::backend::Wish;
 use fairlead_model::event::Event;
-use fairlead_model::health::{Evidence, Origin};
+use fairlead_model::health::{Evidence, Origin, Transition};
 use fairlead_model::plan::Plan;
 
 use crate::board::Board;
@@ -88,6 +88,12 @@ impl Inner {
             crew.tell(|| Command::Report(number));
         }
         number
+    }
+
+    /// What the plan in force says about health in this pool.
+    fn rules(&self, pool: &str) -> Option<Rules> {
+        let pools = self.snapshot.as_deref().map_or(&[][..], Snapshot::pools);
+        pools.iter().find(|known| known.plan.name == pool).map(|known| known.rules())
     }
 
     fn find(&self, pool: &str, backend: &str) -> Result<Arc<BackendState>, Unknown> {
@@ -280,6 +286,30 @@ impl Engine {
         self.wake();
     }
 
+    /// Forgets what was seen of a backend's health: it is used again until there is new evidence.
+    /// Says whether there was anything to forget.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such backend.
+    pub fn forget_health(&self, pool: &str, backend: &str) -> Result<bool, Unknown> {
+        let inner = self.lock();
+        let state = inner.find(pool, backend)?;
+        let Some(rules) = inner.rules(pool) else { return Ok(false) };
+        drop(inner);
+        let change = state.forget_health(&rules, self.clock.now());
+        let changed = change.is_some();
+        self.tell_health(pool, backend, change);
+        Ok(changed)
+    }
+
+    fn tell_health(&self, pool: &str, backend: &str, change: Option<Transition>) {
+        let Some(Transition { from, to, why }) = change else { return };
+        let (pool, backend) = (pool.to_owned(), backend.to_owned());
+        self.events.tell(Event::Health { pool, backend, from, to, why });
+        self.wake();
+    }
+
     /// Takes the result of a check that ran elsewhere. `what` is what was seen, for people.
     ///
     /// # Errors
@@ -294,8 +324,7 @@ impl Engine {
     ) -> Result<(), Unknown> {
         let inner = self.lock();
         let state = inner.find(pool, backend)?;
-        let pools = inner.snapshot.as_deref().map_or(&[][..], Snapshot::pools);
-        let rules = pools.iter().find(|known| known.plan.name == pool).map(|known| known.rules());
+        let rules = inner.rules(pool);
         drop(inner);
         let Some(rules) = rules else { return Ok(()) };
         // No worker counts checks of a pool whose checks run elsewhere, so this shard's are ours.
@@ -306,12 +335,8 @@ impl Engine {
             what: if passed { "passed" } else { "failed" },
             detail: what.to_owned(),
         };
-        if let Some(change) = state.observe(&evidence, &rules, self.clock.now()) {
-            let (pool, backend) = (pool.to_owned(), backend.to_owned());
-            let (from, to, why) = (change.from, change.to, change.why);
-            self.events.tell(Event::Health { pool, backend, from, to, why });
-            self.wake();
-        }
+        let change = state.observe(&evidence, &rules, self.clock.now());
+        self.tell_health(pool, backend, change);
         Ok(())
     }
 

@@ -18,12 +18,12 @@ use std::time::Duration;
 
 use fairlead_flow::driver::Peer;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::Bind;
+use fairlead_model::plan::{Bind, Keepalive};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::sys::socket::{canonical, local_address, set_up_tcp};
+use crate::sys::socket::{canonical, local_address, set_keepalive, set_up_tcp};
 
 /// Connections that may wait to be accepted. The kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;
@@ -98,6 +98,15 @@ impl ListenSocket {
     /// Where it listens.
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// How silent clients are probed, from the next one on: accepted sockets inherit it.
+    pub(crate) fn set_keepalive(&self, keepalive: Option<Keepalive>) {
+        if let Address::Tcp(_) = self.address {
+            // The kernel has taken the same options when the socket was opened; what it doesn't
+            // take (numbers beyond its own) leaves those.
+            let _ = set_keepalive(&self.socket, keepalive);
+        }
     }
 
     /// Takes one connection out of its queue.
@@ -175,7 +184,7 @@ fn open_tcp(
     }
     // Old connections in TIME_WAIT don't keep a restart from listening; another listener does.
     socket.set_reuse_address(true)?;
-    set_up_tcp(&socket)?;
+    set_up_tcp(&socket, None)?;
     match bind_and_listen(&socket, &address.into()) {
         Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {
             take_over(&socket, address, leaving).map_err(|_| error)?;

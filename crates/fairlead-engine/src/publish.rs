@@ -112,11 +112,16 @@ pub(crate) fn open_all(
             }),
         }
     }
-    if problems.is_empty() {
-        Ok(bound)
-    } else {
-        Err(problems)
+    if !problems.is_empty() {
+        return Err(problems);
     }
+    let keepalives = listeners
+        .iter()
+        .flat_map(|listener| std::iter::repeat_n(listener.keepalive, listener.bind.len()));
+    for (bound, keepalive) in bound.iter().zip(keepalives) {
+        bound.open.socket.set_keepalive(keepalive);
+    }
+    Ok(bound)
 }
 
 /// For each wanted address the socket in force that it keeps, if any: its own listener's first,

@@ -99,7 +99,7 @@ impl Context {
     ) -> Result<Key, IoFailure> {
         let backend = Rc::clone(pool.backend(slot));
         let endpoint = backend.endpoint(nth).ok_or(IoFailure::Unreachable)?;
-        let conn = d.connect(&endpoint, pool.plan().source)?;
+        let conn = d.connect(&endpoint, pool.plan().into())?;
         let key = self.links.insert(Link::new(conn, Rc::clone(pool), slot, backend, endpoint, now));
         self.roles.set(conn, Role::Link(key));
         Ok(key)

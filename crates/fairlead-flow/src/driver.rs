@@ -19,6 +19,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use fairlead_model::backend::Endpoint;
+use fairlead_model::plan::{Keepalive, PoolPlan};
 
 /// A connection of one worker: an index that is used again, and a number that tells its lives
 /// apart.
@@ -42,6 +43,21 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// The address that it connected to; `None` on a Unix socket.
     pub local: Option<SocketAddr>,
+}
+
+/// How a connection to a backend leaves this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outgoing {
+    /// From which address; `None`: the system chooses.
+    pub source: Option<IpAddr>,
+    /// How the kernel probes it while it is silent; `None`: as the driver thinks right.
+    pub keepalive: Option<Keepalive>,
+}
+
+impl From<&PoolPlan> for Outgoing {
+    fn from(plan: &PoolPlan) -> Outgoing {
+        Outgoing { source: plan.source, keepalive: plan.keepalive }
+    }
 }
 
 /// What became of a `send`.
@@ -88,7 +104,7 @@ impl IoFailure {
 /// Does what the machines want.
 pub trait Driver {
     /// Starts to connect. An error that is known at once is returned instead.
-    fn connect(&mut self, to: &Endpoint, source: Option<IpAddr>) -> Result<ConnId, IoFailure>;
+    fn connect(&mut self, to: &Endpoint, how: Outgoing) -> Result<ConnId, IoFailure>;
 
     /// Sends `first` and then `then` (either may be empty) in as few calls as possible.
     fn send(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent;

@@ -25,7 +25,7 @@ mod snapshot;
 mod tcp;
 mod wheel;
 
-pub use driver::{ConnId, Driver, IoFailure, ListenerId, Peer, Sent};
+pub use driver::{ConnId, Driver, IoFailure, ListenerId, Outgoing, Peer, Sent};
 pub use flow::Flow;
 pub use listener::{ListenerState, ListenerStats};
 pub use snapshot::Snapshot;

@@ -26,6 +26,7 @@ use crate::log::line::{Line, Request, Spoken};
 use crate::slab::Key;
 use crate::tcp::Relay;
 
+mod dump;
 mod escape;
 mod line;
 
@@ -70,17 +71,37 @@ impl Log {
     }
 
     fn write(&mut self, line: &Line<'_>, now: Moment) {
-        let Some(format) = self.format else { return };
-        if self.lines.len() >= LOG_BYTES {
-            self.lost += 1;
+        let Some(format) = self.format.filter(|format| *format != LogFormat::Dump) else { return };
+        if !self.has_room() {
             return;
         }
         let millis = self.zero.saturating_add(now.0) / 1_000_000;
         self.stamp(format, millis);
-        match format {
-            LogFormat::Json => line.write_json(&mut self.lines, &self.stamp, millis % 1000),
-            LogFormat::Combined => line.write_combined(&mut self.lines, &self.stamp),
+        if format == LogFormat::Combined {
+            line.write_combined(&mut self.lines, &self.stamp);
+        } else {
+            line.write_json(&mut self.lines, &self.stamp, millis % 1000);
         }
+    }
+
+    /// Whether relayed bytes are wanted, too.
+    #[inline]
+    pub(crate) fn dumps(&self) -> bool {
+        self.format == Some(LogFormat::Dump)
+    }
+
+    /// Takes a piece that is being relayed.
+    pub(crate) fn dump(&mut self, from_client: bool, bytes: &[u8]) {
+        if self.has_room() {
+            dump::write_piece(&mut self.lines, if from_client { "->" } else { "-<" }, bytes);
+        }
+    }
+
+    /// Whether another line may be written; counts it as lost if not.
+    fn has_room(&mut self) -> bool {
+        let room = self.lines.len() < LOG_BYTES;
+        self.lost += u64::from(!room);
+        room
     }
 
     /// Makes `stamp` the text of this time, down to the second.
@@ -94,8 +115,8 @@ impl Log {
         let time = TimeOfDay(millis);
         // A string takes whatever is written to it.
         let _ = match format {
-            LogFormat::Json => time.write_rfc3339_seconds(&mut self.stamp),
             LogFormat::Combined => time.write_common_log(&mut self.stamp),
+            _ => time.write_rfc3339_seconds(&mut self.stamp),
         };
     }
 }

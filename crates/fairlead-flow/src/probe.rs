@@ -25,7 +25,7 @@ use fairlead_proto::http1::{Limits, Method, Parsed, Progress, ResponseHead};
 pub(crate) use schedule::Probes;
 
 use crate::context::Role;
-use crate::driver::{ConnId, Driver, IoFailure};
+use crate::driver::{ConnId, Driver, IoFailure, Outgoing};
 use crate::flow::Flow;
 use crate::local::LocalBackend;
 use crate::seek::millis;
@@ -157,7 +157,7 @@ impl Flow {
             let Some(probe) = self.probes.get_mut(key) else { return };
             let endpoints = &probe.question.endpoints;
             let endpoint = &endpoints[(probe.first + probe.nth) % endpoints.len()];
-            match d.connect(endpoint, None) {
+            match d.connect(endpoint, Outgoing::default()) {
                 Ok(conn) => {
                     probe.conn = Some(conn);
                     probe.stage = Stage::Connecting;

@@ -181,8 +181,10 @@ impl Seek {
             self.tried.add(slot);
             self.last = Some(slot);
             self.attempts += 1;
+            let shard = pool.backend(slot).state.shard(ctx.worker);
+            shard.add_attempt();
             if self.attempts > 1 {
-                pool.backend(slot).state.shard(ctx.worker).add_retry();
+                shard.add_retry();
             }
             self.count_retry(ctx);
             self.tries = 0;

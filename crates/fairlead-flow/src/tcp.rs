@@ -10,14 +10,14 @@
 
 mod silence;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use fairlead_balance::hash;
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::{HashOn, Policy};
+use fairlead_model::plan::{HashOn, HashTable, Policy, PoolPlan};
 use fairlead_model::reason::Reason;
 
 use crate::context::Role;
@@ -100,12 +100,25 @@ impl Relay {
     }
 }
 
-/// The part of a client's address that a hash on the source looks at.
-pub(crate) fn source_key(peer: Peer) -> u64 {
+/// The key of a client's address for a hash on the source in this pool.
+pub(crate) fn source_key(plan: &PoolPlan, peer: Peer) -> u64 {
+    if plan.hash_table != HashTable::Maglev {
+        // Without an address all have the same one.
+        let six = peer.address.map_or([0; 16], |address| mapped(address.ip()));
+        return u64::from(hash::folded(&six));
+    }
     match peer.address.map(|address| address.ip().to_canonical()) {
-        Some(std::net::IpAddr::V4(four)) => hash::of(&four.octets()),
-        Some(std::net::IpAddr::V6(six)) => hash::of(&six.octets()),
+        Some(IpAddr::V4(four)) => hash::of(&four.octets()),
+        Some(IpAddr::V6(six)) => hash::of(&six.octets()),
         None => hash::of(b"unix"),
+    }
+}
+
+/// An address in sixteen bytes, IPv4 as a dual-stack socket shows it (`::ffff:192.0.2.1`).
+fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(four) => four.to_ipv6_mapped().octets(),
+        IpAddr::V6(six) => six.octets(),
     }
 }
 
@@ -123,8 +136,10 @@ impl Flow {
             listener.state.leave();
             return d.close(client);
         };
-        let hashed = pool.plan().policy == Policy::Hash && pool.plan().hash_on == HashOn::SourceIp;
-        let seek = Seek::new(Rc::clone(pool), hashed.then(|| source_key(peer)), Reuse::Never);
+        let plan = pool.plan();
+        let hashed = plan.has_policy(Policy::Hash) && plan.hash_on == HashOn::SourceIp;
+        let key = hashed.then(|| source_key(plan, peer));
+        let seek = Seek::new(Rc::clone(pool), key, Reuse::Never);
         let idle = listener.plan().timeouts.idle.duration();
         let mut relay = Relay::new(client, listener, idle, now);
         relay.address = peer.address;
@@ -246,9 +261,18 @@ impl Flow {
         let Some(relay) = self.relays.get_mut(key) else { return };
         let Some(backend) = relay.backend else { return };
         relay.deadline = now + relay.idle;
+        let count = bytes.len() as u64;
+        if self.log.dumps() {
+            self.log.dump(from == Side::Client, bytes);
+        }
+        if let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) {
+            // As they pass: a connection that lasts for days shows in the counters meanwhile.
+            let (received, sent) = if from == Side::Client { (count, 0) } else { (0, count) };
+            link.backend.state.shard(self.ctx.worker).add_bytes(received, sent);
+        }
         let (source, target) = match from {
             Side::Client => {
-                relay.received += bytes.len() as u64;
+                relay.received += count;
                 if relay.question == Question::None {
                     self.relay_asks(key, now);
                 }
@@ -256,7 +280,7 @@ impl Flow {
                 (relay.client, backend)
             }
             Side::Backend => {
-                relay.sent += bytes.len() as u64;
+                relay.sent += count;
                 if relay.question != Question::Answered {
                     self.relay_answers(key, now);
                 }
@@ -298,6 +322,9 @@ impl Flow {
             relay.client_finished = true;
         } else {
             relay.backend_finished = true;
+        }
+        if self.log.dumps() {
+            self.log.dump(of_client, b"");
         }
         if relay.client_finished && relay.backend_finished {
             self.relay_end(d, key, Reason::Ok, now);
@@ -434,8 +461,6 @@ impl Flow {
         listener.count_bytes(self.ctx.worker, relay.received, relay.sent);
         listener.count(self.ctx.worker, 0, reason);
         if let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) {
-            let shard = link.backend.state.shard(self.ctx.worker);
-            shard.add_bytes(relay.received, relay.sent);
             link.backend.state.end();
         }
     }

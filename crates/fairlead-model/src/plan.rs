@@ -57,6 +57,8 @@ pub enum LogFormat {
     Json,
     /// The Combined Log Format of the Apache web server, as many tools read it.
     Combined,
+    /// No lines about connections, but all bytes that tcp listeners relay, as readable text.
+    Dump,
 }
 
 /// An address that clients connect to.
@@ -79,6 +81,21 @@ pub struct ListenerPlan {
     pub limits: ListenerLimits,
     /// Networks whose forwarding headers are believed.
     pub trusted_proxies: Vec<Network>,
+    /// How silent clients are probed by the kernel; `None`: as the engine thinks right.
+    #[serde(default)]
+    pub keepalive: Option<Keepalive>,
+}
+
+/// How the kernel finds out whether a silent connection still has another end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keepalive {
+    /// Silence before the first probe. The kernel counts whole seconds, 1 to 32767.
+    pub idle: Millis,
+    /// Between two probes. Whole seconds, 1 to 32767.
+    pub interval: Millis,
+    /// Unanswered probes that end the connection, 1 to 127.
+    pub probes: u32,
 }
 
 /// Where to listen: `{"any": 8080}` · `{"tcp": "127.0.0.1:80"}` · `{"unix": "/path"}`.
@@ -203,6 +220,12 @@ pub struct PoolPlan {
     pub policy: Policy,
     /// What `Policy::Hash` looks at.
     pub hash_on: HashOn,
+    /// How `Policy::Hash` makes a backend of a key.
+    #[serde(default)]
+    pub hash_table: HashTable,
+    /// Groups with a policy of their own, each once.
+    #[serde(default)]
+    pub groups: Vec<GroupPlan>,
     /// In the configuration's order; addresses are unique.
     pub backends: Vec<BackendPlan>,
     /// How backends are probed.
@@ -213,6 +236,32 @@ pub struct PoolPlan {
     pub retry: RetryPlan,
     /// Source address of connections to backends.
     pub source: Option<IpAddr>,
+    /// How silent backends are probed by the kernel; `None`: as the engine thinks right.
+    #[serde(default)]
+    pub keepalive: Option<Keepalive>,
+}
+
+impl PoolPlan {
+    /// How a backend of this group is picked.
+    pub fn policy_of(&self, group: u16) -> Policy {
+        let own = self.groups.iter().find(|plan| plan.group == group);
+        own.map_or(self.policy, |plan| plan.policy)
+    }
+
+    /// Whether any group is picked from by this policy.
+    pub fn has_policy(&self, policy: Policy) -> bool {
+        self.policy == policy || self.groups.iter().any(|plan| plan.policy == policy)
+    }
+}
+
+/// What one group has of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupPlan {
+    /// Which group.
+    pub group: u16,
+    /// How a backend is picked there.
+    pub policy: Policy,
 }
 
 /// How a pool picks.
@@ -229,10 +278,24 @@ pub enum Policy {
     P2c,
     /// The better of two by expected latency.
     PeakEwma,
-    /// By a property of the request (Maglev).
+    /// By a property of the request.
     Hash,
     /// The first available in order.
     First,
+}
+
+/// How a key becomes a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum HashTable {
+    /// A table of those who are available now; few keys move when that changes.
+    #[default]
+    Maglev,
+    /// The key modulo the number of backends in the group; while that one can't be used, the
+    /// next in order.
+    Modulo,
+    /// As `Modulo`, but nobody else of the group stands in: the next group is asked.
+    Fixed,
 }
 
 /// What a hash looks at.

@@ -104,6 +104,10 @@ impl Engine {
         self.engine.set_weight(pool, backend, weight as u16).map_err(key_error)
     }
 
+    fn forget_health(&self, pool: &str, backend: &str) -> PyResult<bool> {
+        self.engine.forget_health(pool, backend).map_err(key_error)
+    }
+
     fn report_check(&self, pool: &str, backend: &str, passed: bool, what: &str) -> PyResult<()> {
         self.engine.report_check(pool, backend, passed, what).map_err(key_error)
     }

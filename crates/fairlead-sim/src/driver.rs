@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use fairlead_flow::{ConnId, Driver, IoFailure, Sent};
+use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, Sent};
 use fairlead_model::backend::Endpoint;
 use fairlead_model::limits::RECEIVE_BYTES;
 
@@ -161,7 +161,7 @@ impl Hand<'_> {
 }
 
 impl Driver for Hand<'_> {
-    fn connect(&mut self, to: &Endpoint, _source: Option<IpAddr>) -> Result<ConnId, IoFailure> {
+    fn connect(&mut self, to: &Endpoint, _how: Outgoing) -> Result<ConnId, IoFailure> {
         if self.notes.exhausts(self.network.random.below(1000)) {
             return Err(IoFailure::Exhausted);
         }

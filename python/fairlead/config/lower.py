@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Retry,
         Route,
     )
+    from fairlead.config.schema_keepalive import Keepalive
 
 __all__ = ["lower", "names"]
 
@@ -147,6 +148,7 @@ def _listener(
         ),
         limits=_limits(listener.limits, descriptors),
         trusted_proxies=tuple(map(_network, listener.trusted_proxies)),
+        keepalive=_keepalive(listener.tcp_keepalive),
     )
 
 
@@ -233,7 +235,16 @@ def _pool(name: str, pool: Pool, answers: Mapping[str, Answer]) -> plan.PoolPlan
         ),
         retry=_retry(pool.retry),
         source=pool.source,
+        hash_table=pool.hash_table,
+        groups=tuple(plan.GroupPlan(group.group, group.policy) for group in pool.groups),
+        keepalive=_keepalive(pool.tcp_keepalive),
     )
+
+
+def _keepalive(keepalive: Keepalive | None) -> plan.Keepalive | None:
+    if keepalive is None:
+        return None
+    return plan.Keepalive(_ms(keepalive.idle), _ms(keepalive.interval), keepalive.probes)
 
 
 def _endpoints(text: str, answers: Mapping[str, Answer]) -> tuple[plan.Endpoint, ...]:

@@ -19,9 +19,11 @@ __all__ = [
     "Cookie",
     "Endpoint",
     "Exact",
+    "GroupPlan",
     "Header",
     "Http",
     "HttpCheck",
+    "Keepalive",
     "ListenerPlan",
     "ListenerTimeouts",
     "Network",
@@ -130,6 +132,14 @@ class Network(msgspec.Struct, frozen=True):
     prefix: int
 
 
+class Keepalive(msgspec.Struct, frozen=True):
+    """How silent connections are probed by the kernel."""
+
+    idle: int
+    interval: int
+    probes: int
+
+
 class ListenerPlan(msgspec.Struct, frozen=True):
     """An address that clients connect to."""
 
@@ -141,6 +151,7 @@ class ListenerPlan(msgspec.Struct, frozen=True):
     timeouts: ListenerTimeouts
     limits: Limits
     trusted_proxies: tuple[Network, ...]
+    keepalive: Keepalive | None
 
 
 class BackendPlan(msgspec.Struct, frozen=True):
@@ -199,17 +210,27 @@ class Retry(msgspec.Struct, frozen=True):
     budget: int
 
 
+class GroupPlan(msgspec.Struct, frozen=True):
+    """What one group has of its own."""
+
+    group: int
+    policy: str
+
+
 class PoolPlan(msgspec.Struct, frozen=True):
     """A set of interchangeable backends."""
 
     name: str
     policy: str
     hash_on: str | Header | Cookie
+    hash_table: str
+    groups: tuple[GroupPlan, ...]
     backends: tuple[BackendPlan, ...]
     check: CheckPlan
     timeouts: PoolTimeouts
     retry: Retry
     source: str | None
+    keepalive: Keepalive | None
 
 
 class AccessLog(msgspec.Struct, frozen=True):

@@ -37,6 +37,7 @@ def check(config: Config, reading: Reading) -> None:
         _backends_are_given_once(name, pool, reading)
         _check_keys_fit_the_type(name, pool, reading)
         _hash_is_used(name, pool, reading)
+        _groups_have_backends(name, pool, reading)
     _tcp_hashes_on_addresses(config, reading)
 
 
@@ -214,20 +215,41 @@ def _check_keys_fit_the_type(name: str, pool: Pool, reading: Reading) -> None:
 
 
 def _hash_is_used(name: str, pool: Pool, reading: Reading) -> None:
-    place = _place(reading, ("pools", name, "hash_on"))
-    if place is None or ("pools", name, "policy") in reading.broken:
+    if ("pools", name, "policy") in reading.broken or _hashes(pool):
         return
-    if pool.policy != "hash":
-        found = f"`hash_on` means nothing to policy `{pool.policy}`"
-        hint = 'add `policy = "hash"`'
-        expected = 'it only beside `policy = "hash"`'
-        reading.report(ConfigError("policy.key", found, expected, place, hint))
+    for key in ("hash_on", "hash_table"):
+        place = _place(reading, ("pools", name, key))
+        if place is not None:
+            found = f"`{key}` means nothing to policy `{pool.policy}`"
+            hint = 'add `policy = "hash"`'
+            expected = 'it only beside `policy = "hash"`'
+            reading.report(ConfigError("policy.key", found, expected, place, hint))
+
+
+def _hashes(pool: Pool) -> bool:
+    return "hash" in (pool.policy, *(group.policy for group in pool.groups))
+
+
+def _groups_have_backends(name: str, pool: Pool, reading: Reading) -> None:
+    existing = {backend.group for backend in pool.backends}
+    told: set[int] = set()
+    for index, group in enumerate(pool.groups):
+        path: Path = ("pools", name, "groups", index)
+        place = _place(reading, (*path, "group"), path)
+        if group.group in told:
+            found = f"group {group.group} stands here twice"
+            reading.report(ConfigError("group.duplicate", found, "each group once", place))
+        elif group.group not in existing and ("pools", name, "backends") not in reading.broken:
+            found = f"pool `{name}` has no backend of group {group.group}"
+            known = ", ".join(map(str, sorted(existing)))
+            reading.report(ConfigError("group.unknown", found, f"one of {known}", place))
+        told.add(group.group)
 
 
 def _tcp_hashes_on_addresses(config: Config, reading: Reading) -> None:
     for name, listener in config.listeners.items():
         pool = config.pools.get(listener.pool or "")
-        if listener.protocol != "tcp" or pool is None or pool.policy != "hash":
+        if listener.protocol != "tcp" or pool is None or not _hashes(pool):
             continue
         if pool.hash_on != "source-ip":
             place = _place(

@@ -153,8 +153,9 @@ class AccessLog(msgspec.Struct, frozen=True, kw_only=True):
     format: Annotated[
         str,
         Key(
-            Choice("a format", ("json", "combined")),
-            'How a line looks: "json", or "combined" as web servers have written it for long.',
+            Choice("a format", ("json", "combined", "dump")),
+            'How a line looks: "json", or "combined" as web servers have written it for long. '
+            '"dump" writes no lines, but all bytes that tcp listeners relay, as readable text.',
             why="Only JSON has room for what a balancer knows: backend, attempts, times, reason.",
         ),
     ] = "json"

@@ -18,6 +18,7 @@ from fairlead.config.form import (
     Spelled,
     Whole,
 )
+from fairlead.config.schema_keepalive import KEEPALIVE, Keepalive
 from fairlead.config.table import Key, Table, Tables
 from fairlead.config.tree import Node
 from fairlead.errors import ConfigError
@@ -266,6 +267,14 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
             why="Whoever can set them can claim any address.",
         ),
     ] = ()
+    tcp_keepalive: Annotated[
+        Keepalive | None,
+        Key(
+            KEEPALIVE,
+            "How silent clients are probed by the kernel.",
+            default="after 30 s, every 10 s, three times",
+        ),
+    ] = None
 
 
 LISTENER: Final = Table(Listener, "a listener", later=("tls", "access_log", "proxy_protocol"))

@@ -18,7 +18,8 @@ from fairlead.config.form import (
     Statuses,
     Whole,
 )
-from fairlead.config.table import Key, Table
+from fairlead.config.schema_keepalive import KEEPALIVE, Keepalive
+from fairlead.config.table import Key, Table, Tables
 from fairlead.config.tree import Node
 from fairlead.errors import ConfigError
 
@@ -29,6 +30,7 @@ __all__ = [
     "POOL",
     "Backend",
     "Check",
+    "Group",
     "Pool",
     "PoolTimeouts",
     "Retry",
@@ -335,6 +337,19 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.02
 
 
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """What one group of a pool has of its own."""
+
+    group: Annotated[
+        int,
+        Key(Whole(0, 65_535), "Which group: the number that its backends have."),
+    ]
+    policy: Annotated[
+        str,
+        Key(POLICY, "How a backend of this group is picked."),
+    ]
+
+
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """A set of interchangeable backends."""
 
@@ -349,6 +364,24 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Key(HASH_ON, "What policy `hash` looks at."),
     ] = "source-ip"
+    hash_table: Annotated[
+        str,
+        Key(
+            Choice("a table", ("maglev", "modulo", "fixed")),
+            'How policy `hash` finds a backend: "maglev" moves few keys when backends come and '
+            'go; "modulo" numbers the backends of a group, and the next in order stands in for '
+            'one that is away; "fixed" does the same and lets nobody stand in but the next group.',
+            why="With the others, adding one backend sends nearly everybody elsewhere.",
+        ),
+    ] = "maglev"
+    groups: Annotated[
+        tuple[Group, ...],
+        Key(
+            Tables(Table(Group, "a group")),
+            "Groups with a policy of their own.",
+            default="none",
+        ),
+    ] = ()
     backends: Annotated[
         tuple[Backend, ...],
         Key(
@@ -374,6 +407,14 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
             Spelled(spelling.check_source, "an IP address of this machine"),
             "Source address of connections to backends.",
             default="the system chooses",
+        ),
+    ] = None
+    tcp_keepalive: Annotated[
+        Keepalive | None,
+        Key(
+            KEEPALIVE,
+            "How silent backends are probed by the kernel.",
+            default="after 30 s, every 10 s, three times",
         ),
     ] = None
 

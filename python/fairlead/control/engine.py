@@ -39,6 +39,9 @@ class Engine(Protocol):
     def set_weight(self, pool: str, backend: str, weight: int) -> bool:
         """Change a weight; true if it did change."""
 
+    def forget_health(self, pool: str, backend: str) -> bool:
+        """Forget what was seen of a backend; true if there was anything."""
+
     def report_check(self, pool: str, backend: str, passed: bool, what: str) -> None:  # noqa: FBT001  # as the native module has it
         """Hand over the result of a check that Python made."""
 

@@ -178,3 +178,14 @@ def test_link_local_addresses_keep_their_interface():
     made = lower(config, {"near": Answer(("fe80::1%2",))}, 1024)
 
     assert made.pools[0].backends[0].endpoints == (plan.Tcp("[fe80::1%2]:80"),)
+
+
+def test_how_keys_are_placed_and_which_groups_do_otherwise():
+    assert (pool("").hash_table, pool("").groups) == ("maglev", ())
+    made = pool(
+        'policy = "hash"\nhash_table = "fixed"\n'
+        '[[pools.app.groups]]\ngroup = 0\npolicy = "random"\n'
+    )
+
+    assert made.hash_table == "fixed"
+    assert made.groups == (plan.GroupPlan(0, "random"),)

@@ -20,6 +20,8 @@ MIRRORED = {
     "ListenerLimits": plan.Limits,
     "Network": plan.Network,
     "PoolPlan": plan.PoolPlan,
+    "GroupPlan": plan.GroupPlan,
+    "Keepalive": plan.Keepalive,
     "BackendPlan": plan.BackendPlan,
     "CheckPlan": plan.CheckPlan,
     "PoolTimeouts": plan.PoolTimeouts,

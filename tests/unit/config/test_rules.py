@@ -175,3 +175,19 @@ def test_what_is_hashed_is_said_beside_the_policy():
 def test_tcp_has_only_addresses_to_hash():
     assert codes(DB + APP + 'hash_on = "path"\npolicy = "hash"\n') == ["policy.key"]
     assert load(DB + APP + 'hash_on = "source-ip"\npolicy = "hash"\n')
+
+
+def test_a_groups_policy_makes_the_keys_of_hashing_mean_something():
+    group = '[[pools.app.groups]]\ngroup = 0\npolicy = "hash"\n'
+
+    assert codes(WEB + APP + 'hash_table = "modulo"\n') == ["policy.key"]
+    assert load(WEB + APP + 'hash_table = "modulo"\n' + group)
+    assert codes(DB + APP + 'hash_on = "path"\n' + group) == ["policy.key"]
+
+
+def test_groups_with_a_policy_of_their_own_exist_and_come_once():
+    group = '[[pools.app.groups]]\ngroup = %d\npolicy = "first"\n'
+
+    assert load(WEB + APP + group % 0)
+    assert codes(WEB + APP + group % 1) == ["group.unknown"]
+    assert codes(WEB + APP + group % 0 + group % 0) == ["group.duplicate"]

@@ -11,7 +11,15 @@ from harness.texts import APP, WEB, parse, told, wrong
 
 
 @pytest.mark.parametrize(
-    "struct", [schema.Backend, schema.Check, schema.Pool, schema.PoolTimeouts, schema.Retry]
+    "struct",
+    [
+        schema.Backend,
+        schema.Check,
+        schema.Group,
+        schema.Pool,
+        schema.PoolTimeouts,
+        schema.Retry,
+    ],
 )
 def test_every_key_says_what_it_means(struct):
     for name, key in keys(struct).items():

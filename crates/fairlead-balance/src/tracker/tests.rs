@@ -471,3 +471,18 @@ fn wrong_answers_in_a_row_take_a_backend_down() {
     }
     assert_eq!(told.tracker.health(), Health::Down);
 }
+
+#[test]
+fn what_was_seen_is_forgotten_when_the_operator_says_so() {
+    for origin in [Origin::Check, Origin::Traffic] {
+        let mut told = tracker_in(Health::Down, origin);
+        let change = told.tracker.forget(told.now).expect("it was down");
+        assert_eq!((change.from, change.to), (Health::Down, Health::Unknown));
+        assert_eq!(told.tracker.why(), "operator: what was seen is forgotten");
+        assert_eq!(told.tracker.since(), Some(told.now));
+        // It begins anew: as many failures as ever take it down again.
+        assert_eq!(told.say(origin, false, 2), Health::Suspect);
+        assert_eq!(told.say(origin, false, 1), Health::Down);
+    }
+    assert_eq!(Tracker::default().forget(at(1)), None);
+}

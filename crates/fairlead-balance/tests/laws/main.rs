@@ -7,6 +7,7 @@ mod picks;
 mod pools;
 mod recovery;
 mod reload;
+mod remainders;
 mod shares;
 mod threads;
 mod trials;

@@ -8,7 +8,8 @@ use fairlead_model::backend::{Endpoint, Slot, Wish};
 use fairlead_model::health::{Evidence, Origin, Transition};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{
-    BackendPlan, CheckKind, CheckPlan, HashOn, Millis, Policy, PoolPlan, PoolTimeouts, RetryPlan,
+    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, Policy, PoolPlan, PoolTimeouts,
+    RetryPlan,
 };
 
 pub(crate) const POLICIES: [Policy; 7] = [
@@ -40,6 +41,8 @@ pub(crate) fn plan(policy: Policy, weights: &[u16]) -> PoolPlan {
         name: "app".to_owned(),
         policy,
         hash_on: HashOn::SourceIp,
+        hash_table: HashTable::Maglev,
+        groups: Vec::new(),
         backends: weights
             .iter()
             .enumerate()
@@ -56,6 +59,7 @@ pub(crate) fn plan(policy: Policy, weights: &[u16]) -> PoolPlan {
         timeouts: PoolTimeouts { connect: none, response: none, idle: none, keepalive: none },
         retry: RetryPlan { attempts: 3, same_backend: 1, delay: none, hedge: false, budget: 0 },
         source: None,
+        keepalive: None,
     }
 }
 

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use fairlead_flow::driver::IoFailure;
+use fairlead_model::plan::Keepalive;
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use rustix::net::{
@@ -35,14 +36,25 @@ const DEAD_RETRANSMISSIONS: u8 = 7;
 
 const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
-/// Sets what every TCP connection of ours has: no Nagle, keepalive.
-pub(crate) fn set_up_tcp(socket: impl AsFd) -> Result<(), Errno> {
+/// Sets what every TCP connection of ours has: no Nagle, keepalive (as the plan wants it, or else
+/// as above).
+pub(crate) fn set_up_tcp(socket: impl AsFd, keepalive: Option<Keepalive>) -> Result<(), Errno> {
     let socket = socket.as_fd();
     sockopt::set_tcp_nodelay(socket, true)?;
     sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)
+    set_keepalive(socket, keepalive)
+}
+
+/// Sets how a silent connection is probed.
+pub(crate) fn set_keepalive(socket: impl AsFd, keepalive: Option<Keepalive>) -> Result<(), Errno> {
+    let socket = socket.as_fd();
+    let (idle, interval, probes) = keepalive
+        .map_or((KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES), |own| {
+            (own.idle.duration(), own.interval.duration(), own.probes)
+        });
+    sockopt::set_tcp_keepidle(socket, idle)?;
+    sockopt::set_tcp_keepintvl(socket, interval)?;
+    sockopt::set_tcp_keepcnt(socket, probes)
 }
 
 /// Makes a socket that never blocks and that no child process inherits.
@@ -197,7 +209,7 @@ mod tests {
     #[test]
     fn accepted_sockets_inherit_what_the_listener_has() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-        set_up_tcp(&listener).expect("options");
+        set_up_tcp(&listener, None).expect("options");
         let address = listener.local_addr().expect("address");
         let _client = std::net::TcpStream::connect(address).expect("connect");
         let (accepted, _) = listener.accept().expect("accept");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fairlead_engine::Engine;
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::plan::{
-    BackendPlan, Bind, CheckKind, CheckPlan, HashOn, ListenerLimits, ListenerPlan,
+    BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
     ListenerTimeouts, Millis, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
 };
 
@@ -35,6 +35,7 @@ pub(crate) fn listener(name: &str, protocol: Protocol, bind: Bind) -> ListenerPl
         },
         limits: ListenerLimits { head: 65_536, headers: 128, body: None, connections: 10_000 },
         trusted_proxies: Vec::new(),
+        keepalive: None,
     }
 }
 
@@ -51,6 +52,8 @@ pub(crate) fn pool(backends: &[SocketAddr]) -> PoolPlan {
         name: "app".to_owned(),
         policy: Policy::RoundRobin,
         hash_on: HashOn::SourceIp,
+        hash_table: HashTable::Maglev,
+        groups: Vec::new(),
         backends: backends.iter().map(backend).collect(),
         check: CheckPlan {
             kind: CheckKind::None,
@@ -74,6 +77,7 @@ pub(crate) fn pool(backends: &[SocketAddr]) -> PoolPlan {
             budget: 200,
         },
         source: None,
+        keepalive: None,
     }
 }
 

@@ -480,7 +480,7 @@ impl RouteFacts for Looked<'_> {
 }
 
 fn hash_key(plan: &PoolPlan, peer: Peer, bytes: &[u8], head: &RequestHead) -> Option<u64> {
-    if plan.policy != Policy::Hash {
+    if !plan.has_policy(Policy::Hash) {
         return None;
     }
     // A request without the property is spread by the client's address, so that it doesn't join
@@ -491,7 +491,7 @@ fn hash_key(plan: &PoolPlan, peer: Peer, bytes: &[u8], head: &RequestHead) -> Op
         HashOn::Header(name) => head.fields().find(bytes, name.as_bytes()).map(hash::of),
         HashOn::Cookie(name) => head.fields().cookie(bytes, name.as_bytes()).map(hash::of),
     };
-    Some(found.unwrap_or_else(|| source_key(peer)))
+    Some(found.unwrap_or_else(|| source_key(plan, peer)))
 }
 
 fn is_trusted(networks: &[fairlead_model::plan::Network], address: IpAddr) -> bool {

@@ -66,7 +66,8 @@ pub(crate) fn late_at(
     }
     let late = late_after(pool, slot);
     // Who hashes wants the same backend each time; another one is worse than a little patience.
-    let sticky = pool.plan().policy == Policy::Hash;
+    let group = pool.backend_plan(slot).group;
+    let sticky = pool.plan().policy_of(group) == Policy::Hash;
     now + if sticky { late.max(STICKY) } else { late }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use fairlead_flow::{ConnId, Driver, IoFailure, Sent};
+use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, Sent};
 use fairlead_model::backend::Endpoint;
 
 use crate::wants::{Who, Wish};
@@ -81,7 +81,7 @@ impl Desk {
 }
 
 impl Driver for Desk {
-    fn connect(&mut self, to: &Endpoint, _source: Option<IpAddr>) -> Result<ConnId, IoFailure> {
+    fn connect(&mut self, to: &Endpoint, _how: Outgoing) -> Result<ConnId, IoFailure> {
         let Endpoint::Tcp(address) = to else { return Err(IoFailure::Refused) };
         let IpAddr::V4(four) = address.ip() else { return Err(IoFailure::Unreachable) };
         self.wishes.push(Wish::Connect(usize::from(four.octets()[3])));

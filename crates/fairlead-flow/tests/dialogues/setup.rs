@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fairlead_model::backend::{Endpoint, Wish as Operator};
 use fairlead_model::plan::{
-    BackendPlan, Bind, CheckKind, CheckPlan, HashOn, ListenerLimits, ListenerPlan,
+    BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
     ListenerTimeouts, Millis, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
 };
 
@@ -65,6 +65,7 @@ fn setup(protocol: Protocol) -> Setup {
         timeouts,
         limits,
         trusted_proxies: Vec::new(),
+        keepalive: None,
     };
     Setup {
         plan: Plan { listeners: vec![listener], pools: vec![pool("app", 0..2)], ..Plan::default() },
@@ -77,6 +78,8 @@ pub(crate) fn pool(name: &str, backends: std::ops::Range<usize>) -> PoolPlan {
         name: name.into(),
         policy: Policy::First,
         hash_on: HashOn::SourceIp,
+        hash_table: HashTable::Maglev,
+        groups: Vec::new(),
         backends: backends.map(backend).collect(),
         check: CheckPlan {
             kind: CheckKind::None,
@@ -100,6 +103,7 @@ pub(crate) fn pool(name: &str, backends: std::ops::Range<usize>) -> PoolPlan {
             budget: 200,
         },
         source: None,
+        keepalive: None,
     }
 }
 

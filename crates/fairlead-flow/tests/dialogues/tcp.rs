@@ -296,3 +296,21 @@ fn a_panic_costs_its_relay_alone() {
         .wants([abort(L1)])
         .ends();
 }
+
+#[test]
+fn bytes_and_attempts_are_counted_as_they_happen() {
+    let counted = |dialogue: &crate::script::Dialogue, nth: usize| {
+        let stats = dialogue.state(nth).stats(fairlead_model::moment::Moment::ZERO);
+        (stats.attempts, stats.bytes_in, stats.bytes_out)
+    };
+    let mut dialogue = dialogue(tcp());
+    dialogue.client_connects().whatever();
+    assert_eq!(counted(&dialogue, 0), (1, 0, 0), "before anybody knows what comes of it");
+    dialogue.refused(L0).whatever().connected(L1).whatever();
+    dialogue.client_sends(b"hello").whatever();
+    assert_eq!(counted(&dialogue, 1), (1, 5, 0));
+    dialogue.sends(L1, b"welcome").whatever();
+    assert_eq!(counted(&dialogue, 1), (1, 5, 7));
+    dialogue.client_finishes().whatever().finishes(L1).whatever().ends();
+    assert_eq!((counted(&dialogue, 0), counted(&dialogue, 1)), ((1, 0, 0), (1, 5, 7)));
+}

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use fairlead_balance::Random;
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::plan::{
-    BackendPlan, Bind, CheckKind, CheckPlan, HashOn, ListenerLimits, ListenerPlan,
+    BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
     ListenerTimeouts, Millis, PathMatch, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
     RoutePlan,
 };
@@ -67,6 +67,7 @@ fn draw_listener(protocol: Protocol, routes: Vec<RoutePlan>, random: &mut Random
         },
         limits: ListenerLimits { head: 64 * 1024, headers: 100, body: None, connections: 10_000 },
         trusted_proxies: Vec::new(),
+        keepalive: None,
     }
 }
 
@@ -84,6 +85,8 @@ fn draw_pool(
         name: format!("pool-{index}"),
         policy: draw_policy(random),
         hash_on: if one_in(random, 2) { HashOn::SourceIp } else { HashOn::Path },
+        hash_table: HashTable::Maglev,
+        groups: Vec::new(),
         backends,
         check: draw_check(theme, random),
         timeouts: PoolTimeouts {
@@ -104,6 +107,7 @@ fn draw_pool(
             budget: 200,
         },
         source: None,
+        keepalive: None,
     }
 }
 
