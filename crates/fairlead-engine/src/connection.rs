@@ -12,11 +12,12 @@
 
 use std::os::fd::OwnedFd;
 
-use fairlead_flow::driver::IoFailure;
+use fairlead_flow::driver::{ConnId, IoFailure, Sent};
 use rustix::io::Errno;
 use rustix::net::{sockopt, Shutdown};
 
 use crate::queue::Queue;
+use crate::sys::pipe::Pipe;
 use crate::sys::poll::Signs;
 use crate::sys::socket::{self, Delivery};
 
@@ -46,10 +47,31 @@ pub(crate) enum Told {
     Eof,
     /// The connection broke; the id is dead.
     Failed(IoFailure),
+    /// That many bytes have gone on to another connection, which took all or keeps some.
+    Forwarded(usize, Sent),
     /// It broke while paused.
     Hangup,
     /// All that was queued is gone.
     Writable,
+}
+
+/// What came of moving bytes into a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drawn {
+    /// So many.
+    Bytes(usize),
+    /// There are none yet.
+    NothingNow,
+    /// There will be none in this way.
+    NotSo,
+}
+
+/// Where the bytes of a connection go.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub(crate) to: ConnId,
+    /// So many may still go.
+    pub(crate) left: u64,
 }
 
 /// One socket.
@@ -78,6 +100,8 @@ pub(crate) struct Connection {
     unheard: bool,
     /// It stands in the list of those that have something to do.
     pub(crate) listed: bool,
+    /// Where its bytes go without being told.
+    pub(crate) forward: Option<Box<Forward>>,
 }
 
 impl Connection {
@@ -99,6 +123,7 @@ impl Connection {
             finished: false,
             unheard: false,
             listed: false,
+            forward: None,
         }
     }
 
@@ -251,10 +276,90 @@ impl Connection {
         self.failure.is_some()
     }
 
+    /// Whether there may be something to move on right now, instead of telling it.
+    #[inline]
+    pub(crate) fn may_forward(&self) -> bool {
+        self.forward.is_some()
+            && self.phase == Phase::Open
+            && self.readable
+            && !self.paused
+            && !self.eof_told
+            && self.failure.is_none()
+    }
+
+    /// Whether bytes can be poured into it: it is open, and nothing waits before them.
+    pub(crate) fn takes(&self) -> bool {
+        self.phase == Phase::Open && self.queue.is_empty() && self.failure.is_none()
+    }
+
+    /// Moves bytes of this socket into an empty pipe.
+    pub(crate) fn draw(&mut self, pipe: &mut Pipe, most: usize) -> Drawn {
+        match pipe.fill(&self.socket, most) {
+            Ok(count) if count > 0 => {
+                self.unheard = false;
+                Drawn::Bytes(count)
+            }
+            Err(Errno::AGAIN) => {
+                self.readable = false;
+                Drawn::NothingNow
+            }
+            // The end, or a failure: whoever reads is told which.
+            Ok(_) | Err(_) => Drawn::NotSo,
+        }
+    }
+
+    /// Sends what is in a pipe, and keeps what the socket doesn't take.
+    pub(crate) fn pour(&mut self, mut pipe: Pipe) -> Sent {
+        self.unheard = true;
+        while pipe.held() > 0 {
+            match pipe.pour(&self.socket) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    self.writable = false;
+                    self.queue.keep(pipe);
+                    return Sent::Queued;
+                }
+                Err(error) => {
+                    self.fail(socket::failure(error));
+                    break;
+                }
+            }
+        }
+        Sent::All
+    }
+
+    /// Empties the pipe in the queue; false while there is something in it.
+    fn flush_pipe(&mut self) -> bool {
+        while let Some(pipe) = self.queue.pipe() {
+            if pipe.held() == 0 {
+                self.queue.end_pipe();
+                break;
+            }
+            match pipe.pour(&self.socket) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return false,
+                Err(error) => {
+                    self.fail(socket::failure(error));
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     /// Sends what is queued; true if that was the last of it.
     fn flush(&mut self) -> bool {
         self.writable = false;
         self.unheard = true;
+        if !self.flush_pipe() {
+            return false;
+        }
+        if self.queue.is_empty() {
+            if self.finishing {
+                self.send_fin();
+            }
+            return true;
+        }
         let (one, other) = self.queue.pieces();
         let total = one.len() + other.len();
         match socket::send(&self.socket, one, other) {

@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use fairlead_flow::driver::{ConnId, Driver, IoFailure, Outgoing, Sent};
 use fairlead_model::backend::Endpoint;
-use fairlead_model::limits::READS_PER_TURN;
+use fairlead_model::limits::{FORWARD_BYTES, FORWARD_LEAST, READS_PER_TURN};
 use fairlead_model::moment::Moment;
 
 use crate::connect;
-use crate::connection::{Connection, Phase, Told};
+use crate::connection::{Connection, Drawn, Forward, Phase, Told};
 use crate::slots::Slots;
+use crate::sys::pipe::Pipes;
 use crate::sys::poll::{Poller, Signs};
 use crate::sys::socket;
 
@@ -42,6 +43,7 @@ pub(crate) struct Sockets {
     /// Some may be gone already.
     closing: VecDeque<(Moment, ConnId)>,
     closing_count: usize,
+    pipes: Pipes,
     /// When the next look for dead ends is due.
     round: Moment,
     now: Moment,
@@ -55,6 +57,7 @@ impl Sockets {
             ready: VecDeque::new(),
             closing: VecDeque::new(),
             closing_count: 0,
+            pipes: Pipes::default(),
             round: Moment::ZERO + ROUND,
             now: Moment::ZERO,
         }
@@ -91,11 +94,45 @@ impl Sockets {
             self.wind_up(id, buffer);
             return None;
         }
+        if connection.may_forward() {
+            if let Some(told) = self.forward_some(id) {
+                return Some(told);
+            }
+        }
+        let connection = self.slots.get_mut(id)?;
         let told = connection.next(buffer);
         if matches!(told, Some(Told::Failed(_) | Told::ConnectFailed(_))) {
             self.slots.remove(id);
         }
         told
+    }
+
+    /// Moves some bytes on to where they go; `None`: there are none now, or they have to be told.
+    fn forward_some(&mut self, id: ConnId) -> Option<Told> {
+        // Taken out, and put back while it is worth it: small pieces are copied for less.
+        let mut forward = self.slots.get_mut(id)?.forward.take()?;
+        let target = forward.to;
+        let takes = self.slots.get(target).is_some_and(Connection::takes);
+        let mut pipe = self.pipes.lend().filter(|_| takes)?;
+        let connection = self.slots.get_mut(id)?;
+        let moved = match connection.draw(&mut pipe, forward.left.min(FORWARD_BYTES) as usize) {
+            Drawn::Bytes(moved) => moved,
+            Drawn::NothingNow => {
+                connection.forward = Some(forward);
+                return None;
+            }
+            Drawn::NotSo => return None,
+        };
+        forward.left -= moved as u64;
+        if forward.left > 0 && moved >= FORWARD_LEAST {
+            connection.forward = Some(forward);
+        }
+        let to = self.slots.get_mut(target)?;
+        let sent = to.pour(pipe);
+        if to.is_broken() {
+            self.list(target);
+        }
+        Some(Told::Forwarded(moved, sent))
     }
 
     /// Puts a connection that still has something to tell behind the others.
@@ -254,6 +291,12 @@ impl Driver for Sockets {
             if std::mem::take(&mut connection.paused) && connection.has_news() {
                 self.list(id);
             }
+        }
+    }
+
+    fn forward(&mut self, from: ConnId, to: ConnId, most: u64) {
+        if let Some(connection) = self.in_use(from) {
+            connection.forward = (most > 0).then(|| Box::new(Forward { to, left: most }));
         }
     }
 

@@ -1,13 +1,22 @@
 //! Bytes that a socket has not taken yet.
 //!
 //! Most connections never have any, so an empty queue is one null pointer and owns no memory.
+//! Bytes that came through a pipe wait in it, before those that were copied.
 
 use std::collections::VecDeque;
 
+use crate::sys::pipe::Pipe;
+
 /// Bytes that a socket has not taken yet, in order.
-#[expect(clippy::box_collection, reason = "8 bytes instead of 32 in each connection")]
 #[derive(Debug, Default)]
-pub(crate) struct Queue(Option<Box<VecDeque<u8>>>);
+pub(crate) struct Queue(Option<Box<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// What is in here is sent first.
+    pipe: Option<Pipe>,
+    bytes: VecDeque<u8>,
+}
 
 impl Queue {
     #[inline]
@@ -16,7 +25,9 @@ impl Queue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |bytes| bytes.len())
+        let len =
+            |waiting: &Waiting| waiting.pipe.as_ref().map_or(0, Pipe::held) + waiting.bytes.len();
+        self.0.as_deref().map_or(0, len)
     }
 
     /// Appends `first` and `then`, without the `taken` bytes in front.
@@ -26,22 +37,43 @@ impl Queue {
         if first.is_empty() && then.is_empty() {
             return;
         }
-        let bytes = self.0.get_or_insert_default();
+        let bytes = &mut self.0.get_or_insert_default().bytes;
         bytes.reserve(first.len() + then.len());
         bytes.extend(first);
         bytes.extend(then);
     }
 
-    /// What is waiting, as two pieces (the store is a ring).
-    pub(crate) fn pieces(&self) -> (&[u8], &[u8]) {
-        self.0.as_ref().map_or((&[], &[]), |bytes| bytes.as_slices())
+    /// Keeps a pipe with the bytes in it. The queue must be empty.
+    pub(crate) fn keep(&mut self, pipe: Pipe) {
+        debug_assert!(self.is_empty());
+        self.0.get_or_insert_default().pipe = Some(pipe);
     }
 
-    /// Forgets the first `count` bytes; the last one takes the memory with it.
+    /// The pipe that is to be emptied first, if there is one.
+    pub(crate) fn pipe(&mut self) -> Option<&mut Pipe> {
+        self.0.as_mut()?.pipe.as_mut()
+    }
+
+    /// Gives an emptied pipe back; true if nothing else is waiting.
+    pub(crate) fn end_pipe(&mut self) -> bool {
+        let Some(waiting) = &mut self.0 else { return true };
+        waiting.pipe = None;
+        if waiting.bytes.is_empty() {
+            self.0 = None;
+        }
+        self.is_empty()
+    }
+
+    /// What is waiting behind the pipe, as two pieces (the store is a ring).
+    pub(crate) fn pieces(&self) -> (&[u8], &[u8]) {
+        self.0.as_ref().map_or((&[], &[]), |waiting| waiting.bytes.as_slices())
+    }
+
+    /// Forgets the first `count` of these bytes; the last one takes the memory with it.
     pub(crate) fn advance(&mut self, count: usize) {
-        let Some(bytes) = &mut self.0 else { return };
-        bytes.drain(..count);
-        if bytes.is_empty() {
+        let Some(waiting) = &mut self.0 else { return };
+        waiting.bytes.drain(..count);
+        if waiting.bytes.is_empty() && waiting.pipe.is_none() {
             self.0 = None;
         }
     }

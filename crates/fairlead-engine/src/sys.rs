@@ -5,6 +5,7 @@
 //! makes it sound.
 
 pub(crate) mod descriptors;
+pub(crate) mod pipe;
 pub(crate) mod poll;
 pub(crate) mod signals;
 pub(crate) mod socket;

@@ -175,6 +175,9 @@ impl Worker {
             Told::Eof => flow.handle_eof(sockets, id, now),
             Told::Failed(failure) => flow.handle_failed(sockets, id, failure, now),
             Told::Hangup => flow.handle_hangup(sockets, id, now),
+            Told::Forwarded(count, sent) => {
+                flow.handle_forwarded(sockets, id, count as u64, sent, now);
+            }
             Told::Writable => flow.handle_writable(sockets, id, now),
         });
         if let Err(what) = outcome {

@@ -121,6 +121,14 @@ pub trait Driver {
     /// Goes on telling data.
     fn resume(&mut self, id: ConnId);
 
+    /// From now on up to `most` bytes of `from` may go to `to` as they are, without being told:
+    /// `handle_forwarded` says how many went. A driver may do so for as long as it pays, or not at
+    /// all; what it does not forward is told as data. To be asked while nothing is queued for `to`,
+    /// and only where nothing but these bytes is sent to it meanwhile.
+    fn forward(&mut self, from: ConnId, to: ConnId, most: u64) {
+        let _ = (from, to, most);
+    }
+
     /// Sends what is queued (in the background, bounded in time) and closes.
     fn close(&mut self, id: ConnId);
 

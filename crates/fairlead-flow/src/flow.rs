@@ -11,7 +11,7 @@ use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{RequestHead, ResponseHead};
 
 use crate::context::{Context, Role};
-use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Peer};
+use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Peer, Sent};
 use crate::http::client::{Client, STOP_GRACE};
 use crate::http::exchange::{Exchange, Phase};
 use crate::link::{LinkUse, Owner};
@@ -241,6 +241,32 @@ impl Flow {
                 None => {}
             },
             Role::None => {}
+        }
+        self.settle(d, now);
+    }
+
+    /// So many bytes of this connection have gone on to another, as [`Driver::forward`] allows;
+    /// `sent` says whether that one keeps some of them.
+    pub fn handle_forwarded<D: Driver>(
+        &mut self,
+        d: &mut D,
+        id: ConnId,
+        count: u64,
+        sent: Sent,
+        now: Moment,
+    ) {
+        match self.ctx.roles.get(id) {
+            Role::RelayClient(key) => self.relay_forwarded(d, key, true, (count, sent), now),
+            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
+                Some(LinkUse::Busy(client)) => {
+                    self.response_forwarded(d, client, (count, sent), now);
+                }
+                Some(LinkUse::Relay(relay)) => {
+                    self.relay_forwarded(d, relay, false, (count, sent), now);
+                }
+                _ => {}
+            },
+            Role::Client(_) | Role::Probe(_) | Role::None => {}
         }
         self.settle(d, now);
     }

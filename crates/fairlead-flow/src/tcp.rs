@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use fairlead_balance::hash;
 use fairlead_model::backend::Slot;
+use fairlead_model::limits::RECEIVE_BYTES;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{HashOn, HashTable, Policy, PoolPlan};
 use fairlead_model::reason::Reason;
@@ -288,7 +289,34 @@ impl Flow {
                 (backend, relay.client)
             }
         };
-        if d.send(target, bytes, &[]) == Sent::Queued {
+        match d.send(target, bytes, &[]) {
+            Sent::Queued => d.pause(source),
+            // Much is coming: it needn't be looked at any more.
+            Sent::All if bytes.len() >= RECEIVE_BYTES => d.forward(source, target, u64::MAX),
+            Sent::All => {}
+        }
+    }
+
+    /// Bytes of one side have gone to the other.
+    pub(crate) fn relay_forwarded<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        of_client: bool,
+        (count, sent): (u64, Sent),
+        now: Moment,
+    ) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        let Some(backend) = relay.backend else { return };
+        relay.deadline = now + relay.idle;
+        let source = if of_client {
+            relay.received += count;
+            relay.client
+        } else {
+            relay.sent += count;
+            backend
+        };
+        if sent == Sent::Queued {
             d.pause(source);
         }
     }

@@ -4,6 +4,14 @@
 /// reads moves a GiB for 0.65 s of CPU where one with 16 KiB needs about twice that (measured).
 pub const RECEIVE_BYTES: usize = 64 * 1024;
 
+/// The most that is moved from one socket to another at once, without being looked at. A few
+/// receive buffers: others get their turn as often as with those.
+pub const FORWARD_BYTES: u64 = 256 * 1024;
+
+/// Less than this at once is copied from then on: moving costs two calls and a pipe whatever the
+/// size, and small messages are looked at for less.
+pub const FORWARD_LEAST: usize = 4 * 1024;
+
 /// Reads of one connection in a row before others get their turn.
 pub const READS_PER_TURN: usize = 4;
 

@@ -10,7 +10,9 @@
 
 use std::time::Duration;
 
-use fairlead_model::limits::{INTERIM_RESPONSES, RESPONSE_HEADERS, RESPONSE_HEAD_BYTES};
+use fairlead_model::limits::{
+    INTERIM_RESPONSES, RECEIVE_BYTES, RESPONSE_HEADERS, RESPONSE_HEAD_BYTES,
+};
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{
@@ -274,6 +276,38 @@ impl Flow {
         if fed.done {
             return self.finish(d, key, clean, now);
         }
+        // Much is coming, and nothing of it is to be looked at.
+        let plain = exchange.delivery == Delivery::AsIs && bytes.len() >= RECEIVE_BYTES;
+        if let (true, Sent::All, Some(most)) = (plain, sent, exchange.response.countable()) {
+            if let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) {
+                d.forward(link.conn, client.conn, most);
+            }
+        }
+        self.relay_paced(d, key, sent, now);
+    }
+
+    /// Bytes of the answer's body have gone to the client.
+    pub(crate) fn response_forwarded<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        (count, sent): (u64, Sent),
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        exchange.sent += count;
+        exchange.response.count(count);
+        if exchange.response.is_done() {
+            return self.finish(d, key, true, now);
+        }
+        self.relay_paced(d, key, sent, now);
+    }
+
+    /// A piece of the answer has been sent: the backend isn't read faster than the client takes it.
+    fn relay_paced<D: Driver>(&mut self, d: &mut D, key: Key, sent: Sent, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
         let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
             return;
         };

@@ -131,6 +131,10 @@ impl Driver for Desk {
         self.wishes.push(Wish::Resume(self.who(id)));
     }
 
+    fn forward(&mut self, from: ConnId, to: ConnId, most: u64) {
+        self.wishes.push(Wish::Forward(self.who(from), self.who(to), most));
+    }
+
     fn close(&mut self, id: ConnId) {
         self.end(id, Wish::Close);
     }

@@ -14,6 +14,7 @@ mod setup;
 mod wants;
 
 mod abort;
+mod bulk;
 mod failover;
 mod framing;
 mod hedge;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_balance::{BackendState, Registry};
-use fairlead_flow::{Flow, IoFailure, ListenerId, Peer, Snapshot};
+use fairlead_flow::{Flow, IoFailure, ListenerId, Peer, Sent, Snapshot};
 use fairlead_model::event::Event;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
@@ -190,6 +190,14 @@ impl Dialogue {
         let said: String = shown(bytes).chars().take(24).collect();
         self.happens(format!("{who} sends {said:?}"), |flow, desk, now| {
             flow.handle_data(desk, id, bytes, now);
+        })
+    }
+
+    /// The driver has moved so many bytes on, and the other end's socket took them, or not all.
+    pub(crate) fn forwards(&mut self, who: Who, count: u64, sent: Sent) -> &mut Self {
+        let id = self.desk.id(who);
+        self.happens(format!("{count} bytes of {who} went on: {sent:?}"), |flow, desk, now| {
+            flow.handle_forwarded(desk, id, count, sent, now);
         })
     }
 

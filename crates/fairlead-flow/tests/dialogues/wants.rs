@@ -43,6 +43,8 @@ pub(crate) enum Wish {
     Finish(Who),
     Pause(Who),
     Resume(Who),
+    /// Bytes of the first may go to the second unseen, so many.
+    Forward(Who, Who, u64),
     Close(Who),
     Abort(Who),
 }
@@ -55,6 +57,7 @@ impl fmt::Display for Wish {
             Wish::Finish(who) => write!(out, "finish({who})"),
             Wish::Pause(who) => write!(out, "pause({who})"),
             Wish::Resume(who) => write!(out, "resume({who})"),
+            Wish::Forward(from, to, most) => write!(out, "forward({from}, {to}, {most})"),
             Wish::Close(who) => write!(out, "close({who})"),
             Wish::Abort(who) => write!(out, "abort({who})"),
         }
@@ -169,6 +172,11 @@ pub(crate) fn pause(who: Who) -> Want {
 /// Reading goes on.
 pub(crate) fn resume(who: Who) -> Want {
     Want::Exactly(Wish::Resume(who))
+}
+
+/// Bytes may go from one to the other without being told.
+pub(crate) fn forward(from: Who, to: Who, most: u64) -> Want {
+    Want::Exactly(Wish::Forward(from, to, most))
 }
 
 /// An end in order.

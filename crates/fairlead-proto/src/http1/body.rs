@@ -74,6 +74,29 @@ impl BodyReader {
         Ok(Fed { consumed, done: self.is_done(), verbatim: true })
     }
 
+    /// How many bytes may be passed on without being looked at: what is left of a body of known
+    /// length, any number of one that ends with the connection; none of chunks.
+    pub fn countable(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Length { left, .. } => Some(*left),
+            Kind::UntilClose { .. } => Some(u64::MAX),
+            Kind::Chunked(_) => None,
+        }
+    }
+
+    /// So many bytes, no more than [`Self::countable`], were passed on without being looked at.
+    pub fn count(&mut self, bytes: u64) {
+        match &mut self.kind {
+            Kind::Length { data, left } => {
+                debug_assert!(bytes <= *left);
+                *left = left.saturating_sub(bytes);
+                *data += bytes;
+            }
+            Kind::UntilClose { data } => *data += bytes,
+            Kind::Chunked(_) => debug_assert!(false, "chunks have to be looked at"),
+        }
+    }
+
     /// Whether the end was seen. Never of a body that ends with the connection.
     pub fn is_done(&self) -> bool {
         match &self.kind {
@@ -139,6 +162,21 @@ mod tests {
         assert_eq!(body.feed(b"abc", true, &mut Vec::new()), Ok(fed(3, false)));
         assert!(!body.is_done() && body.ends_at_close());
         assert_eq!((body.data_bytes(), body.left()), (3, None));
+    }
+
+    #[test]
+    fn what_is_passed_on_unseen_is_counted() {
+        let mut body = BodyReader::new(Framing::Length(10));
+        assert_eq!(body.feed(b"ab", true, &mut Vec::new()), Ok(fed(2, false)));
+        assert_eq!(body.countable(), Some(8));
+        body.count(7);
+        assert_eq!((body.data_bytes(), body.left(), body.is_done()), (9, Some(1), false));
+        body.count(1);
+        assert!(body.is_done() && body.countable() == Some(0));
+        let mut endless = BodyReader::new(Framing::UntilClose);
+        endless.count(5);
+        assert_eq!((endless.data_bytes(), endless.countable()), (5, Some(u64::MAX)));
+        assert_eq!(BodyReader::new(Framing::Chunked).countable(), None);
     }
 
     #[test]

@@ -1,0 +1,157 @@
+//! Much at once goes on without being looked at, and nothing else does.
+
+use fairlead_flow::Sent;
+use fairlead_model::limits::RECEIVE_BYTES;
+
+use crate::keep::GET;
+use crate::script::{dialogue, Dialogue};
+use crate::setup::{http, ms, tcp};
+use crate::wants::*;
+
+const ALL: Sent = Sent::All;
+
+fn much() -> Vec<u8> {
+    vec![b'x'; RECEIVE_BYTES]
+}
+
+fn joined() -> Dialogue {
+    let mut told = dialogue(tcp());
+    told.client_connects().whatever().connected(L0).whatever();
+    told
+}
+
+/// A request was sent, and an answer of so many bytes has begun.
+fn answered(framing: &str, begun: &[u8]) -> Dialogue {
+    let mut told = dialogue(http());
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.connected(L0).whatever();
+    let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n");
+    told.sends(L0, [head.as_bytes(), begun].concat());
+    told.wants([answer(CLIENT, 200).body(begun)]);
+    told
+}
+
+#[test]
+fn a_relay_forwards_what_comes_in_full_buffers() {
+    joined()
+        .client_sends(b"little")
+        .wants([write(L0, b"little")])
+        .sends(L0, much())
+        .wants([write(CLIENT, much()), forward(L0, CLIENT, u64::MAX)])
+        .forwards(L0, 1_000_000, ALL)
+        .wants_nothing()
+        // The other direction is its own.
+        .client_sends(much())
+        .wants([write(L0, much()), forward(CLIENT, L0, u64::MAX)])
+        .forwards(L0, 1_000_000, Sent::Queued)
+        .wants([pause(L0)])
+        .drains(CLIENT)
+        .wants([resume(L0)])
+        .finishes(L0)
+        .wants([finish(CLIENT)])
+        .client_finishes()
+        .wants([close(CLIENT), close(L0)])
+        .ends();
+}
+
+#[test]
+fn forwarded_bytes_are_no_idleness() {
+    let mut told = joined();
+    told.sends(L0, much()).wants([write(CLIENT, much()), forward(L0, CLIENT, u64::MAX)]);
+    for _ in 0..3 {
+        told.after(ms(40_000)).wants_nothing().forwards(L0, 100_000, ALL).wants_nothing();
+    }
+    told.client_resets().wants([abort(L0)]).ends();
+}
+
+#[test]
+fn who_keeps_something_gets_nothing_forwarded() {
+    joined()
+        .fills(CLIENT)
+        .sends(L0, much())
+        .wants([write(CLIENT, much()), pause(L0)])
+        .client_resets()
+        .wants([abort(L0)])
+        .ends();
+}
+
+#[test]
+fn the_rest_of_an_answer_is_forwarded_and_no_more() {
+    let length = 3 * RECEIVE_BYTES as u64;
+    let left = length - 2 - RECEIVE_BYTES as u64;
+    answered(&format!("Content-Length: {length}"), b"ab")
+        .sends(L0, much())
+        .wants([write(CLIENT, much()), forward(L0, CLIENT, left)])
+        .forwards(L0, left - 1, ALL)
+        .wants_nothing()
+        // What comes in the ordinary way is counted on.
+        .sends(L0, b"z")
+        .wants([write(CLIENT, b"z")])
+        .active(0, 0)
+        // Both connections serve the next request.
+        .client_sends(GET)
+        .wants([request(L0, "GET /a")])
+        .sends(L0, "HTTP/1.1 204 No Content\r\n\r\n")
+        .wants([answer(CLIENT, 204)])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn an_answer_can_end_with_what_was_forwarded() {
+    let length = 2 * RECEIVE_BYTES as u64;
+    let left = length - RECEIVE_BYTES as u64;
+    answered(&format!("Content-Length: {length}"), b"")
+        .sends(L0, much())
+        .wants([write(CLIENT, much()), forward(L0, CLIENT, left)])
+        .forwards(L0, left, Sent::Queued)
+        .wants_nothing()
+        .active(0, 0)
+        .drains(CLIENT)
+        .wants_nothing()
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn a_slow_reader_stops_what_is_forwarded_to_it() {
+    let length = 9 * RECEIVE_BYTES as u64;
+    let left = length - RECEIVE_BYTES as u64;
+    answered(&format!("Content-Length: {length}"), b"")
+        .sends(L0, much())
+        .wants([write(CLIENT, much()), forward(L0, CLIENT, left)])
+        .forwards(L0, 100_000, Sent::Queued)
+        .wants([pause(L0)])
+        .drains(CLIENT)
+        .wants([resume(L0)])
+        .resets(L0)
+        .wants([close(CLIENT)])
+        .ends();
+}
+
+#[test]
+fn an_answer_that_ends_with_its_connection_is_forwarded_to_its_end() {
+    let mut told = dialogue(http());
+    told.client_connects().wants_nothing().client_sends("GET /a HTTP/1.0\r\n\r\n");
+    told.wants([connect(0)]).connected(L0).whatever();
+    told.sends(L0, "HTTP/1.0 200 OK\r\n\r\nab").whatever();
+    told.sends(L0, much())
+        .wants([write(CLIENT, much()), forward(L0, CLIENT, u64::MAX)])
+        .forwards(L0, 100_000, ALL)
+        .wants_nothing()
+        .finishes(L0)
+        .wants([close(L0), finish(CLIENT)])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends();
+}
+
+#[test]
+fn chunks_are_looked_at_each() {
+    let mut told = answered("Transfer-Encoding: chunked", b"");
+    told.sends(L0, format!("{RECEIVE_BYTES:x}\r\n")).whatever();
+    told.sends(L0, much()).wants([write(CLIENT, much())]);
+    told.client_resets().wants([abort(L0)]).ends();
+}
