@@ -106,6 +106,10 @@ class _Maker:
                 hedge=self._one(("auto", "off")),
                 budget=number(0, 10_000) / 10_000,
             ),
+            outlier=schema.Outlier(
+                max_ejected=number(0, 10_000) / 10_000, latency=self._one(("auto", "off"))
+            ),
+            slow_start=self._duration(0),
             source=self._maybe(lambda: self._one(("10.0.0.1", "::1"))),
         )
 

@@ -46,6 +46,8 @@ def plan_for(*backends: str) -> dict[str, Any]:
         "check": check | {"kind": "tcp"},
         "timeouts": {"connect": 1000, "response": 30_000, "idle": 30_000, "keepalive": 60_000},
         "retry": retry,
+        "outlier": {"max_ejected": 5000, "latency": True},
+        "slow_start": 10_000,
         "source": None,
     }
     return {"listeners": [listener], "pools": [pool], "shutdown_timeout": 1000}

@@ -18,7 +18,7 @@ use fairlead_balance::{hash, Pick, Pool, Random, Registry, Tried, View};
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{
-    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, Policy, PoolPlan, PoolTimeouts,
+    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, OutlierPlan, Policy, PoolPlan, PoolTimeouts,
     RetryPlan,
 };
 
@@ -71,7 +71,7 @@ fn made(policy: Policy, count: usize, busy: u32, varied: bool) -> Arc<Pool> {
 fn pick_cost(pool: &Arc<Pool>, workers: u64) -> f64 {
     let run = |worker: u64| {
         let (tried, mut random) = (Tried::new(), Random::new(worker));
-        let mut view = View::new(Arc::clone(pool));
+        let mut view = View::new(Arc::clone(pool), Moment::ZERO);
         pick(&mut view, &tried, Moment(1), &mut random);
         let begun = Instant::now();
         for turn in 0..PICKS {
@@ -93,7 +93,7 @@ fn pick_cost(pool: &Arc<Pool>, workers: u64) -> f64 {
 fn table_cost(policy: Policy, varied: bool) -> f64 {
     let pool = made(policy, 1_000, 0, varied);
     let (tried, mut random) = (Tried::new(), Random::new(0));
-    let mut view = View::new(Arc::clone(&pool));
+    let mut view = View::new(Arc::clone(&pool), Moment::ZERO);
     let mut best = f64::MAX;
     for turn in 0..40_u16 {
         pool.backends()[7].set_weight(2 + turn % 2);
@@ -153,6 +153,8 @@ fn plan(policy: Policy, count: usize, varied: bool) -> PoolPlan {
         },
         timeouts: PoolTimeouts { connect: none, response: none, idle: none, keepalive: none },
         retry: RetryPlan { attempts: 3, same_backend: 1, delay: none, hedge: false, budget: 0 },
+        outlier: OutlierPlan { max_ejected: 5_000, latency: true },
+        slow_start: Millis(0),
         source: None,
         keepalive: None,
     }

@@ -93,6 +93,11 @@ impl LearnedTime {
         self.quantile.store(learned.max(16), Relaxed);
     }
 
+    /// Whether anything was learned yet.
+    pub fn is_known(&self) -> bool {
+        self.seen.load(Relaxed) > 0
+    }
+
     /// When an attempt is late, counted from its start.
     pub fn late_after(&self) -> Duration {
         if self.seen.load(Relaxed) == 0 {

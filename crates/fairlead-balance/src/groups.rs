@@ -1,12 +1,15 @@
 //! Who may be picked, in which order: a pool's backends at one epoch, sorted into tiers.
 //!
 //! Rules of this file
-//! 1. A row is a backend that is enabled, not down and of a weight above 0. Nobody else becomes
+//! 1. A row is a backend that is enabled, of a weight above 0, and not down (or only ejected). Nobody else becomes
 //!    one, so a policy can't pick wrongly.
 //! 2. A tier is all rows of one group that are well (healthy or unknown), or all that are suspect.
 //!    Order: group 0 well, group 0 suspect, group 1 well, … A policy sees one tier at a time;
-//!    the next one is looked at only if nobody in it may be used.
-//! 3. Backends that may come back by a trial request are kept apart too, and only those of groups
+//!    the next one is looked at only if nobody in it may be used. Behind all of them, in the same
+//!    order, come those that are down only because others answer better.
+//! 3. Among backends of which some are in their slow start (`warm`) all weights are multiplied, so
+//!    that these can get a part of theirs. Tables hold until the first of them gets more.
+//! 4. Backends that may come back by a trial request are kept apart too, and only those of groups
 //!    that take traffic now: a backup is not woken to be tried.
 //!
 //! Not here: who of a tier is picked (policies), who has been tried or is full (asked at the pick).
@@ -15,6 +18,7 @@ use std::sync::Arc;
 
 use fairlead_model::backend::{Slot, Wish};
 use fairlead_model::health::Health;
+use fairlead_model::moment::Moment;
 use fairlead_model::plan::{HashTable, Policy};
 
 use crate::policies::modulo::Keys;
@@ -22,14 +26,21 @@ use crate::policies::{Recipe, Table};
 use crate::pool::Pool;
 use crate::state::BackendState;
 use crate::tracker::Rules;
+use crate::warm::{self, FULL};
+
+/// Turns of a wheel for whose sake weights are multiplied during slow start: made in a tenth of a
+/// millisecond.
+const TURNS: u64 = 4_096;
 
 /// A backend as a policy sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     /// Which backend of the pool.
     pub(crate) slot: Slot,
-    /// 1 to 256.
+    /// 1 to 256; more, for all rows of a tier, while some are in their slow start.
     pub(crate) weight: u16,
+    /// Of policies that don't look at weights at each pick: so many parts of [`FULL`].
+    pub(crate) share: u16,
     /// Most in flight; `u32::MAX` for no limit.
     pub(crate) max: u32,
     /// For what changes between two picks.
@@ -47,6 +58,12 @@ impl Row {
     #[inline]
     pub(crate) fn try_begin(&self) -> bool {
         self.state.try_begin((self.max != u32::MAX).then_some(self.max))
+    }
+
+    /// Whether it is in its slow start, and its share has to be thinned out.
+    #[inline]
+    pub(crate) fn is_thin(&self) -> bool {
+        self.share != FULL
     }
 }
 
@@ -71,6 +88,8 @@ pub(crate) struct Tier {
 #[derive(Debug)]
 pub(crate) struct Groups {
     pub(crate) epoch: u64,
+    /// When somebody's slow start gets a step further.
+    pub(crate) until: Moment,
     /// In the order in which they are looked at; none is empty.
     pub(crate) tiers: Vec<Tier>,
     /// Who may be asked for a trial.
@@ -79,32 +98,71 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Sorts the backends of a pool as they are now.
-    pub(crate) fn of(pool: &Pool, epoch: u64) -> Groups {
+    /// Sorts the backends of a pool as they are now; `before` may have tables that still serve.
+    pub(crate) fn of(pool: &Pool, epoch: u64, now: Moment, before: Option<&Groups>) -> Groups {
         let rules = pool.rules();
-        let mut sorted: Vec<(u16, Health, Row)> = rows(pool).collect();
+        let mut until = Moment(u64::MAX);
+        let mut sorted: Vec<(Place, Row)> = rows(pool, now, &mut until).collect();
         // Stable, so that rows keep the plan's order: `first` means it.
-        sorted.sort_by_key(|(group, health, _)| (*group, rank(*health)));
-        let used = sorted.iter().find(|(_, health, _)| *health != Health::Down).map(|row| row.0);
+        sorted.sort_by_key(|(place, _)| *place);
+        let used = sorted.iter().find(|(place, _)| !place.is_out).map(|(place, _)| place.group);
         let candidates = sorted
             .iter()
-            .filter(|(group, health, _)| {
+            .filter(|(place, _)| {
                 // A suspect's check decides, where there is one.
-                let ill =
-                    *health == Health::Down || (*health == Health::Suspect && !rules.has_check);
-                ill && used.is_none_or(|used| *group <= used)
+                let ill = place.is_out || (place.standing == Standing::Suspect && !rules.has_check);
+                ill && used.is_none_or(|used| place.group <= used)
             })
-            .map(|(group, _, row)| candidate(pool, *group, row))
+            .map(|(place, row)| candidate(pool, place.group, row))
             .collect();
         let tiers = sorted
-            .chunk_by(|one, next| (one.0, rank(one.1)) == (next.0, rank(next.1)))
-            .filter(|tier| tier[0].1 != Health::Down)
+            .chunk_by(|one, next| one.0 == next.0)
+            .filter(|tier| tier[0].0.standing != Standing::Down)
             .map(|tier| {
-                let rows: Vec<Row> = tier.iter().map(|(_, _, row)| row.clone()).collect();
-                Tier { table: table(pool, tier[0].0, &rows), rows }
+                let mut rows: Vec<Row> = tier.iter().map(|(_, row)| row.clone()).collect();
+                let group = tier[0].0.group;
+                share_out(&mut rows, pool.plan.policy_of(group));
+                let same = before.and_then(|before| {
+                    let mut tiers = before.tiers.iter();
+                    tiers.find(|tier| is_like(&tier.rows, &rows))?.table.again()
+                });
+                Tier { table: same.unwrap_or_else(|| table(pool, group, &rows)), rows }
             })
             .collect();
-        Groups { epoch, tiers, candidates, rules }
+        Groups { epoch, until, tiers, candidates, rules }
+    }
+}
+
+/// Whether a table of rows of these weights serves the others, too.
+fn is_like(rows: &[Row], others: &[Row]) -> bool {
+    let what = |row: &Row| (row.slot, row.weight);
+    rows.len() == others.len() && rows.iter().map(what).eq(others.iter().map(what))
+}
+
+/// Gives those in their slow start less than the others of their tier.
+fn share_out(rows: &mut [Row], policy: Policy) {
+    let of = |thin: bool| -> u64 {
+        let those = rows.iter().filter(|row| row.is_thin() == thin);
+        those.map(|row| u64::from(row.weight)).sum()
+    };
+    let (warm, cold) = (of(false), of(true));
+    if cold == 0 {
+        return;
+    }
+    let least = warm::least(warm, cold);
+    let by_weight = !matches!(policy, Policy::Hash | Policy::First);
+    // A wheel has a place for each unit of weight, and is made anew with each step.
+    let times = match policy {
+        Policy::RoundRobin => (TURNS / (warm + cold)).clamp(1, u64::from(FULL)) as u16,
+        _ => FULL,
+    };
+    for row in rows {
+        row.share = row.share.max(least);
+        if by_weight {
+            let parts = u32::from(row.weight) * u32::from(times) * u32::from(row.share);
+            row.weight = (parts / u32::from(FULL)).max(1) as u16;
+            row.share = FULL;
+        }
     }
 }
 
@@ -143,24 +201,56 @@ fn divisor(one: u16, other: u16) -> u16 {
 }
 
 /// All whom the operator wants, with group and health, down ones too.
-fn rows(pool: &Pool) -> impl Iterator<Item = (u16, Health, Row)> + '_ {
+fn rows<'a>(
+    pool: &'a Pool,
+    now: Moment,
+    until: &'a mut Moment,
+) -> impl Iterator<Item = (Place, Row)> + 'a {
+    let slow_start = pool.plan.slow_start.duration();
     pool.plan.backends.iter().zip(pool.backends()).enumerate().filter_map(
-        |(index, (plan, state))| {
+        move |(index, (plan, state))| {
             let weight = state.weight();
             (state.wish() == Wish::Enabled && weight > 0).then(|| {
                 let slot = Slot(index as u32);
                 let max = plan.max_connections.unwrap_or(u32::MAX);
-                (plan.group, state.health(), Row { slot, weight, max, state: Arc::clone(state) })
+                let mut share = FULL;
+                if let Some((parts, next)) = state.warming(slow_start, now) {
+                    share = parts;
+                    *until = next.min(*until);
+                }
+                let place = Place::of(plan.group, state);
+                (place, Row { slot, weight, share, max, state: Arc::clone(state) })
             })
         },
     )
 }
 
-/// Which of a group's tiers a health belongs to.
-fn rank(health: Health) -> u8 {
-    match health {
-        Health::Unknown | Health::Healthy => 0,
-        Health::Suspect => 1,
-        Health::Down => 2,
+/// Which of a group's tiers a backend belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Well,
+    Suspect,
+    Ejected,
+    Down,
+}
+
+/// Where a tier stands in the order in which they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// Ejected or down: behind all groups.
+    is_out: bool,
+    group: u16,
+    standing: Standing,
+}
+
+impl Place {
+    fn of(group: u16, state: &BackendState) -> Place {
+        let standing = match state.health() {
+            Health::Unknown | Health::Healthy => Standing::Well,
+            Health::Suspect => Standing::Suspect,
+            Health::Down if state.is_ejected() => Standing::Ejected,
+            Health::Down => Standing::Down,
+        };
+        Place { is_out: standing >= Standing::Ejected, group, standing }
     }
 }

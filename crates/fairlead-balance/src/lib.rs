@@ -13,8 +13,10 @@
 //! | who may be picked, of which group | [`view`], `groups` |
 //! | who of them is picked | `policies` |
 //! | what makes a backend suspect, down, healthy | [`tracker`] |
+//! | who answers worse than others, and how many may be out | [`outlier`] |
 //! | may a request be sent again | [`retry`] |
 //! | how long is a connect waited for | [`deadline`] |
+//! | how much does one get that just came back | `warm` |
 //! | what survives a reload | [`registry`] |
 //! | what is counted of a backend, of a pool | [`stats`], [`tally`] |
 //!
@@ -31,6 +33,7 @@ mod groups;
 pub mod hash;
 pub mod histogram;
 pub mod history;
+pub mod outlier;
 mod policies;
 pub mod pool;
 pub mod random;
@@ -43,6 +46,7 @@ pub mod tally;
 pub mod timing;
 pub mod tracker;
 pub mod view;
+mod warm;
 
 pub use budget::Budget;
 pub use pool::Pool;

@@ -21,7 +21,7 @@
 //! Not here: groups and health (`groups`), counting what is in flight (view).
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
@@ -97,7 +97,7 @@ pub(crate) enum Table {
     TwoChoices(Aliases),
     PeakEwma(Aliases),
     /// Most tiers of a pool (its backups, its suspects) never need theirs.
-    Hash(OnceLock<Maglev>),
+    Hash(Arc<OnceLock<Maglev>>),
     Modulo(Modulo),
     First,
 }
@@ -120,7 +120,7 @@ impl Table {
             Policy::P2c => Table::TwoChoices(Aliases::of(&weights(rows))),
             Policy::PeakEwma => Table::PeakEwma(Aliases::of(&weights(rows))),
             Policy::Hash => match recipe.hash_table {
-                HashTable::Maglev => Table::Hash(OnceLock::new()),
+                HashTable::Maglev => Table::Hash(Arc::default()),
                 HashTable::Modulo => Table::Modulo(Modulo::of(recipe.members, rows, false)),
                 HashTable::Fixed => Table::Modulo(Modulo::of(recipe.members, rows, true)),
             },
@@ -150,7 +150,15 @@ impl Table {
             Table::Modulo(table) => {
                 table.pick(candidates, ask.key.unwrap_or_else(|| ask.random.next()))
             }
-            Table::First => first::pick(candidates),
+            Table::First => first::pick(candidates, ask.random),
+        }
+    }
+
+    /// The same table once more, for rows of the same weights; `None` if it isn't worth keeping.
+    pub(crate) fn again(&self) -> Option<Table> {
+        match self {
+            Table::Hash(table) => Some(Table::Hash(Arc::clone(table))),
+            _ => None,
         }
     }
 }

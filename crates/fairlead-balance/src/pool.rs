@@ -14,9 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_utils::CachePadded;
 use fairlead_model::backend::Slot;
+use fairlead_model::moment::Moment;
 use fairlead_model::plan::{CheckKind, PoolPlan};
 
 use crate::groups::Groups;
+use crate::outlier::Watch;
 use crate::state::BackendState;
 use crate::tally::{Tallies, Tally};
 use crate::tracker::Rules;
@@ -68,6 +70,7 @@ pub struct Pool {
     backends: Vec<Arc<BackendState>>,
     shared: Arc<Shared>,
     groups: Mutex<Option<Arc<Groups>>>,
+    watch: Watch,
 }
 
 impl Pool {
@@ -77,7 +80,8 @@ impl Pool {
         shared: Arc<Shared>,
     ) -> Pool {
         assert_eq!(plan.backends.len(), backends.len(), "one state for each backend of the plan");
-        Pool { plan, backends, shared, groups: Mutex::new(None) }
+        let watch = Watch::new(backends.len());
+        Pool { plan, backends, shared, groups: Mutex::new(None), watch }
     }
 
     /// The backends in the plan's order: `Slot(n)` is the nth.
@@ -104,7 +108,12 @@ impl Pool {
             rise: check.rise,
             fall: check.fall,
             has_check: !matches!(check.kind, CheckKind::None),
+            ejects: true,
         }
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// The counts of one worker. Only that worker may write them.
@@ -122,14 +131,17 @@ impl Pool {
         &self.shared
     }
 
-    /// The table for picks, made anew if the epoch has moved.
-    pub(crate) fn groups(&self) -> Arc<Groups> {
+    /// The table for picks, made anew if the epoch has moved or a share has grown.
+    pub(crate) fn groups(&self, now: Moment) -> Arc<Groups> {
         let mut cached = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         // Read before the states are: a change in between makes the next reader look again.
         let epoch = self.epoch();
         match &*cached {
-            Some(groups) if groups.epoch == epoch => Arc::clone(groups),
-            _ => Arc::clone(cached.insert(Arc::new(Groups::of(self, epoch)))),
+            Some(groups) if groups.epoch == epoch && now < groups.until => Arc::clone(groups),
+            before => {
+                let groups = Groups::of(self, epoch, now, before.as_deref());
+                Arc::clone(cached.insert(Arc::new(groups)))
+            }
         }
     }
 }

@@ -5,7 +5,9 @@
 //!    configured. It keeps health, streaks, latency, counters and what is in flight.
 //! 2. A wish or weight that *the plan* changed is followed; one that the plan left alone leaves
 //!    alone what an operator has set since.
-//! 3. Whoever left the plan is forgotten by [`Registry::retain`], not before: until then the old
+//! 3. Who is new in a pool that was there before, or is at another place than before, begins with
+//!    a slow start (`warm`).
+//! 4. Whoever left the plan is forgotten by [`Registry::retain`], not before: until then the old
 //!    plan may still be in force.
 //!
 //! Not here: publishing (flow's snapshot), which wishes an operator has (Python keeps those that
@@ -14,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairlead_model::backend::Wish;
+use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::plan::{BackendPlan, PoolPlan};
 
 use crate::pool::{Pool, Shared};
@@ -29,6 +31,8 @@ pub struct Registry {
 #[derive(Debug)]
 struct PoolEntry {
     shared: Arc<Shared>,
+    /// It has been in a plan before: who is new in it has a slow start.
+    known: bool,
     backends: BTreeMap<String, BackendEntry>,
 }
 
@@ -38,6 +42,7 @@ struct BackendEntry {
     state: Arc<BackendState>,
     wish: Wish,
     weight: u16,
+    endpoints: Vec<Endpoint>,
 }
 
 impl Registry {
@@ -57,6 +62,7 @@ impl Registry {
         let entry = self.pools.get_mut(&plan.name).expect("inserted above");
         let backends =
             plan.backends.iter().map(|backend| entry.state(&plan.name, backend, workers)).collect();
+        entry.known = true;
         Arc::new(Pool::new(plan.clone(), backends, Arc::clone(&entry.shared)))
     }
 
@@ -95,13 +101,24 @@ impl PoolEntry {
         if known.state.endpoint() >= plan.endpoints.len() {
             known.state.set_endpoint(0);
         }
+        if known.endpoints != plan.endpoints {
+            let stays = |endpoint: &Endpoint| known.endpoints.contains(endpoint);
+            if !plan.endpoints.iter().any(stays) {
+                known.state.chill();
+            }
+            known.endpoints.clone_from(&plan.endpoints);
+        }
         Arc::clone(&known.state)
     }
 
     fn add(&mut self, pool: &str, plan: &BackendPlan, workers: usize) -> Arc<BackendState> {
         let (shared, wish, weight) = (Arc::clone(&self.shared), plan.state, plan.weight);
         let state = Arc::new(BackendState::new(pool, &plan.address, shared, wish, weight, workers));
-        let entry = BackendEntry { state: Arc::clone(&state), wish, weight };
+        if self.known {
+            state.chill();
+        }
+        let endpoints = plan.endpoints.clone();
+        let entry = BackendEntry { state: Arc::clone(&state), wish, weight, endpoints };
         self.backends.insert(plan.address.clone(), entry);
         state
     }

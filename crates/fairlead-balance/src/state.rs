@@ -10,7 +10,7 @@
 //! Not here: which health follows from which evidence (tracker), who is picked (view).
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU8, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicU8, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,9 +27,16 @@ use crate::recent::{Recent, Totals};
 use crate::stats::{BackendStats, Shard};
 use crate::timing::Timings;
 use crate::tracker::{Asker, Rules, Tracker, Trial};
+use crate::warm;
 
 /// The highest weight.
 pub const WEIGHT_MAX: u16 = 256;
+
+/// It came back long ago, or was there from the beginning.
+const WARM: u64 = 0;
+
+/// It came back and nobody has looked since: its slow start begins with the next look.
+const COLD: u64 = u64::MAX;
 
 /// One backend of one pool.
 #[derive(Debug)]
@@ -44,6 +51,12 @@ pub struct BackendState {
     forgivable: AtomicBool,
     on_trial: AtomicBool,
     probing: AtomicBool,
+    /// It is down only because others answer better.
+    ejected: AtomicBool,
+    /// It is suspect for wrong answers.
+    wrong: AtomicBool,
+    /// When it came back, in nanoseconds; [`WARM`] or [`COLD`].
+    back: AtomicU64,
     endpoint: AtomicUsize,
     active: CachePadded<AtomicU32>,
     latency: CachePadded<Ewma>,
@@ -74,6 +87,9 @@ impl BackendState {
             forgivable: AtomicBool::new(true),
             on_trial: AtomicBool::new(false),
             probing: AtomicBool::new(false),
+            ejected: AtomicBool::new(false),
+            wrong: AtomicBool::new(false),
+            back: AtomicU64::new(WARM),
             endpoint: AtomicUsize::new(0),
             active: CachePadded::default(),
             latency: CachePadded::default(),
@@ -123,6 +139,9 @@ impl BackendState {
     /// Follows an operator's wish. Says whether that changed anything.
     pub fn set_wish(&self, wish: Wish) -> bool {
         let changed = self.wish.swap(wish as u8, Relaxed) != wish as u8;
+        if changed && wish == Wish::Enabled {
+            self.chill();
+        }
         if changed {
             self.shared.bump();
         }
@@ -211,6 +230,18 @@ impl BackendState {
         self.announce(change, now)
     }
 
+    /// Takes it out, because others answer better; see [`outlier`](crate::outlier).
+    pub(crate) fn eject(&self, detail: &str, now: Moment) -> Option<Transition> {
+        let mut tracker = self.tracker();
+        let change = tracker.eject(detail, now);
+        self.health.store(tracker.health() as u8, Relaxed);
+        self.ejected.store(tracker.is_ejected(), Relaxed);
+        self.wrong.store(false, Relaxed);
+        self.on_trial.store(tracker.on_trial(), Relaxed);
+        drop(tracker);
+        self.announce(change, now)
+    }
+
     /// Forgets what was seen of it; see [`Tracker::forget`].
     pub fn forget_health(&self, rules: &Rules, now: Moment) -> Option<Transition> {
         let mut tracker = self.tracker();
@@ -218,6 +249,31 @@ impl BackendState {
         self.publish(&tracker, rules);
         drop(tracker);
         self.announce(change, now)
+    }
+
+    /// Whether it is down only because others answer better: it does answer.
+    pub fn is_ejected(&self) -> bool {
+        self.ejected.load(Relaxed) && self.health() == Health::Down
+    }
+
+    /// Whether it answers as far as is known: not down, or only ejected.
+    pub fn is_there(&self) -> bool {
+        self.health() != Health::Down || self.is_ejected()
+    }
+
+    /// Whether it is suspect for wrong answers (or none).
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.wrong.load(Relaxed) && self.health() == Health::Suspect
+    }
+
+    /// Requests (http) or connections (tcp) that it answered or failed.
+    pub(crate) fn answered(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.attempts()).sum()
+    }
+
+    /// Whether it has answered anything yet.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.responses.is_known()
     }
 
     /// Claims the one extra chain of probes that a backend in doubt gets, over all workers.
@@ -266,6 +322,41 @@ impl BackendState {
     #[inline]
     pub fn latency(&self) -> Estimate {
         self.latency.read()
+    }
+
+    /// Lets its slow start begin at the next look: it is new where others are at work, or it is
+    /// another machine than before.
+    pub(crate) fn chill(&self) {
+        self.back.store(COLD, Relaxed);
+    }
+
+    /// What part of its share it gets, and when that grows next; `None` once it is all of it.
+    pub(crate) fn warming(&self, slow_start: Duration, now: Moment) -> Option<(u16, Moment)> {
+        let back = match self.back.load(Relaxed) {
+            WARM => return None,
+            COLD => {
+                // Whoever is first decides when it began.
+                let began = self.back.compare_exchange(COLD, now.0.max(1), Relaxed, Relaxed);
+                began.map_or_else(|known| known, |_| now.0.max(1))
+            }
+            back => back,
+        };
+        let share = warm::share(Moment(back), slow_start, now);
+        if share.is_none() {
+            // Unless it has come back once more meanwhile.
+            let _ = self.back.compare_exchange(back, WARM, Relaxed, Relaxed);
+        }
+        share
+    }
+
+    /// The part of its weight that it gets, 0 to 1: less than 1 during slow start.
+    pub fn share(&self, slow_start: Duration, now: Moment) -> f64 {
+        let share = match self.back.load(Relaxed) {
+            WARM => None,
+            COLD => Some((warm::START, now)),
+            back => warm::share(Moment(back), slow_start, now),
+        };
+        share.map_or(1.0, |(parts, _)| f64::from(parts) / f64::from(warm::FULL))
     }
 
     /// The counters of one worker. Only that worker may write them.
@@ -352,6 +443,12 @@ impl BackendState {
         self.health.store(tracker.health() as u8, Relaxed);
         self.forgivable.store(tracker.forgivable(rules), Relaxed);
         self.on_trial.store(tracker.on_trial(), Relaxed);
+        self.wrong.store(tracker.is_wrong(), Relaxed);
+        let was = self.ejected.swap(tracker.is_ejected(), Relaxed);
+        if was && tracker.health() == Health::Down && !tracker.is_ejected() {
+            // Its check fails now, too: it isn't to be used even if there is nobody else.
+            self.shared.bump();
+        }
     }
 
     fn announce(&self, change: Option<Transition>, now: Moment) -> Option<Transition> {
@@ -360,6 +457,9 @@ impl BackendState {
         }
         // From unknown to healthy changes nothing for a pick: both are well.
         let seen = change.as_ref().map(|change| (change.from, change.to));
+        if seen == Some((Health::Down, Health::Healthy)) {
+            self.back.store(now.0.clamp(1, COLD - 1), Relaxed);
+        }
         if seen.is_some_and(|seen| seen != (Health::Unknown, Health::Healthy)) {
             self.shared.bump();
         }

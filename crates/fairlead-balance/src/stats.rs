@@ -80,6 +80,11 @@ impl Shard {
         }
     }
 
+    /// How often it answered or failed.
+    pub(crate) fn attempts(&self) -> u64 {
+        self.requests.read() + self.failures.iter().map(Counter::read).sum::<u64>()
+    }
+
     /// Counts a request that came here because another backend had failed it.
     #[inline]
     pub fn add_retry(&self) {

@@ -48,6 +48,8 @@ pub struct Rules {
     pub fall: u32,
     /// Whether there is an active check at all.
     pub has_check: bool,
+    /// Whether traffic's word alone may take one down now (see [`outlier`](crate::outlier)).
+    pub ejects: bool,
 }
 
 /// The health of one backend and what is needed to change it. A value: the same evidence at the
@@ -57,6 +59,8 @@ pub struct Tracker {
     health: Health,
     /// Who took it down. Means nothing unless it is down.
     cause: Origin,
+    /// It is down because others answer better, and for nothing else.
+    ejected: bool,
     /// The last check passed; `None` before the first.
     check_passed: Option<bool>,
     /// How many checks in a row said the same.
@@ -122,6 +126,7 @@ impl Default for Tracker {
         Tracker {
             health: Health::Unknown,
             cause: Origin::Check,
+            ejected: false,
             check_passed: None,
             checks: 0,
             traffic_failures: 0,
@@ -169,7 +174,7 @@ impl Tracker {
     /// ```
     /// # use fairlead_balance::tracker::{Rules, Tracker};
     /// # use fairlead_model::{health::{Evidence, Health, Origin}, moment::Moment};
-    /// let rules = Rules { rise: 2, fall: 3, has_check: true };
+    /// let rules = Rules { rise: 2, fall: 3, has_check: true, ejects: true };
     /// let check = |passed, what| Evidence {
     ///     origin: Origin::Check, passed, what, detail: String::new(),
     /// };
@@ -249,6 +254,14 @@ impl Tracker {
         })
     }
 
+    /// Takes it down at once: others answer better.
+    pub fn eject(&mut self, detail: &str, now: Moment) -> Option<Transition> {
+        let change = self
+            .turn(Health::Down, Origin::Traffic, now, || format!("traffic: ejected ({detail})"))?;
+        self.ejected = self.cause == Origin::Traffic;
+        Some(change)
+    }
+
     /// Forgets what was seen, because the operator says that it is over: an unknown backend,
     /// which is used like a healthy one until there is evidence again.
     pub fn forget(&mut self, now: Moment) -> Option<Transition> {
@@ -310,6 +323,16 @@ impl Tracker {
         &self.why
     }
 
+    /// Whether it is down only because others answer better.
+    pub fn is_ejected(&self) -> bool {
+        self.health == Health::Down && self.ejected
+    }
+
+    /// Whether it is suspect for wrong answers (or none).
+    pub fn is_wrong(&self) -> bool {
+        self.health == Health::Suspect && self.wrong_at >= self.since
+    }
+
     /// Whether a trial request is under way.
     pub fn on_trial(&self) -> bool {
         self.trial == Progress::Out
@@ -344,6 +367,7 @@ impl Tracker {
             // What traffic took out, the check sees too: from now on the check's word counts.
             false => {
                 self.cause = Origin::Check;
+                self.ejected = false;
                 Health::Down
             }
         };
@@ -370,7 +394,7 @@ impl Tracker {
         }
         self.held_from = now;
         self.traffic_failures = self.traffic_failures.saturating_add(1);
-        let fell = self.traffic_failures >= rules.fall;
+        let fell = self.traffic_failures >= rules.fall && rules.ejects;
         (if fell { Health::Down } else { Health::Suspect }, self.traffic_failures)
     }
 
@@ -419,6 +443,7 @@ impl Tracker {
             _ => {}
         }
         self.trial = Progress::None;
+        self.ejected = false;
         self.since = Some(now);
         self.why = why();
         Some(Transition { from, to, why: self.why.clone() })

@@ -7,8 +7,8 @@
 //! 3. A backend that must prove itself gets a *trial*: one request at a time, only a first
 //!    attempt (a request that has failed once is not experimented with), and one that can't be
 //!    sent again only if none that can came along for a while, or if there is nobody else.
-//! 4. A pick takes no lock and allocates nothing, but for two rare cases: the epoch has moved, or
-//!    a trial may be due.
+//! 4. A pick takes no lock and allocates nothing, but for three rare cases: the epoch has moved, a
+//!    trial may be due, or the share of one in its slow start has grown.
 //!
 //! Not here: how a policy chooses (policies), whom it may choose from (`groups`).
 
@@ -91,14 +91,15 @@ impl Tried {
 pub struct View {
     pool: Arc<Pool>,
     groups: Arc<Groups>,
-    /// No trial is due before, for requests that can be sent again and for those that can't.
+    /// Until then no trial is due and no share grows, for requests that can be sent again and for
+    /// those that can't.
     look_at: [Moment; 2],
 }
 
 impl View {
     /// Looks at a pool.
-    pub fn new(pool: Arc<Pool>) -> View {
-        let groups = pool.groups();
+    pub fn new(pool: Arc<Pool>, now: Moment) -> View {
+        let groups = pool.groups(now);
         View { pool, groups, look_at: [Moment::ZERO; 2] }
     }
 
@@ -145,9 +146,12 @@ impl View {
         random: &mut Random,
     ) -> Pick {
         if self.groups.epoch != self.pool.epoch() {
-            self.refresh();
+            self.refresh(now);
         }
         if now >= self.look_at[asker as usize] && tried.is_empty() {
+            if now >= self.groups.until {
+                self.refresh(now);
+            }
             if let Some(slot) = self.pick_trial(asker, key, now) {
                 return Pick::Backend(slot);
             }
@@ -163,8 +167,8 @@ impl View {
     }
 
     #[cold]
-    fn refresh(&mut self) {
-        self.groups = self.pool.groups();
+    fn refresh(&mut self, now: Moment) {
+        self.groups = self.pool.groups(now);
         self.look_at = [Moment::ZERO; 2];
     }
 
@@ -174,7 +178,7 @@ impl View {
         let groups = &*self.groups;
         // A check may allow tomorrow what it forbids today, without moving the epoch.
         let never = if groups.candidates.is_empty() { Moment(u64::MAX) } else { now + LOOK_AGAIN };
-        let mut next = never;
+        let mut next = never.min(groups.until);
         for Candidate { row, keys, .. } in &groups.candidates {
             if keys.is_some_and(|keys| !keys.contain(key)) {
                 // Another's connection may be the one that may try it.

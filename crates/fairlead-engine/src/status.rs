@@ -5,6 +5,7 @@
 //! backends that it has now.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fairlead_balance::histogram::Counts;
 use fairlead_balance::recent::Rates;
@@ -99,6 +100,8 @@ struct BackendStatus {
     group: u16,
     #[serde(flatten)]
     stats: BackendStats,
+    /// The part of its weight that it gets: less than 1 during slow start.
+    share: f64,
     since: Option<String>,
     /// The last changes of health and wish, oldest first.
     history: Vec<ChangeStatus>,
@@ -170,8 +173,10 @@ impl PoolStatus {
     /// What there is to say about one pool.
     pub(crate) fn of(pool: &Pool, clock: Clock, now: Moment) -> Self {
         let states = pool.backends().iter().zip(&pool.plan.backends);
-        let backends: Vec<_> =
-            states.map(|(state, plan)| BackendStatus::of(state, plan, clock, now)).collect();
+        let slow_start = pool.plan.slow_start.duration();
+        let backends: Vec<_> = states
+            .map(|(state, plan)| BackendStatus::of(state, plan, slow_start, clock, now))
+            .collect();
         let tallies = pool.tallies();
         let mut numbers: Vec<_> = backends.iter().map(|backend| backend.group).collect();
         numbers.sort_unstable();
@@ -194,7 +199,13 @@ impl PoolStatus {
 }
 
 impl BackendStatus {
-    fn of(state: &BackendState, plan: &BackendPlan, clock: Clock, now: Moment) -> Self {
+    fn of(
+        state: &BackendState,
+        plan: &BackendPlan,
+        slow_start: Duration,
+        clock: Clock,
+        now: Moment,
+    ) -> Self {
         let stats = state.stats(now);
         let time = |moment| clock.time_of_day(moment).rfc3339();
         let history = state.history().into_iter().map(|change| ChangeStatus {
@@ -209,6 +220,7 @@ impl BackendStatus {
             since: stats.since.map(time),
             history: history.collect(),
             latency: state.timings().lately,
+            share: state.share(slow_start, now),
             stats,
         }
     }

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
+use fairlead_balance::outlier::{against, SLOW};
 use fairlead_balance::Random;
 use fairlead_model::backend::{Endpoint, Slot};
 use fairlead_model::event::Event;
-use fairlead_model::health::{Evidence, Health, Origin, Transition};
+use fairlead_model::health::Transition;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -215,13 +217,51 @@ impl Context {
         detail: String,
         now: Moment,
     ) {
-        let evidence = Evidence { origin: Origin::Traffic, passed: false, what, detail };
-        let change = pool.backend(slot).state.observe(&evidence, &pool.rules, now);
+        let change = pool.pool.failed(slot, &against(what, detail), now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
     }
 
-    /// A backend's answer was wrong where another's was right, or didn't come where another's did.
+    /// A backend didn't answer where another did.
+    pub(crate) fn silent(
+        &mut self,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        reason: Reason,
+        what: &'static str,
+        detail: String,
+        now: Moment,
+    ) {
+        pool.backend(slot).state.shard(self.worker).add_failure(reason);
+        let change = pool.pool.silent(slot, what, detail, now);
+        self.changed(pool.backend(slot), change);
+        self.doubts.push((Rc::clone(pool), slot));
+    }
+
+    /// A backend's answer was an error, or broke off. Whose fault that is others' answers show.
+    #[cold]
+    pub(crate) fn bad(&mut self, pool: &LocalPool, slot: Slot, what: &'static str, now: Moment) {
+        let change = pool.pool.bad(slot, what, now);
+        self.changed(pool.backend(slot), change);
+    }
+
+    /// A backend's answer began, so long after its request.
+    #[inline]
+    pub(crate) fn answer_took(
+        &mut self,
+        pool: &LocalPool,
+        slot: Slot,
+        took: Duration,
+        now: Moment,
+    ) {
+        pool.backend(slot).state.latency_took(took, now);
+        if took >= SLOW {
+            let change = pool.pool.slow(slot, took, now);
+            self.changed(pool.backend(slot), change);
+        }
+    }
+
+    /// A backend's answer was wrong where another's was right.
     pub(crate) fn wrong(
         &mut self,
         pool: &Rc<LocalPool>,
@@ -231,9 +271,8 @@ impl Context {
         detail: String,
         now: Moment,
     ) {
-        let state = &pool.backend(slot).state;
-        state.shard(self.worker).add_failure(reason);
-        let change = state.wrong(what, detail, &pool.rules, now);
+        pool.backend(slot).state.shard(self.worker).add_failure(reason);
+        let change = pool.pool.wrong(slot, what, detail, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
     }
@@ -270,9 +309,10 @@ impl Context {
         }
     }
 
-    /// Whether a backend is known to be down.
+    /// Whether a backend is known to be down, so that nothing more is to be had from it. One that
+    /// is down only because others answer better does answer.
     pub(crate) fn is_down(pool: &LocalPool, slot: Slot) -> bool {
-        pool.backend(slot).state.health() == Health::Down
+        !pool.backend(slot).state.is_there()
     }
 }
 

@@ -76,7 +76,7 @@ impl Flow {
     /// Puts a configuration in force. Exchanges and relays under way end under the one that they
     /// began with.
     pub fn publish<D: Driver>(&mut self, d: &mut D, snapshot: &Arc<Snapshot>, now: Moment) {
-        let (local, retired) = Local::of(snapshot, &self.local);
+        let (local, retired) = Local::of(snapshot, &self.local, now);
         self.local = local;
         self.log.set_format(snapshot.plan().access_log.as_ref().map(|plan| plan.format));
         for backend in retired {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use fairlead_balance::{BackendState, Budget, Count, Pool, Rules, View};
 use fairlead_model::backend::{Endpoint, Slot, Wish};
-use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan};
 
@@ -35,12 +34,16 @@ impl Local {
     /// The local form of `snapshot`. Backends that stay keep their local state. Connections kept
     /// to places where a backend no longer is, and the backends that are gone, are left in
     /// `retired` for the caller to close.
-    pub(crate) fn of(snapshot: &Arc<Snapshot>, before: &Local) -> (Local, Vec<Rc<LocalBackend>>) {
+    pub(crate) fn of(
+        snapshot: &Arc<Snapshot>,
+        before: &Local,
+        now: Moment,
+    ) -> (Local, Vec<Rc<LocalBackend>>) {
         let mut backends = BTreeMap::new();
         let pools: Rc<[Rc<LocalPool>]> = snapshot
             .pools()
             .iter()
-            .map(|pool| Rc::new(LocalPool::of(pool, before, &mut backends)))
+            .map(|pool| Rc::new(LocalPool::of(pool, before, &mut backends, now)))
             .collect();
         let listeners = snapshot
             .listeners()
@@ -119,6 +122,7 @@ impl LocalPool {
         pool: &Arc<Pool>,
         before: &Local,
         into: &mut BTreeMap<(String, String), Rc<LocalBackend>>,
+        now: Moment,
     ) -> Self {
         let backends = pool
             .backends()
@@ -142,7 +146,7 @@ impl LocalPool {
         let timeouts = &pool.plan.timeouts;
         let hedges = pool.plan.retry.hedge && pool.plan.backends.len() > 1;
         LocalPool {
-            view: RefCell::new(View::new(Arc::clone(pool))),
+            view: RefCell::new(View::new(Arc::clone(pool), now)),
             backends,
             rules: pool.rules(),
             budget: hedges.then(|| RefCell::new(Budget::new(pool.plan.retry.budget))),
@@ -177,7 +181,7 @@ impl LocalPool {
     pub(crate) fn has_another(&self, slot: Slot) -> bool {
         self.backends.iter().enumerate().any(|(index, backend)| {
             let state = &backend.state;
-            let usable = state.wish() == Wish::Enabled && state.health() != Health::Down;
+            let usable = state.wish() == Wish::Enabled && state.is_there();
             index != slot.index() && usable && state.weight() > 0
         })
     }

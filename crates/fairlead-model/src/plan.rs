@@ -234,6 +234,10 @@ pub struct PoolPlan {
     pub timeouts: PoolTimeouts,
     /// What is sent again, and how often.
     pub retry: RetryPlan,
+    /// Who is taken out because others answer better.
+    pub outlier: OutlierPlan,
+    /// How long a backend that came back takes to get its whole share; 0: no time.
+    pub slow_start: Millis,
     /// Source address of connections to backends.
     pub source: Option<IpAddr>,
     /// How silent backends are probed by the kernel; `None`: as the engine thinks right.
@@ -399,6 +403,17 @@ pub struct RetryPlan {
     pub hedge: bool,
     /// Hedges and retries of late requests, in hundredths of a percent of requests.
     pub budget: u32,
+}
+
+/// Who is taken out because others answer better.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutlierPlan {
+    /// How much of a group may be out, for whatever reason, and traffic still takes one out; in
+    /// hundredths of a percent.
+    pub max_ejected: u32,
+    /// Whether one that is slow, and nothing else, is taken out.
+    pub latency: bool,
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod streams;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fairlead_balance::outlier::SLOW;
 use fairlead_model::limits::{RECEIVE_BYTES, REPLAY_BYTES};
 use fairlead_model::plan::Plan;
 
@@ -46,6 +47,8 @@ pub struct Promises {
     blameless: Vec<bool>,
     /// Hosts that answer badly now and then.
     rude: Vec<bool>,
+    /// Hosts that are slow beside another of their pool: they may be ejected for it.
+    uneven: Vec<bool>,
     troubles: Vec<Episode>,
     /// Connects may fail for lack of descriptors.
     exhausts: bool,
@@ -78,6 +81,7 @@ impl Promises {
                 .iter()
                 .map(|host| host.manners != BadManners::default())
                 .collect(),
+            uneven: (0..hosts).map(|host| is_uneven(setting, host)).collect(),
             troubles: setting.troubles.clone(),
             exhausts: setting.exhaustion > 0,
             slowest: slowest.max().unwrap_or_default() * 30,
@@ -104,6 +108,13 @@ impl Promises {
     fn is_anchor(&self, host: usize) -> bool {
         self.anchors.iter().flatten().any(|anchor| *anchor == host)
     }
+}
+
+fn is_uneven(setting: &Setting, host: usize) -> bool {
+    let pool = setting.pools.iter().find(|pool| pool.contains(&host));
+    let delay = |host: usize| setting.characters[host].delay;
+    let faster = |other: &usize| delay(*other) * 2 <= delay(host);
+    delay(host) >= SLOW && pool.is_some_and(|pool| pool.iter().any(faster))
 }
 
 fn longest_wait(plan: &Plan) -> Duration {

@@ -234,6 +234,10 @@ def _pool(name: str, pool: Pool, answers: Mapping[str, Answer]) -> plan.PoolPlan
             _ms(times.connect), _ms(times.response), _ms(times.idle), _ms(times.keepalive)
         ),
         retry=_retry(pool.retry),
+        outlier=plan.Outlier(
+            round(pool.outlier.max_ejected * 10_000), pool.outlier.latency == "auto"
+        ),
+        slow_start=_ms(pool.slow_start),
         source=pool.source,
         hash_table=pool.hash_table,
         groups=tuple(plan.GroupPlan(group.group, group.policy) for group in pool.groups),

@@ -23,6 +23,7 @@ from fairlead.config.schema import (
     Listener,
     ListenerDefaults,
     ListenerTimeouts,
+    Outlier,
     Pool,
     PoolDefaults,
     PoolTimeouts,
@@ -134,6 +135,8 @@ def _bases(defaults: Defaults) -> Bases:
                 check=defaults.check,
                 timeouts=PoolTimeouts(**of_pools),
                 retry=defaults.retry,
+                outlier=defaults.outlier,
+                slow_start=defaults.slow_start,
             )
         ),
         **_listener_bases(
@@ -154,6 +157,7 @@ def _pool_bases(defaults: PoolDefaults) -> Bases:
         Check: msgspec.structs.asdict(defaults.check),
         PoolTimeouts: msgspec.structs.asdict(defaults.timeouts),
         Retry: msgspec.structs.asdict(defaults.retry),
+        Outlier: msgspec.structs.asdict(defaults.outlier),
     }
 
 

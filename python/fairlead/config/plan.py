@@ -27,6 +27,7 @@ __all__ = [
     "ListenerPlan",
     "ListenerTimeouts",
     "Network",
+    "Outlier",
     "Plan",
     "PoolPlan",
     "PoolTimeouts",
@@ -217,6 +218,13 @@ class GroupPlan(msgspec.Struct, frozen=True):
     policy: str
 
 
+class Outlier(msgspec.Struct, frozen=True):
+    """Who is taken out because others answer better. The share is in hundredths of a percent."""
+
+    max_ejected: int
+    latency: bool
+
+
 class PoolPlan(msgspec.Struct, frozen=True):
     """A set of interchangeable backends."""
 
@@ -229,6 +237,8 @@ class PoolPlan(msgspec.Struct, frozen=True):
     check: CheckPlan
     timeouts: PoolTimeouts
     retry: Retry
+    outlier: Outlier
+    slow_start: int
     source: str | None
     keepalive: Keepalive | None
 

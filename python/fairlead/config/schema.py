@@ -32,6 +32,7 @@ from fairlead.config.schema_pool import (
     POOL,
     Backend,
     Check,
+    Outlier,
     Pool,
     PoolTimeouts,
     Retry,
@@ -56,6 +57,7 @@ __all__ = [
     "Listener",
     "ListenerDefaults",
     "ListenerTimeouts",
+    "Outlier",
     "Pool",
     "PoolDefaults",
     "PoolTimeouts",
@@ -93,6 +95,12 @@ class PoolDefaults(msgspec.Struct, frozen=True, kw_only=True):
         PoolTimeouts, Key(Table(PoolTimeouts, "a pool's timeouts"), "As in a pool.")
     ] = PoolTimeouts()
     retry: Annotated[Retry, Key(Table(Retry, "a pool's retries"), "As in a pool.")] = Retry()
+    outlier: Annotated[Outlier, Key(Table(Outlier, "a pool's outlier"), "As in a pool.")] = (
+        Outlier()
+    )
+    slow_start: Annotated[timedelta, Key(Duration(zero=True), "As in a pool.")] = timedelta(
+        seconds=10
+    )
 
 
 class ListenerDefaults(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +130,12 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
         Key(Table(DefaultTimeouts, "the default timeouts"), "Of pools and of listeners."),
     ] = DefaultTimeouts()
     retry: Annotated[Retry, Key(Table(Retry, "a pool's retries"), "As in a pool.")] = Retry()
+    outlier: Annotated[Outlier, Key(Table(Outlier, "a pool's outlier"), "As in a pool.")] = (
+        Outlier()
+    )
+    slow_start: Annotated[timedelta, Key(Duration(zero=True), "As in a pool.")] = timedelta(
+        seconds=10
+    )
     limits: Annotated[Limits, Key(Table(Limits, "a listener's limits"), "As in a listener.")] = (
         Limits()
     )

@@ -31,6 +31,7 @@ __all__ = [
     "Backend",
     "Check",
     "Group",
+    "Outlier",
     "Pool",
     "PoolTimeouts",
     "Retry",
@@ -350,6 +351,29 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+class Outlier(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is taken out because others answer better: errors, broken answers, slowness."""
+
+    max_ejected: Annotated[
+        float,
+        Key(
+            Share(),
+            "Traffic alone takes nobody out while so much of its group is out, for whatever "
+            'reason; "0%": it never does.',
+            why="A bad deployment, or a database that everybody waits for, must not empty a pool. "
+            "What a check finds has no such limit.",
+        ),
+    ] = 0.5
+    latency: Annotated[
+        str,
+        Key(
+            Choice("a way to judge latency", ("auto", "off")),
+            '"auto" takes out one whose answers take much longer than the others\'; "off" where '
+            "backends are slow by nature. Pools that hash are never judged by it.",
+        ),
+    ] = "auto"
+
+
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """A set of interchangeable backends."""
 
@@ -401,6 +425,27 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
         Retry,
         Key(Table(Retry, "a pool's retries", later=("hold",)), "What is sent again."),
     ] = Retry()
+    outlier: Annotated[
+        Outlier,
+        Key(
+            Table(
+                Outlier,
+                "a pool's outlier",
+                later=("consecutive_5xx", "base_ejection_time", "max_ejection_time"),
+            ),
+            "Who is taken out because others answer better.",
+        ),
+    ] = Outlier()
+    slow_start: Annotated[
+        timedelta,
+        Key(
+            Duration(zero=True),
+            "A backend that comes back, or is new in a running pool, begins with a fifth of its "
+            'share, which grows to all of it in this time; "0s" for no slow start.',
+            why="Long enough for a process to compile and to fill its caches, too short to be "
+            "missed; whoever is alone gets everything at once.",
+        ),
+    ] = _seconds(10)
     source: Annotated[
         str | None,
         Key(
@@ -419,4 +464,4 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
-POOL: Final = Table(Pool, "a pool", later=("discovery", "tls", "slow_start"))
+POOL: Final = Table(Pool, "a pool", later=("discovery", "tls"))

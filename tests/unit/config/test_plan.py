@@ -26,6 +26,7 @@ MIRRORED = {
     "CheckPlan": plan.CheckPlan,
     "PoolTimeouts": plan.PoolTimeouts,
     "RetryPlan": plan.Retry,
+    "OutlierPlan": plan.Outlier,
 }
 
 

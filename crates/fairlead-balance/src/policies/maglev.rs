@@ -11,6 +11,9 @@
 //! A row's order comes from its address alone. So all workers, and all balancers in front of the
 //! same backends, agree; and it doesn't matter in which order a configuration names them.
 //!
+//! In its slow start a row takes only some of its keys; the table is that of full weights, so that
+//! no other key moves.
+//!
 //! Whoever can't be used now (tried or full) keeps its places: its keys go on to a second place
 //! that is computed from the key, so that they spread over all others instead of over one.
 //!
@@ -23,12 +26,21 @@ use super::Candidates;
 use crate::groups::Row;
 use crate::hash;
 use crate::random::mix;
+use crate::warm::FULL;
 
 /// A prime, so that every step through the places comes by all of them.
 const PLACES: usize = 65_537;
 
 /// Places that a key is sent on to before all rows are read.
 const PLACES_PER_KEY: u64 = 8;
+
+/// Whether a row takes this key (or the number that stands for it at a later place). In its slow
+/// start it takes a part of them, and always the same: a key comes back to it once, and stays.
+#[inline]
+fn takes(candidates: &Candidates, row: usize, key: u64) -> bool {
+    let row = &candidates.rows[row];
+    !row.is_thin() || mix(!key) % u64::from(FULL) < u64::from(row.share)
+}
 
 /// Which row has which place.
 #[derive(Debug)]
@@ -113,7 +125,7 @@ impl Maglev {
     #[inline]
     pub(super) fn pick(&self, candidates: &Candidates, key: u64) -> Option<usize> {
         let row = self.row(key);
-        if candidates.usable(row) {
+        if candidates.usable(row) && takes(candidates, row, key) {
             return Some(row);
         }
         self.send_on(candidates, key)
@@ -122,11 +134,21 @@ impl Maglev {
     #[cold]
     fn send_on(&self, candidates: &Candidates, key: u64) -> Option<usize> {
         let another = |turn: u64| mix(key ^ turn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let sent_on = (1..PLACES_PER_KEY).map(|turn| self.row(another(turn)));
+        let sent_on = (1..PLACES_PER_KEY).map(another);
         let count = candidates.rows.len();
         let start = (another(PLACES_PER_KEY) % count as u64) as usize;
         let walk = (start..start + count).map(|row| row % count);
-        sent_on.chain(walk).find(|&row| candidates.usable(row))
+        let found = sent_on.clone().find_map(|key| {
+            let row = self.row(key);
+            (candidates.usable(row) && takes(candidates, row, key)).then_some(row)
+        });
+        // Those in their slow start only if there is nobody else.
+        found.or_else(|| {
+            let mut rest = sent_on.map(|key| self.row(key)).chain(walk.clone());
+            let warm = |row: &usize| candidates.usable(*row) && !candidates.rows[*row].is_thin();
+            let any = |row: &usize| candidates.usable(*row);
+            rest.find(warm).or_else(|| walk.clone().find(any))
+        })
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 use super::*;
 
-const RULES: Rules = Rules { rise: 2, fall: 3, has_check: true };
+const RULES: Rules = Rules { rise: 2, fall: 3, has_check: true, ejects: true };
 const NO_CHECK: Rules = Rules { has_check: false, ..RULES };
 
 fn at(seconds: u64) -> Moment {

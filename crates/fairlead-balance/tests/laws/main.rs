@@ -3,11 +3,13 @@
 
 mod evidence;
 mod hashing;
+mod outliers;
 mod picks;
 mod pools;
 mod recovery;
 mod reload;
 mod remainders;
 mod shares;
+mod slow_start;
 mod threads;
 mod trials;

@@ -225,7 +225,7 @@ fn a_view_of_an_old_plan_goes_on_with_its_backends() {
     new.backends.remove(0);
     let pool = world.registry.pool(&new, 2);
     assert_eq!(world.counts(10), [5, 5]);
-    let mut view = fairlead_balance::View::new(pool);
+    let mut view = fairlead_balance::View::new(pool, world.now);
     let picked = view.pick(None, &Tried::new(), world.now, &mut world.random);
     assert_eq!(picked, Pick::Backend(Slot(0)));
     assert_eq!(world.state(1).active(), 1, "slot 0 of the new plan is 1 of the old");

@@ -8,7 +8,7 @@ use fairlead_model::backend::{Endpoint, Slot, Wish};
 use fairlead_model::health::{Evidence, Origin, Transition};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{
-    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, Policy, PoolPlan, PoolTimeouts,
+    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, OutlierPlan, Policy, PoolPlan, PoolTimeouts,
     RetryPlan,
 };
 
@@ -58,6 +58,8 @@ pub(crate) fn plan(policy: Policy, weights: &[u16]) -> PoolPlan {
         },
         timeouts: PoolTimeouts { connect: none, response: none, idle: none, keepalive: none },
         retry: RetryPlan { attempts: 3, same_backend: 1, delay: none, hedge: false, budget: 0 },
+        outlier: OutlierPlan { max_ejected: 5_000, latency: true },
+        slow_start: Millis(0),
         source: None,
         keepalive: None,
     }
@@ -79,8 +81,8 @@ impl World {
     pub(crate) fn of(plan: &PoolPlan) -> World {
         let mut registry = Registry::new();
         let pool = registry.pool(plan, 2);
-        let view = View::new(Arc::clone(&pool));
         let now = Moment::ZERO + Duration::from_secs(1_000);
+        let view = View::new(Arc::clone(&pool), now);
         World { registry, pool, view, random: Random::new(11), now }
     }
 

@@ -37,7 +37,7 @@ proptest! {
         turns in proptest::collection::vec(any::<bool>(), 64),
     ) {
         let mut world = World::of(&plan(Policy::RoundRobin, &weights));
-        let mut other = View::new(Arc::clone(&world.pool));
+        let mut other = View::new(Arc::clone(&world.pool), world.now);
         let mut counts = vec![0_usize; weights.len()];
         let sum = weights.iter().map(|weight| usize::from(*weight)).sum::<usize>();
         for turn in 0..sum * 3 {

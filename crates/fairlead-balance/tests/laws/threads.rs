@@ -39,7 +39,7 @@ fn turns_are_exact_over_threads() {
     let counts = [const { AtomicU32::new(0) }; 3];
     thread::scope(|scope| {
         for seed in 0..WORKERS {
-            let (mut view, counts) = (View::new(Arc::clone(&world.pool)), &counts);
+            let (mut view, counts) = (View::new(Arc::clone(&world.pool), world.now), &counts);
             scope.spawn(move || {
                 let mut random = Random::new(seed);
                 for _ in 0..ROUNDS {
@@ -62,7 +62,7 @@ fn picks_survive_changes_by_others() {
         let world = World::of(&plan);
         thread::scope(|scope| {
             for seed in 0..WORKERS {
-                let mut view = View::new(Arc::clone(&world.pool));
+                let mut view = View::new(Arc::clone(&world.pool), world.now);
                 scope.spawn(move || {
                     let mut random = Random::new(seed);
                     for _ in 0..ROUNDS / 10 {

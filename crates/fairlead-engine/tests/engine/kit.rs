@@ -10,7 +10,7 @@ use fairlead_engine::Engine;
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::plan::{
     BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
-    ListenerTimeouts, Millis, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
+    ListenerTimeouts, Millis, OutlierPlan, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
 };
 
 /// How long anything may take before a test fails.
@@ -76,6 +76,8 @@ pub(crate) fn pool(backends: &[SocketAddr]) -> PoolPlan {
             hedge: true,
             budget: 200,
         },
+        outlier: OutlierPlan { max_ejected: 5_000, latency: true },
+        slow_start: Millis(0),
         source: None,
         keepalive: None,
     }

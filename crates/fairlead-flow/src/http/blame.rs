@@ -79,6 +79,7 @@ impl Context {
         } else {
             pool.backend(slot).state.shard(self.worker).add_failure(reason);
             self.doubt(pool, slot, what, detail.into(), now);
+            self.bad(pool, slot, what, now);
         }
     }
 }

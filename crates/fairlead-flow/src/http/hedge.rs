@@ -182,8 +182,9 @@ impl Flow {
         now: Moment,
     ) {
         let Some(link) = self.ctx.links.get(key) else { return };
-        link.backend.state.latency_took(now.since(since), now);
         link.backend.note_answer(now);
+        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
+        self.ctx.answer_took(&pool, slot, now.since(since), now);
         self.ctx.abort_link(d, key);
     }
 
@@ -208,7 +209,7 @@ impl Flow {
                 None => (Reason::ResponseTimeout, "no answer"),
                 Some(what) => (Reason::BackendReset, what),
             };
-            self.ctx.wrong(&pool, slot, reason, what, detail, now);
+            self.ctx.silent(&pool, slot, reason, what, detail, now);
         }
     }
 }

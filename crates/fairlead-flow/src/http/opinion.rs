@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whether a status says that the answering side is at fault, and that another might do better.
 /// 501 and 505 are about the request.
-fn is_error(status: u16) -> bool {
+pub(crate) fn is_error(status: u16) -> bool {
     matches!(status, 500 | 502 | 503 | 504)
 }
 

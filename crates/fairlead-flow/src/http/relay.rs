@@ -26,6 +26,7 @@ use crate::driver::{Driver, IoFailure, Sent};
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
 use crate::http::exchange::{Phase, LONG};
+use crate::http::opinion::is_error;
 use crate::slab::Key;
 
 /// Pieces up to this size are put behind their head into one buffer; larger ones are sent from
@@ -192,7 +193,6 @@ impl Flow {
             exchange.facts.keep_alive = false;
         }
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
-        link.backend.state.latency_took(now.since(exchange.sent_at), now);
         link.backend.note_answer(now);
         if link.was_kept {
             link.backend.idle.borrow_mut().proved(exchange.sent_at.since(link.idle_since));
@@ -203,8 +203,11 @@ impl Flow {
         if !exchange.blamed.is_empty() {
             exchange.settle_blame(&mut self.ctx, slot, head.status() < 500, now);
         }
+        self.ctx.answer_took(&pool, slot, now.since(exchange.sent_at), now);
         if exchange.status < 500 {
             self.ctx.succeeded(&pool, slot, now);
+        } else if is_error(exchange.status) {
+            self.ctx.bad(&pool, slot, "a server error", now);
         }
         let how = ForwardResponse {
             client_version: exchange.facts.version,

@@ -66,7 +66,8 @@ impl Flow {
         let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) else { return };
         link.backend.note_answer(now);
         if let Question::Asked { at, .. } = before {
-            link.backend.state.latency_took(now.since(at), now);
+            let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+            self.ctx.answer_took(&pool, slot, now.since(at), now);
         }
     }
 
@@ -97,7 +98,7 @@ impl Flow {
         if others_answer && pool.backend(slot).note_silence() >= SILENT {
             let detail = format!("for {}, while others answered", millis(now.since(at)));
             let (reason, what) = (Reason::ResponseTimeout, "no answer to the client's bytes");
-            self.ctx.wrong(&pool, slot, reason, what, detail, now);
+            self.ctx.silent(&pool, slot, reason, what, detail, now);
         }
     }
 }

@@ -22,6 +22,7 @@ mod interim;
 mod keep;
 mod limits;
 mod opinion;
+mod outlier;
 mod pressure;
 mod probes;
 mod reload;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fairlead_model::backend::{Endpoint, Wish as Operator};
 use fairlead_model::plan::{
     BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
-    ListenerTimeouts, Millis, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
+    ListenerTimeouts, Millis, OutlierPlan, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
 };
 
 /// A duration.
@@ -102,6 +102,8 @@ pub(crate) fn pool(name: &str, backends: std::ops::Range<usize>) -> PoolPlan {
             hedge: false,
             budget: 200,
         },
+        outlier: OutlierPlan { max_ejected: 5_000, latency: true },
+        slow_start: Millis(0),
         source: None,
         keepalive: None,
     }

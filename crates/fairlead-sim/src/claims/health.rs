@@ -21,7 +21,8 @@ pub(super) fn check(promises: &Promises, report: &Report) -> Vec<String> {
             Health::Suspect => promises.blameless[host] && !late,
             Health::Healthy | Health::Unknown => false,
         };
-        if wrong && !promises.exhausts && !promises.theme.has_panics() {
+        let uneven = promises.uneven[host] && why.contains("were slow");
+        if wrong && !uneven && !promises.exhausts && !promises.theme.has_panics() {
             broken
                 .push(format!("(g) {backend} did nothing wrong and was {to:?} at {when:?}: {why}"));
         }
@@ -47,7 +48,8 @@ fn is_explained(promises: &Promises, host: usize, when: Moment) -> bool {
 }
 
 /// Nobody is left behind who has been well for longer than any hold. But a backup that traffic
-/// took down isn't tried while the first group can do without it.
+/// took down isn't tried while the first group can do without it, and one that is slow beside
+/// others stays ejected.
 fn recovered(
     promises: &Promises,
     (pool, address, health): &(String, String, Health),
@@ -56,7 +58,8 @@ fn recovered(
     let backend = plan.backends.iter().find(|backend| backend.address == *address)?;
     let lowest = plan.backends.iter().map(|backend| backend.group).min()?;
     let ill = matches!(health, Health::Suspect | Health::Down);
-    (ill && backend.group == lowest)
+    let uneven = host_of(address).is_some_and(|host| promises.uneven[host]);
+    (ill && backend.group == lowest && !uneven)
         .then(|| format!("(g) {address} has been well for minutes and still is {health:?}"))
 }
 

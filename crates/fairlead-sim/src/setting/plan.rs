@@ -6,7 +6,7 @@ use fairlead_balance::Random;
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::plan::{
     BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
-    ListenerTimeouts, Millis, PathMatch, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
+    ListenerTimeouts, Millis, OutlierPlan, PathMatch, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
     RoutePlan,
 };
 
@@ -106,6 +106,11 @@ fn draw_pool(
             hedge: theme == Theme::Errors || one_in(random, 2),
             budget: 200,
         },
+        outlier: OutlierPlan {
+            max_ejected: [0, 1_000, 5_000, 5_000, 10_000][random.below(5)],
+            latency: !one_in(random, 4),
+        },
+        slow_start: Millis([0, 2_000, 10_000][random.below(3)]),
         source: None,
         keepalive: None,
     }
