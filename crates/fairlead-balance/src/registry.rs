@@ -56,7 +56,7 @@ impl Registry {
     pub fn pool(&mut self, plan: &PoolPlan, workers: usize) -> Arc<Pool> {
         if !self.pools.contains_key(&plan.name) {
             let shared = Arc::new(Shared::new(workers));
-            let entry = PoolEntry { shared, backends: BTreeMap::new() };
+            let entry = PoolEntry { shared, known: false, backends: BTreeMap::new() };
             self.pools.insert(plan.name.clone(), entry);
         }
         let entry = self.pools.get_mut(&plan.name).expect("inserted above");
