@@ -18,8 +18,8 @@ use fairlead_balance::{hash, Pick, Pool, Random, Registry, Tried, View};
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{
-    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, OutlierPlan, Policy, PoolPlan, PoolTimeouts,
-    RetryPlan,
+    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, OutlierPlan, Policy, PoolPlan,
+    PoolTimeouts, RetryPlan,
 };
 
 const POLICIES: [Policy; 7] = [

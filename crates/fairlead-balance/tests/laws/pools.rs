@@ -8,8 +8,8 @@ use fairlead_model::backend::{Endpoint, Slot, Wish};
 use fairlead_model::health::{Evidence, Origin, Transition};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{
-    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, OutlierPlan, Policy, PoolPlan, PoolTimeouts,
-    RetryPlan,
+    BackendPlan, CheckKind, CheckPlan, HashOn, HashTable, Millis, OutlierPlan, Policy, PoolPlan,
+    PoolTimeouts, RetryPlan,
 };
 
 pub(crate) const POLICIES: [Policy; 7] = [

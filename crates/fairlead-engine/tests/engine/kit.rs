@@ -10,7 +10,8 @@ use fairlead_engine::Engine;
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::plan::{
     BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
-    ListenerTimeouts, Millis, OutlierPlan, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
+    ListenerTimeouts, Millis, OutlierPlan, Plan, Policy, PoolPlan, PoolTimeouts, Protocol,
+    RetryPlan,
 };
 
 /// How long anything may take before a test fails.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use fairlead_model::backend::{Endpoint, Wish as Operator};
 use fairlead_model::plan::{
     BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
-    ListenerTimeouts, Millis, OutlierPlan, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
+    ListenerTimeouts, Millis, OutlierPlan, Plan, Policy, PoolPlan, PoolTimeouts, Protocol,
+    RetryPlan,
 };
 
 /// A duration.

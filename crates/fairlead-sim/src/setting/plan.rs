@@ -6,8 +6,8 @@ use fairlead_balance::Random;
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::plan::{
     BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
-    ListenerTimeouts, Millis, OutlierPlan, PathMatch, Plan, Policy, PoolPlan, PoolTimeouts, Protocol, RetryPlan,
-    RoutePlan,
+    ListenerTimeouts, Millis, OutlierPlan, PathMatch, Plan, Policy, PoolPlan, PoolTimeouts,
+    Protocol, RetryPlan, RoutePlan,
 };
 
 use super::{between, one_in, Theme};
