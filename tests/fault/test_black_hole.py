@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -17,79 +16,9 @@ from harness.backend import echo, keeping, response, saying
 from harness.balancer import Balancer, loopback, wait_for
 from harness.config import site, table
 from harness.line import dial
+from harness.traffic import Seen, Traffic, ask_once, by_http, by_tcp
 
 pytestmark = pytest.mark.root
-
-SLOW = 0.3
-"""Seconds from which a client would call it slow. The connect timeout is 1 s."""
-
-
-@dataclass
-class Seen:
-    """What clients saw while traffic ran."""
-
-    times: list[float] = field(default_factory=list)
-    answers: list[bytes] = field(default_factory=list)
-    failures: list[object] = field(default_factory=list)
-
-    @property
-    def slow(self) -> int:
-        """How many took longer than `SLOW`."""
-        return sum(1 for seconds in self.times if seconds > SLOW)
-
-
-def ask_once(listen: str, seen: Seen, *, http: bool) -> None:
-    """One client: a new connection, one question."""
-    started = time.monotonic()
-    try:
-        with dial(listen) as line:
-            if http:
-                answer = line.get()
-                if answer.status != 200:
-                    seen.failures.append((answer.status, answer.reason))
-                    return
-                seen.answers.append(answer.body)
-            else:
-                line.send(b"who\n")
-                seen.answers.append(line.read_line())
-    except (OSError, AssertionError) as failure:
-        seen.failures.append(failure)
-        return
-    seen.times.append(time.monotonic() - started)
-
-
-class Traffic:
-    """Clients that ask at a steady rate, each on a new connection, until the block ends."""
-
-    def __init__(self, listen: str, rate: float, *, http: bool) -> None:
-        self.seen = Seen()
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._arguments = (listen, rate, http)
-
-    def __enter__(self) -> Seen:
-        self._ticker = threading.Thread(target=self._tick)
-        self._ticker.start()
-        return self.seen
-
-    def _tick(self) -> None:
-        listen, rate, http = self._arguments
-        due = time.monotonic()
-        while not self._stop.is_set():
-            # Each request is due at its time, whatever became of those before it.
-            thread = threading.Thread(
-                target=ask_once, args=(listen, self.seen), kwargs={"http": http}
-            )
-            thread.start()
-            self._threads.append(thread)
-            due += 1 / rate
-            time.sleep(max(0.0, due - time.monotonic()))
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._ticker.join()
-        for thread in self._threads:
-            thread.join(10)
 
 
 def named(name: bytes):
@@ -132,30 +61,30 @@ def test_last_fm(pair, protocol: str) -> None:
     balancer, listen, one, _, first, _ = pair(
         protocol, 'type = "tcp", interval = "500ms", timeout = "500ms", rise = 2, fall = 2'
     )
-    http = protocol == "http"
-    with Traffic(listen, 50, http=http) as before:
-        time.sleep(1)
+    ask = by_http() if protocol == "http" else by_tcp
+    with Traffic(listen, 50, ask) as before:
+        time.sleep(0.6)
     assert before.failures == []
     assert set(before.answers) == {b"first"}
 
     first.swallow()
-    with Traffic(listen, 50, http=http) as during:
-        time.sleep(4)
+    with Traffic(listen, 50, ask) as during:
+        time.sleep(3)
     assert during.failures == []
     assert during.slow == 0, sorted(during.times)[-10:]
-    assert during.answers.count(b"second") > 150
+    assert during.answers.count(b"second") > 110
     assert balancer.backends()[one.address]["health"] == "down"
-    with Traffic(listen, 50, http=http) as later:
-        time.sleep(1)
+    with Traffic(listen, 50, ask) as later:
+        time.sleep(0.5)
     assert max(later.times) < 0.1, "it is out: nobody waits for it any more"
     assert set(later.answers) == {b"second"}
 
     first.heal()
     balancer.wait_for_health(one.address, "healthy", patience=10)
-    with Traffic(listen, 50, http=http) as after:
-        time.sleep(1)
+    with Traffic(listen, 50, ask) as after:
+        time.sleep(0.8)
     assert after.failures == []
-    assert after.answers.count(b"first") > 40
+    assert after.answers.count(b"first") > 20
     events = [event for event in balancer.events() if event["event"] == "health"]
     assert any(event["to"] == "down" and "check" in event["why"] for event in events)
     assert events[-1]["to"] == "healthy"
@@ -164,20 +93,20 @@ def test_last_fm(pair, protocol: str) -> None:
 @pytest.mark.parametrize("protocol", ["tcp", "http"])
 def test_without_any_check_traffic_alone_finds_out(pair, protocol: str) -> None:
     balancer, listen, one, _, first, _ = pair(protocol, 'type = "none"')
-    http = protocol == "http"
-    with Traffic(listen, 20, http=http) as before:
+    ask = by_http() if protocol == "http" else by_tcp
+    with Traffic(listen, 20, ask) as before:
         time.sleep(0.5)
     assert set(before.answers) == {b"first"}
 
     first.swallow()
-    with Traffic(listen, 20, http=http) as during:
-        time.sleep(4)
+    with Traffic(listen, 20, ask) as during:
+        time.sleep(2.5)
     assert during.failures == []
     assert during.slow <= 1
     assert balancer.backends()[one.address]["health"] in ("suspect", "down")
 
     first.heal()
-    with Traffic(listen, 20, http=http):
+    with Traffic(listen, 20, ask):
         wait_for(lambda: balancer.backends()[one.address]["health"] == "healthy", 25)
 
 
@@ -190,13 +119,13 @@ def test_one_of_two_in_the_same_group(fairlead, backend, host) -> None:
     fairlead(config=site(listen, one, two, protocol="tcp", check='type = "tcp", interval = "1s"'))
     seen = Seen()
     for _ in range(20):
-        ask_once(listen, seen, http=False)
+        ask_once(listen, by_tcp, seen)
     assert set(seen.answers) == {b"first", b"second"}
 
     second.swallow()
     seen = Seen()
     for _ in range(12):
-        ask_once(listen, seen, http=False)
+        ask_once(listen, by_tcp, seen)
 
     assert seen.failures == []
     assert set(seen.answers) == {b"first"}
@@ -282,12 +211,12 @@ def test_a_host_that_is_unplugged(fairlead, backend, host) -> None:
     )
     seen = Seen()
     for _ in range(10):
-        ask_once(listen, seen, http=False)
+        ask_once(listen, by_tcp, seen)
 
     first.unplug()
     seen = Seen()
     for _ in range(20):
-        ask_once(listen, seen, http=False)
+        ask_once(listen, by_tcp, seen)
 
     assert seen.failures == []
     assert max(seen.times) < 0.5
@@ -303,7 +232,7 @@ def test_a_host_that_says_unreachable(fairlead, backend, host) -> None:
     first.reject()
     seen = Seen()
     for _ in range(20):
-        ask_once(listen, seen, http=False)
+        ask_once(listen, by_tcp, seen)
 
     assert seen.failures == []
     assert max(seen.times) < 0.3
@@ -331,8 +260,8 @@ def test_lost_packets_cost_latency_and_no_error(fairlead, backend, host) -> None
     fairlead(config=site(listen, one, two, check='type = "tcp", interval = "500ms"'))
 
     first.lose(33)
-    with Traffic(listen, 20, http=True) as seen:
-        time.sleep(5)
+    with Traffic(listen, 20, by_http()) as seen:
+        time.sleep(3)
 
     assert seen.failures == []
 
@@ -354,13 +283,13 @@ def test_a_process_that_freezes(fairlead, backend, host) -> None:
     listen = loopback()
     check = 'type = "http", path = "/", interval = "500ms", timeout = "500ms", fall = 2'
     balancer = fairlead(config=site(listen, one, two, check=check))
-    with Traffic(listen, 20, http=True) as before:
-        time.sleep(1)
+    with Traffic(listen, 20, by_http()) as before:
+        time.sleep(0.6)
     assert before.failures == []
 
     frozen.set()
-    with Traffic(listen, 20, http=True) as during:
-        time.sleep(4)
+    with Traffic(listen, 20, by_http()) as during:
+        time.sleep(3)
     assert during.failures == []
     assert balancer.backends()[one.address]["health"] == "down"
     assert during.slow < 20
@@ -408,7 +337,7 @@ def test_a_tunnel_to_a_host_that_goes_black_ends(fairlead, backend, host) -> Non
             one,
             protocol="tcp",
             check='type = "none"',
-            listener='timeouts = { idle = "5s" }',
+            listener='timeouts = { idle = "2s" }',
         )
     )
     line = dial(listen)

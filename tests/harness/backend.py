@@ -78,6 +78,8 @@ class Backend:
         self.failures: list[BaseException] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.Condition()
+        self._hearing = threading.Event()
+        self._hearing.set()
         self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=512)
         self._start()
 
@@ -118,6 +120,8 @@ class Backend:
                 sock, _ = listener.accept()
             except OSError:
                 return
+            # One is out of the kernel's queue already; it waits with the others.
+            self._hearing.wait()
             line = Line(sock, patience=60)
             thread = threading.Thread(target=self._serve, args=(line,), daemon=True)
             with self._lock:
@@ -145,10 +149,18 @@ class Backend:
         self._listener.close()
         self._accepting.join(5)
 
-    def listen_again(self) -> None:
-        """Listen on the same port again."""
-        self._listener = socket.create_server(self._place, backlog=512)
+    def listen_again(self, listener: socket.socket | None = None) -> None:
+        """Listen on the same port again; ``listener`` if that is on a host of its own."""
+        self._listener = listener or socket.create_server(self._place, backlog=512)
         self._start()
+
+    def deafen(self) -> None:
+        """Accept no connection any more: the kernel's queue fills."""
+        self._hearing.clear()
+
+    def hear(self) -> None:
+        """Undo `deafen`."""
+        self._hearing.set()
 
     def cut(self) -> None:
         """Reset every connection that is open."""
@@ -158,6 +170,7 @@ class Backend:
 
     def close(self) -> None:
         """End everything; raise what went wrong in a play."""
+        self.hear()
         self.refuse()
         for line in self.lines:
             with contextlib.suppress(OSError):

@@ -85,24 +85,28 @@ class Host:
     def _nft(self, script: str) -> None:
         _run("ip", "netns", "exec", self.name, "nft", script)
 
-    def listener(self, port: int = 9000) -> socket.socket:
+    def listener(self, port: int = 9000, backlog: int = 512) -> socket.socket:
         """A listening socket on this host, usable from any thread of ours."""
         # A thread can live in another namespace than its process; the sockets that it makes
         # belong there for good.
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(self._listen, port).result()
+            return thread.submit(self._listen, port, backlog).result()
 
-    def _listen(self, port: int) -> socket.socket:
+    def _listen(self, port: int, backlog: int) -> socket.socket:
         libc = ctypes.CDLL(None, use_errno=True)
         with Path(f"/run/netns/{self.name}").open() as space:
             if libc.setns(space.fileno(), 0x40000000):
                 raise OSError(ctypes.get_errno(), "setns")
-        return socket.create_server((self.address, port), backlog=512)
+        return socket.create_server((self.address, port), backlog=backlog)
 
     def swallow(self) -> None:
         """Drop every packet, both ways: no answer, no reset, nothing."""
         self._nft("add rule inet f input drop")
         self._nft("add rule inet f output drop")
+
+    def deafen(self) -> None:
+        """Drop only what arrives."""
+        self._nft("add rule inet f input drop")
 
     def mute(self) -> None:
         """Drop only what it sends: requests arrive, no acknowledgement and no answer leaves."""
@@ -112,12 +116,25 @@ class Host:
         """Drop this share of the packets that arrive."""
         self._nft(f"add rule inet f input numgen random mod 100 < {percent} drop")
 
+    def lose_large(self, size: int = 500) -> None:
+        """Drop packets of more bytes than this, both ways: a path with a smaller MTU, unannounced."""
+        for hook in ("input", "output"):
+            self._nft(f"add rule inet f {hook} meta length > {size} drop")
+
+    def lose_half_of_connections(self) -> None:
+        """Drop what arrives on every second connection: one of two paths is broken.
+
+        By one bit of the other end's port, as routers choose a path. Not by the lowest: Linux
+        prefers even ports for connecting.
+        """
+        self._nft("add rule inet f input tcp sport & 2 == 2 drop")
+
     def reject(self) -> None:
         """Answer connects with ICMP host unreachable."""
         self._nft("add rule inet f input reject with icmp type host-unreachable")
 
     def heal(self) -> None:
-        """Undo `swallow`, `mute`, `lose` and `reject`."""
+        """Undo all that drops and rejects packets."""
         self._nft("flush table inet f")
 
     def unplug(self) -> None:

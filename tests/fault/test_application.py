@@ -1,0 +1,230 @@
+"""Applications that break in odd ways while their hosts are well.
+
+The check page says one thing and the rest another, or connections end in the middle of what they
+carry. Each fault lasts long enough to be noticed; `make bench-failover` plays them for longer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from harness.backend import response, saying
+from harness.balancer import loopback, wait_for
+from harness.config import site
+from harness.line import Line
+from harness.traffic import Seen, Traffic, by_http, by_tcp, numbered
+
+pytestmark = pytest.mark.root
+
+RATE = 50
+WELL = response(b"well")
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"
+
+
+class Application:
+    """An http backend whose `mode` can be changed while it runs. Its check page stays well."""
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.mode = "well"
+        self._changed = threading.Condition()
+
+    def turn(self, mode: str) -> None:
+        """From now on, also in connections that wait."""
+        with self._changed:
+            self.mode = mode
+            self._changed.notify_all()
+
+    def _stay(self, seconds: float) -> None:
+        """Wait, at most until the mode changes."""
+        mode = self.mode
+        with self._changed:
+            self._changed.wait_for(lambda: self.mode != mode, seconds)
+
+    def __call__(self, line: Line) -> None:
+        """Play a connection."""
+        while self.mode != "close" and (request := line.read_request()):
+            if request.target == "/healthz":
+                line.send(response(b"", "503 No") if self.mode == "sick" else WELL)
+            elif self.mode == "half head":
+                line.send(HEAD[:25])
+                self._stay(10)
+                return
+            elif self.mode == "errors":
+                line.send(response(b"", "503 No"))
+            elif self.mode == "late":
+                self._stay(2)
+                line.send(response(self.name))
+            else:
+                line.send(response(self.name))
+
+
+@pytest.fixture
+def pair(fairlead, backend, host):
+    """fairlead before a well application and one that can be turned; http."""
+
+    def start(check: str = 'type = "http", path = "/healthz", interval = "500ms"'):
+        first, second = host(), host()
+        application = Application(b"two")
+        one = backend(saying("one"), first.listener())
+        two = backend(application, second.listener(backlog=2))
+        listen = loopback()
+        balancer = fairlead(config=site(listen, one, two, check=check))
+        learn(listen)
+        return balancer, listen, application, two, second
+
+    return start
+
+
+def learn(listen: str) -> None:
+    """What is usual."""
+    with Traffic(listen, RATE, by_http()) as seen:
+        time.sleep(0.4)
+    assert seen.failures == []
+    assert set(seen.answers) == {b"one", b"two"}
+
+
+def during(listen: str, seconds: float, ask=None) -> Seen:
+    """What clients see from now on."""
+    with Traffic(listen, RATE, ask or by_http()) as seen:
+        time.sleep(seconds)
+    return seen
+
+
+@pytest.mark.parametrize("mode", ["half head", "errors", "late", "sick", "close"])
+def test_what_an_application_gets_wrong_another_one_answers(pair, mode: str) -> None:
+    _, listen, application, two, _ = pair()
+    application.turn(mode)
+    if mode == "close":
+        two.cut()
+
+    seen = during(listen, 1.2)
+
+    assert seen.failures == []
+    assert seen.slow <= max(5, seen.whole // 8), sorted(seen.times)[-20:]
+    if mode != "sick":
+        # What it still gets are trials, which cost nobody anything.
+        assert two.requests != []
+        assert seen.answers.count(b"two") <= seen.whole // 10
+    application.turn("well")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_bodies_up_to_64_kib_are_sent_again(pair, method: str) -> None:
+    _, listen, application, two, _ = pair()
+    application.turn("close")
+    two.cut()
+
+    seen = during(listen, 0.7, by_http(method, 65_536))
+
+    assert seen.failures == []
+
+
+def test_a_process_that_accepts_no_more(pair) -> None:
+    """The kernel completes as many connects as its queue holds; then it drops them."""
+    balancer, listen, _, two, _ = pair()
+    two.deafen()
+
+    seen = during(listen, 1.5)
+
+    assert seen.failures == []
+    assert seen.slow <= max(5, seen.whole // 8), sorted(seen.times)[-20:]
+    balancer.wait_for_health(two.address, "suspect", "down")
+    two.hear()
+    balancer.wait_for_health(two.address, "healthy")
+
+
+def test_a_host_that_reboots(pair) -> None:
+    """Silence, then RST on what it no longer knows, then refusals, then slow at first."""
+    balancer, listen, application, two, host = pair()
+    host.swallow()
+    seen = [during(listen, 1)]
+    two.cut()
+    two.refuse()
+    host.heal()
+    seen.append(during(listen, 0.5))
+    application.turn("late")
+    two.listen_again(host.listener(backlog=2))
+    seen.append(during(listen, 0.7))
+    application.turn("well")
+
+    assert [each.failures for each in seen] == [[], [], []]
+    assert sum(each.slow for each in seen) <= 12, [sorted(each.times)[-5:] for each in seen]
+    balancer.wait_for_health(two.address, "healthy", patience=15)
+
+    def used() -> bool:
+        return b"two" in during(listen, 0.2).answers
+
+    wait_for(used, 10)
+
+
+def test_posts_are_executed_at_most_once_and_lost_only_on_their_way(fairlead, backend, host):
+    """A process is killed under POSTs: those that it had taken are lost, no others."""
+    first, second = host(), host()
+    executed: list[bytes] = []
+    taken: list[bytes] = []
+    lock = threading.Lock()
+    dying = threading.Event()
+
+    def well(line: Line) -> None:
+        while request := line.read_request():
+            with lock:
+                executed.append(request.body)
+            line.send(response(b"ok"))
+
+    def dies(line: Line) -> None:
+        while request := line.read_request():
+            with lock:
+                (taken if dying.is_set() else executed).append(request.body)
+            if dying.is_set():
+                # Executed for all that anybody knows, and never answered.
+                line.reset()
+                return
+            line.send(response(b"ok"))
+
+    one = backend(well, first.listener())
+    two = backend(dies, second.listener())
+    listen = loopback()
+    fairlead(config=site(listen, one, two, check='type = "tcp", interval = "500ms"'))
+    sent: list[int] = []
+    with Traffic(listen, RATE, numbered(sent)) as seen:
+        time.sleep(0.7)
+        dying.set()
+        time.sleep(0.8)
+        two.refuse()
+        time.sleep(0.5)
+
+    assert len(set(executed + taken)) == len(executed + taken), "one was executed twice"
+    assert len(seen.failures) == len(taken), "exactly those that it took are lost"
+    assert len(taken) <= 12, "a backend that resets is found out"
+    assert len(seen.times) == len(sent) - len(taken)
+    assert len(executed) == len(seen.times)
+
+
+def test_tcp_connections_that_end_at_once_go_elsewhere_while_nothing_was_said(
+    fairlead, backend, host
+) -> None:
+    """Refused connects cost a tcp client nothing; nor does a process that is killed."""
+    first, second = host(), host()
+
+    def named(name: bytes):
+        def play(line: Line) -> None:
+            while line.read_some():
+                line.send(name + b"\r\n")
+
+        return play
+
+    one = backend(named(b"one"), first.listener())
+    two = backend(named(b"two"), second.listener())
+    listen = loopback()
+    fairlead(config=site(listen, one, two, protocol="tcp", check='type = "tcp"'))
+    assert during(listen, 0.5, by_tcp).failures == []
+    two.refuse()
+
+    seen = during(listen, 1, by_tcp)
+
+    assert seen.failures == []
+    assert set(seen.answers) == {b"one"}
