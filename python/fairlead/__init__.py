@@ -18,7 +18,9 @@ if TYPE_CHECKING:
         EngineError,
         FairleadError,
     )
+    from fairlead.health.function import Probe
     from fairlead.model import Backend, Event, Status
+    from fairlead.policy.policy import Policy
 
     __version__: str
 
@@ -32,6 +34,8 @@ __all__ = [
     "EngineError",
     "Event",
     "FairleadError",
+    "Policy",
+    "Probe",
     "Status",
     "__version__",
 ]
@@ -46,6 +50,8 @@ _HOMES = {
     "EngineError": "errors",
     "Event": "model",
     "FairleadError": "errors",
+    "Policy": "policy.policy",
+    "Probe": "health.function",
     "Status": "model",
 }
 

@@ -7,7 +7,15 @@ hang for minutes without a request noticing.
 
 from typing import Literal, TypeAlias, final
 
-__all__ = ["VERSION", "Engine", "EngineError", "check_regex", "file_limit", "parse_toml"]
+__all__ = [
+    "VERSION",
+    "Engine",
+    "EngineError",
+    "Seat",
+    "check_regex",
+    "file_limit",
+    "parse_toml",
+]
 
 VERSION: str
 """The version of the native module, which is that of the package."""
@@ -177,6 +185,16 @@ class Engine:
             KeyError: There is no such backend.
         """
 
+    def sit_down(self, pool: str) -> Seat:
+        """Sit down at the desk of a pool's policy in Python, in the place of whoever sat there.
+
+        Args:
+            pool: A pool of the plan in force that has such a policy.
+
+        Raises:
+            KeyError: There is no such pool.
+        """
+
     def reopen_log(self) -> None:
         """Open the file of the access log anew, because somebody may have moved it away.
 
@@ -209,6 +227,43 @@ class Engine:
         Returns:
             Whether everything ended by itself.
         """
+
+@final
+class Seat:
+    """A thread of Python at the desk of one pool's policy, until somebody else sits down there.
+
+    Calls by a thread whose seat is gone do nothing.
+    """
+
+    def rest(self, timeout: float) -> bool:
+        """Wait, without the interpreter's lock.
+
+        From the return until the next call the thread counts as busy; one that is busy for a
+        second is told of as stuck.
+
+        Args:
+            timeout: Seconds; it may return after half a second already.
+
+        Returns:
+            Whether the seat is still there.
+        """
+
+    def backends(self) -> bytes:
+        """The pool's backends as in `Engine.status`: a JSON list, in the plan's order."""
+
+    def set_scores(self, scores: list[int]) -> None:
+        """Put scores in force, in the place of the weights; they lapse after two seconds.
+
+        Args:
+            scores: 0 to 256 for each backend in the plan's order. Another number of them does
+                nothing: a reload came in between.
+        """
+
+    def fail_scores(self, why: str) -> None:
+        """Say that no scores could be made, and why: counted, and told now and then."""
+
+    def leave(self) -> None:
+        """Give the seat up; the configured weights count again."""
 
 def file_limit() -> int:
     """How many descriptors this process may have, after raising the limit as far as it may be."""

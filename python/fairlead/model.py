@@ -232,6 +232,39 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class PythonPolicy:
+    """How a pool's policy in Python does.
+
+    Attributes:
+        fallback: What picks where it does not.
+        scores: Rounds of scores that it made.
+        score_failures: Rounds that it failed, or that lapsed.
+        scored: Whether scores of its are in force.
+        stuck: Whether it has been at one call for a second or more.
+        trouble: What was last wrong with it, or empty.
+    """
+
+    fallback: str
+    scores: int
+    score_failures: int
+    scored: bool
+    stuck: bool
+    trouble: str
+
+    @classmethod
+    def from_json(cls, row: Json) -> PythonPolicy:
+        """Read ``python`` of a pool."""
+        return cls(
+            fallback=row.get("fallback", ""),
+            scores=row.get("scores", 0),
+            score_failures=row.get("score_failures", 0),
+            scored=row.get("scored", False),
+            stuck=row.get("stuck", False),
+            trouble=row.get("trouble") or "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """A pool and its backends, in the configuration's order.
 
@@ -245,6 +278,7 @@ class Pool:
         steps: What else kept failures from clients, by kind and result:
             ``steps["hedges"]["won"]``.
         budget_tokens: How many late requests may be sent twice now.
+        python: How its policy in Python does, if it has one.
     """
 
     name: str
@@ -255,6 +289,7 @@ class Pool:
     retries_by_reason: dict[str, int] = field(default_factory=dict)
     steps: dict[str, dict[str, int]] = field(default_factory=dict)
     budget_tokens: float = 0.0
+    python: PythonPolicy | None = None
 
     @classmethod
     def from_json(cls, row: Json) -> Pool:
@@ -271,6 +306,7 @@ class Pool:
             retries_by_reason=dict(row.get("retries_by_reason") or {}),
             steps={family: dict(results) for family, results in steps.items()},
             budget_tokens=row.get("budget_tokens", 0.0),
+            python=PythonPolicy.from_json(row["python"]) if row.get("python") else None,
         )
 
     def backend(self, address: str) -> Backend | None:
@@ -381,9 +417,10 @@ class Event:
     Attributes:
         id: Counts up from 1 in each process; 0 when unknown.
         time: When.
-        kind: ``health``, ``wish``, ``applied``, ``accepting``, ``access_log``, ``panic`` (the
-            engine's);
-            ``resolved``, ``unresolved``, ``reload_failed``, ``stopping``, ``lost`` (control's).
+        kind: ``health``, ``wish``, ``applied``, ``accepting``, ``access_log``, ``policy``,
+            ``panic`` (the engine's);
+            ``resolved``, ``unresolved``, ``reload_failed``, ``check``, ``code_loaded``,
+            ``code_failed``, ``stopping``, ``lost`` (control's).
         pool: The pool it is about, or empty.
         backend: The backend it is about, or empty.
         detail: All other fields.
@@ -430,6 +467,10 @@ class Event:
 _WORDS = {
     "health": "pool {pool} backend {backend} {from} -> {to}: {why}",
     "wish": "pool {pool} backend {backend} {what}",
+    "policy": "pool {pool} policy {policy} {what}",
+    "check": "pool {pool} check in Python {what}",
+    "code_loaded": "`{name}` was loaded anew, because its file has changed",
+    "code_failed": "a changed file of Python can't be used, the old one stays in force: {why}",
     "applied": "configuration in force: {listeners} listeners, {pools} pools, {backends} backends",
     "accepting": "listener {listener} accepts connections again: {why}",
     "accepting no more": "listener {listener} leaves new connections waiting: {why}",

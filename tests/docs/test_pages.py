@@ -24,7 +24,7 @@ pool = "around"
 backends = ["127.0.0.1:2"]
 """
 FRAGMENTS = {"pool.unknown", "key.missing", "pool.unused"}
-UNRESOLVED = {"name.unresolved", "name.unknown", "name.failed"}
+UNRESOLVED = {"name.unresolved", "name.unknown", "name.failed", "policy.python", "check.python"}
 
 
 def blocks(language: str) -> list[tuple[str, str]]:

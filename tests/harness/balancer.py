@@ -37,11 +37,14 @@ class Balancer:
         files_max: int | None = None,
         inside: list[str] | None = None,
         environment: dict[str, str] | None = None,
+        files: dict[str, str] | None = None,
         ready: bool = True,
     ) -> None:
         # Short, because a Unix socket's path may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="fairlead-"))
         self.config = self.folder / "fairlead.toml"
+        for name, text in (files or {}).items():
+            (self.folder / name).write_text(text)
         if config is not None:
             self.config.write_text(config)
             arguments = ("run", str(self.config), *arguments)

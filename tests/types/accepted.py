@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import fairlead
 from fairlead.testing import FakeBackend
 
@@ -34,6 +36,19 @@ def load(path: str) -> str | None:
     except fairlead.FairleadError as error:
         return str(error)
     return None
+
+
+class Cheapest(fairlead.Policy):
+    """A policy that scores."""
+
+    def score(self, backends: Sequence[fairlead.Backend]) -> list[float]:
+        """The idle ones first."""
+        return [backend.weight / (1 + backend.active) for backend in backends]
+
+
+def is_well(probe: fairlead.Probe) -> bool | str:
+    """A check."""
+    return probe.port is not None or f"{probe.host} of {probe.pool} has no port"
 
 
 def misbehave() -> str:

@@ -11,6 +11,13 @@ fairlead.NoSuchThing  # expect: attr-defined
 FakeBackend("one").answer(status="503")  # expect: arg-type
 
 
+class Wrong(fairlead.Policy):
+    """A policy whose score can't be called with backends."""
+
+    def score(self) -> list[float]:  # expect: override
+        return []
+
+
 async def wrong(balancer: fairlead.Balancer) -> None:
     """Calls that can't be right."""
     balancer.status().no_such_field  # expect: attr-defined

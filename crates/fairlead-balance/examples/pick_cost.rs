@@ -139,6 +139,7 @@ fn plan(policy: Policy, count: usize, varied: bool) -> PoolPlan {
     PoolPlan {
         name: "app".to_owned(),
         policy,
+        python: None,
         hash_on: HashOn::SourceIp,
         hash_table: HashTable::Maglev,
         groups: Vec::new(),

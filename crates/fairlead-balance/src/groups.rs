@@ -6,7 +6,8 @@
 //! 2. A tier is all rows of one group that are well (healthy or unknown), or all that are suspect.
 //!    Order: group 0 well, group 0 suspect, group 1 well, … A policy sees one tier at a time;
 //!    the next one is looked at only if nobody in it may be used. Behind all of them, in the same
-//!    order, come those that are down only because others answer better.
+//!    order, come those that a policy scores 0, and then those that are down only because others
+//!    answer better.
 //! 3. Among backends of which some are in their slow start (`warm`) all weights are multiplied, so
 //!    that these can get a part of theirs. Tables hold until the first of them gets more.
 //! 4. Backends that may come back by a trial request are kept apart too, and only those of groups
@@ -212,13 +213,15 @@ fn rows<'a>(
             let weight = state.weight();
             (state.wish() == Wish::Enabled && weight > 0).then(|| {
                 let slot = Slot(index as u32);
+                let score = state.score();
+                let weight = score.map_or(weight, |score| score.max(1));
                 let max = plan.max_connections.unwrap_or(u32::MAX);
                 let mut share = FULL;
                 if let Some((parts, next)) = state.warming(slow_start, now) {
                     share = parts;
                     *until = next.min(*until);
                 }
-                let place = Place::of(plan.group, state);
+                let place = Place::of(plan.group, score, state);
                 (place, Row { slot, weight, share, max, state: Arc::clone(state) })
             })
         },
@@ -239,18 +242,21 @@ enum Standing {
 struct Place {
     /// Ejected or down: behind all groups.
     is_out: bool,
+    /// A policy scores it 0: behind all others that are not out.
+    is_unwanted: bool,
     group: u16,
     standing: Standing,
 }
 
 impl Place {
-    fn of(group: u16, state: &BackendState) -> Place {
+    fn of(group: u16, score: Option<u16>, state: &BackendState) -> Place {
         let standing = match state.health() {
             Health::Unknown | Health::Healthy => Standing::Well,
             Health::Suspect => Standing::Suspect,
             Health::Down if state.is_ejected() => Standing::Ejected,
             Health::Down => Standing::Down,
         };
-        Place { is_out: standing >= Standing::Ejected, group, standing }
+        let is_out = standing >= Standing::Ejected;
+        Place { is_out, is_unwanted: !is_out && score == Some(0), group, standing }
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! Not here: which backends a pool gets (registry), what the table looks like (`groups`).
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_utils::CachePadded;
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     epoch: CachePadded<AtomicU64>,
     cursors: [CachePadded<AtomicUsize>; CURSORS],
     tallies: Box<[CachePadded<Tally>]>,
+    /// Somebody answers for the policy in Python.
+    asking: AtomicBool,
 }
 
 impl Shared {
@@ -41,6 +43,7 @@ impl Shared {
         Shared {
             epoch: CachePadded::default(),
             cursors: Default::default(),
+            asking: AtomicBool::new(false),
             tallies: (0..workers.max(1)).map(|_| CachePadded::default()).collect(),
         }
     }
@@ -99,6 +102,31 @@ impl Pool {
     #[inline]
     pub fn epoch(&self) -> u64 {
         self.shared.epoch()
+    }
+
+    /// Takes the scores of a policy, in the plan's order: each counts in the place of a weight, and
+    /// one of 0 leaves its backend to the last. `None` gives the weights their place back. Says
+    /// whether that changed anything.
+    pub fn set_scores(&self, scores: Option<&[u16]>) -> bool {
+        let mut changed = false;
+        for (index, state) in self.backends.iter().enumerate() {
+            changed |= state.set_score(scores.and_then(|scores| scores.get(index).copied()));
+        }
+        if changed {
+            self.shared.bump();
+        }
+        changed
+    }
+
+    /// Whether somebody answers for this pool's policy in Python.
+    #[inline]
+    pub fn is_asking(&self) -> bool {
+        self.plan.python.is_some() && self.shared.asking.load(Ordering::Relaxed)
+    }
+
+    /// Says whether somebody answers for this pool's policy in Python.
+    pub fn set_asking(&self, asking: bool) {
+        self.shared.asking.store(asking, Ordering::Relaxed);
     }
 
     /// What the plan says about health.

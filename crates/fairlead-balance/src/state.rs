@@ -38,6 +38,9 @@ const WARM: u64 = 0;
 /// It came back and nobody has looked since: its slow start begins with the next look.
 const COLD: u64 = u64::MAX;
 
+/// Stands for no score at all.
+const NO_SCORE: u16 = u16::MAX;
+
 /// One backend of one pool.
 #[derive(Debug)]
 pub struct BackendState {
@@ -47,6 +50,8 @@ pub struct BackendState {
     health: AtomicU8,
     wish: AtomicU8,
     weight: AtomicU16,
+    /// What a policy makes of it, in the place of its weight.
+    score: AtomicU16,
     /// A request that goes well would change something.
     forgivable: AtomicBool,
     on_trial: AtomicBool,
@@ -84,6 +89,7 @@ impl BackendState {
             health: AtomicU8::new(Health::Unknown as u8),
             wish: AtomicU8::new(wish as u8),
             weight: AtomicU16::new(weight.min(WEIGHT_MAX)),
+            score: AtomicU16::new(NO_SCORE),
             forgivable: AtomicBool::new(true),
             on_trial: AtomicBool::new(false),
             probing: AtomicBool::new(false),
@@ -128,6 +134,20 @@ impl BackendState {
     #[inline]
     pub fn weight(&self) -> u16 {
         self.weight.load(Relaxed)
+    }
+
+    /// What a policy makes of it: 0 to 256 in the place of its weight; `None` where none does.
+    #[inline]
+    pub fn score(&self) -> Option<u16> {
+        let score = self.score.load(Relaxed);
+        (score != NO_SCORE).then_some(score)
+    }
+
+    /// Takes a score, 256 at most. Says whether that changed anything; views are told by
+    /// [`Pool::set_scores`](crate::Pool::set_scores), once for all backends.
+    pub(crate) fn set_score(&self, score: Option<u16>) -> bool {
+        let score = score.map_or(NO_SCORE, |score| score.min(WEIGHT_MAX));
+        self.score.swap(score, Relaxed) != score
     }
 
     /// Requests or connections in flight to it, over all workers.

@@ -6,10 +6,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::board::Board;
-use crate::clock::Clock;
-use crate::events::Events;
-use crate::log::AccessLog;
 use crate::mailbox::{Command, Mailbox};
 use crate::sys::poll::Poller;
 use crate::worker::{self, Common};
@@ -26,25 +22,17 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// Starts `workers` threads.
+    /// Starts `workers` threads. `common` has no boxes yet.
     ///
     /// # Errors
     ///
     /// A text, if the system has no more descriptors or threads. What was started has ended then.
-    pub(crate) fn start(
-        workers: usize,
-        clock: Clock,
-        board: &Arc<Board>,
-        events: &Arc<Events>,
-        log: &Arc<AccessLog>,
-    ) -> Result<Crew, String> {
+    pub(crate) fn start(workers: usize, common: Common) -> Result<Crew, String> {
         let text = |error: std::io::Error| format!("can't start the workers: {error}");
         let boxes: Result<Arc<[_]>, _> =
             (0..workers).map(|_| Mailbox::new().map(Arc::new)).collect();
         let boxes = boxes.map_err(|error| text(error.into()))?;
-        let (board, events, log) = (Arc::clone(board), Arc::clone(events), Arc::clone(log));
-        let common = Common { clock, board, events, log, boxes };
-        let mut crew = Crew { common, threads: Vec::new() };
+        let mut crew = Crew { common: Common { boxes, ..common }, threads: Vec::new() };
         for number in 0..workers {
             crew.common.board.begin(number);
         }

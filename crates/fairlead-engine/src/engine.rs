@@ -25,10 +25,12 @@ use crate::events::Events;
 use crate::log::{AccessLog, Output};
 use crate::mailbox::{Command, Open};
 use crate::metrics::{self, Around, Dialect};
+use crate::policy::{Desks, Seat};
 use crate::publish::{open_all, Bound, Ids, Problem};
 use crate::sampler::Sampler;
 use crate::status::{PoolStatus, Status};
 use crate::sys::descriptors;
+use crate::worker::Common;
 
 /// How long workers may take to put a configuration in force before `apply` returns anyway. They
 /// need one turn each.
@@ -48,6 +50,9 @@ pub struct Unknown {
 
 impl fmt::Display for Unknown {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.backend.is_empty() {
+            return write!(formatter, "no pool `{}` with a policy in Python", self.pool);
+        }
         write!(formatter, "no backend `{}` in a pool `{}`", self.backend, self.pool)
     }
 }
@@ -60,6 +65,7 @@ pub struct Engine {
     board: Arc<Board>,
     events: Arc<Events>,
     log: Arc<AccessLog>,
+    desks: Arc<Desks>,
     /// The process that made it: a forked child has a copy of it, but none of its threads.
     process: u32,
     inner: Mutex<Inner>,
@@ -115,11 +121,13 @@ impl Engine {
         let workers = if workers == 0 { cpus() } else { workers };
         descriptors::raise_limit();
         let events = Arc::new(Events::new()?);
+        let clock = Clock::new();
         Ok(Engine {
             workers,
-            clock: Clock::new(),
+            clock,
             board: Arc::new(Board::new(workers)),
             log: Arc::new(AccessLog::new(Arc::clone(&events))),
+            desks: Arc::new(Desks::new(clock, Arc::clone(&events))),
             events,
             process: std::process::id(),
             inner: Mutex::default(),
@@ -146,7 +154,7 @@ impl Engine {
         };
         let (log_to, log_opened) = self.open_log(&plan).map_err(|problem| vec![problem])?;
         if inner.crew.is_none() {
-            let crew = Crew::start(self.workers, self.clock, &self.board, &self.events, &self.log);
+            let crew = Crew::start(self.workers, self.common());
             inner.crew = Some(crew.map_err(|problem| vec![Problem::general(problem)])?);
             inner.sampler = Sampler::start(self.clock);
         }
@@ -163,6 +171,17 @@ impl Engine {
         drop(inner);
         self.events.tell(applied);
         Ok(())
+    }
+
+    fn common(&self) -> Common {
+        Common {
+            clock: self.clock,
+            board: Arc::clone(&self.board),
+            events: Arc::clone(&self.events),
+            log: Arc::clone(&self.log),
+            desks: Arc::clone(&self.desks),
+            boxes: Arc::new([]),
+        }
     }
 
     /// Where the plan's access log goes, opened if it is somewhere else than now.
@@ -192,6 +211,7 @@ impl Engine {
         if let Some(sampler) = &inner.sampler {
             sampler.follow(&snapshot);
         }
+        self.desks.follow(snapshot.pools());
         inner.snapshot = Some(snapshot);
         // What isn't in the plan any more is closed with the last reference to it, here.
         inner.bound = bound;
@@ -226,7 +246,7 @@ impl Engine {
         let inner = self.lock();
         let (snapshot, bound) = (inner.snapshot.clone(), inner.bound.clone());
         drop(inner);
-        let status = Status::of(snapshot.as_deref(), &bound, &self.board, self.clock);
+        let status = Status::of(snapshot.as_deref(), &bound, &self.common());
         let status = status.with_log(self.log.stats());
         serde_json::to_vec(&status).expect("strings and numbers can always be written")
     }
@@ -235,7 +255,7 @@ impl Engine {
     pub fn pool_status(&self, name: &str) -> Option<Vec<u8>> {
         let snapshot = self.lock().snapshot.clone()?;
         let pool = snapshot.pools().iter().find(|pool| pool.plan.name == name)?;
-        let status = PoolStatus::of(pool, self.clock, self.clock.now());
+        let status = PoolStatus::of(pool, &self.common(), self.clock.now());
         Some(serde_json::to_vec(&status).expect("strings and numbers can always be written"))
     }
 
@@ -243,8 +263,9 @@ impl Engine {
     /// `# EOF`, so that more can be added.
     pub fn metrics(&self, dialect: Dialect) -> String {
         let snapshot = self.lock().snapshot.clone();
-        let (board, events) = (&*self.board, &*self.events);
-        let around = Around { board, events, log: self.log.stats(), now: self.clock.now() };
+        let (board, events, desks) = (&*self.board, &*self.events, &*self.desks);
+        let (log, now) = (self.log.stats(), self.clock.now());
+        let around = Around { board, events, desks, log, now };
         metrics::render(snapshot.as_deref(), &around, dialect)
     }
 
@@ -340,6 +361,26 @@ impl Engine {
         Ok(())
     }
 
+    /// Sits down at the desk of a pool's policy in Python, in the place of whoever sat there.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such pool, or none with a policy in Python.
+    pub fn sit_down(&self, pool: &str) -> Result<Seat, Unknown> {
+        let inner = self.lock();
+        let pools = inner.snapshot.as_deref().map_or(&[][..], Snapshot::pools);
+        let found = pools.iter().find(|known| known.plan.name == pool).map(Arc::clone);
+        drop(inner);
+        let python = found.as_ref().and_then(|pool| pool.plan.python.as_ref());
+        let (Some(found), Some(python)) = (&found, python) else {
+            return Err(Unknown { pool: pool.to_owned(), backend: String::new() });
+        };
+        let seat = self.desks.sit_down(found, &python.name);
+        // Worker 0 looks after desks, and may be asleep without a deadline.
+        self.wake();
+        Ok(seat)
+    }
+
     fn wake(&self) {
         if let Some(crew) = &self.lock().crew {
             crew.wake();
@@ -383,6 +424,7 @@ impl Engine {
         if let Some(crew) = crew {
             crew.end();
         }
+        self.desks.close();
         self.log.end(LAST_LINES);
         idle
     }
@@ -403,6 +445,7 @@ impl Drop for Engine {
             return;
         }
         drop(sampler);
+        self.desks.close();
         if let Some(crew) = crew {
             crew.end();
         }

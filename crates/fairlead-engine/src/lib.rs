@@ -11,6 +11,7 @@
 //! | `sampler` | reads the counters once a second, so that there are rates |
 //! | `crew`, `mailbox`, `board`, `events` | between the outside's threads and the workers' |
 //! | `log` | the access log's way out of the workers, and its writer |
+//! | `policy` | between the workers and policies in Python |
 //! | `worker`, `accept` | one worker's turn |
 //! | `drive`, `connection`, `queue`, `slots`, `connect` | one worker's sockets |
 //! | `listen` | listening sockets, shared by all |
@@ -30,6 +31,7 @@ mod listen;
 mod log;
 mod mailbox;
 mod metrics;
+mod policy;
 mod publish;
 mod queue;
 mod sampler;
@@ -40,4 +42,5 @@ mod worker;
 
 pub use engine::{file_limit, Engine, Unknown};
 pub use metrics::Dialect;
+pub use policy::Seat;
 pub use publish::Problem;

@@ -27,6 +27,7 @@ use fairlead_model::moment::Moment;
 use crate::board::Board;
 use crate::events::Events;
 use crate::log::LogStats;
+use crate::policy::Desks;
 
 /// Which of the two formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,7 @@ type Paired = (&'static str, &'static str, fn(&BackendStats) -> [(&'static str, 
 pub(crate) struct Around<'a> {
     pub(crate) board: &'a Board,
     pub(crate) events: &'a Events,
+    pub(crate) desks: &'a Desks,
     pub(crate) log: Option<LogStats>,
     pub(crate) now: Moment,
 }
@@ -67,6 +69,7 @@ pub(crate) fn render(snapshot: Option<&Snapshot>, around: &Around<'_>, dialect: 
     let listeners: Vec<_> = listeners.iter().map(|state| Heard::of(state)).collect();
     render_listeners(&mut text, &listeners);
     render_pools(&mut text, pools);
+    render_policies(&mut text, pools, around.desks);
     let backends = pools.iter().flat_map(|pool| pool.backends());
     let backends: Vec<_> = backends.map(|state| Seen::of(state, around.now)).collect();
     render_backends(&mut text, &backends);
@@ -169,6 +172,26 @@ fn render_pools(text: &mut Text, pools: &[Arc<Pool>]) {
     let sample = text.family("budget_tokens", Kind::Gauge, help);
     for (labels, tallies, _) in &pools {
         text.sample(&sample, labels, tallies.tokens);
+    }
+}
+
+fn render_policies(text: &mut Text, pools: &[Arc<Pool>], desks: &Desks) {
+    let desk = |pool: &Arc<Pool>| {
+        let name = &pool.plan.name;
+        Some((labels(&[("pool", name)]), desks.find(name)?.status()))
+    };
+    let desks: Vec<_> = pools.iter().filter_map(desk).collect();
+    let help = "Rounds of scores that a policy in Python was asked for";
+    let sample = text.family("policy_scores", Kind::Counter, help);
+    for (labels, status) in &desks {
+        for (result, count) in status.rounds() {
+            text.sample(&sample, &with(labels, "result", result), count as f64);
+        }
+    }
+    let help = "1 while a policy in Python has been at one call for a second or more";
+    let sample = text.family("policy_stuck", Kind::Gauge, help);
+    for (labels, status) in &desks {
+        text.sample(&sample, labels, f64::from(u8::from(status.is_stuck())));
     }
 }
 

@@ -15,13 +15,14 @@ use fairlead_flow::{ListenerState, ListenerStats, Snapshot};
 use fairlead_model::backend::Wish;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::{BackendPlan, Policy, Protocol};
+use fairlead_model::plan::{BackendPlan, Protocol};
 use serde::Serialize;
 
-use crate::board::Board;
 use crate::clock::{time_of_day, Clock};
 use crate::log::LogStats;
+use crate::policy::DeskStatus;
 use crate::publish::Bound;
+use crate::worker::Common;
 
 /// The whole document.
 #[derive(Debug, Serialize)]
@@ -57,7 +58,10 @@ struct ListenerStatus {
 #[derive(Debug, Serialize)]
 pub(crate) struct PoolStatus {
     name: String,
-    policy: Policy,
+    /// As configured: a policy of ours, or `module:attribute`.
+    policy: String,
+    /// `None` without a policy in Python.
+    python: Option<DeskStatus>,
     #[serde(flatten)]
     sum: Sum,
     /// Tries that followed a failure, by its reason.
@@ -94,8 +98,9 @@ struct Sum {
     latency: Counts,
 }
 
+/// One backend, as people see it.
 #[derive(Debug, Serialize)]
-struct BackendStatus {
+pub(crate) struct BackendStatus {
     address: String,
     group: u16,
     #[serde(flatten)]
@@ -119,12 +124,9 @@ struct ChangeStatus {
 
 impl Status {
     /// What there is to say about `snapshot`, if one is in force, and its sockets.
-    pub(crate) fn of(
-        snapshot: Option<&Snapshot>,
-        bound: &[Bound],
-        board: &Board,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn of(snapshot: Option<&Snapshot>, bound: &[Bound], common: &Common) -> Self {
+        let Common { clock, board, .. } = common;
+        let clock = *clock;
         let now = clock.now();
         let listeners = snapshot.map_or(&[][..], Snapshot::listeners);
         let pools = snapshot.map_or(&[][..], Snapshot::pools);
@@ -137,7 +139,7 @@ impl Status {
                 .iter()
                 .map(|state| ListenerStatus::of(state, bound, now))
                 .collect(),
-            pools: pools.iter().map(|pool| PoolStatus::of(pool, clock, now)).collect(),
+            pools: pools.iter().map(|pool| PoolStatus::of(pool, common, now)).collect(),
             access_log: None,
         }
     }
@@ -171,12 +173,8 @@ impl ListenerStatus {
 
 impl PoolStatus {
     /// What there is to say about one pool.
-    pub(crate) fn of(pool: &Pool, clock: Clock, now: Moment) -> Self {
-        let states = pool.backends().iter().zip(&pool.plan.backends);
-        let slow_start = pool.plan.slow_start.duration();
-        let backends: Vec<_> = states
-            .map(|(state, plan)| BackendStatus::of(state, plan, slow_start, clock, now))
-            .collect();
+    pub(crate) fn of(pool: &Pool, common: &Common, now: Moment) -> Self {
+        let backends: Vec<_> = BackendStatus::all(pool, common.clock, now).collect();
         let tallies = pool.tallies();
         let mut numbers: Vec<_> = backends.iter().map(|backend| backend.group).collect();
         numbers.sort_unstable();
@@ -187,7 +185,11 @@ impl PoolStatus {
         };
         PoolStatus {
             name: pool.plan.name.clone(),
-            policy: pool.plan.policy,
+            policy: match &pool.plan.python {
+                Some(python) => python.name.clone(),
+                None => pool.plan.policy.name().to_owned(),
+            },
+            python: common.desks.find(&pool.plan.name).map(|desk| desk.status()),
             sum: Sum::of(backends.iter()),
             retries_by_reason: tallies.retries.clone(),
             steps: tallies.families(),
@@ -199,6 +201,17 @@ impl PoolStatus {
 }
 
 impl BackendStatus {
+    /// The backends of a pool, in the plan's order.
+    pub(crate) fn all(
+        pool: &Pool,
+        clock: Clock,
+        now: Moment,
+    ) -> impl Iterator<Item = BackendStatus> + '_ {
+        let slow_start = pool.plan.slow_start.duration();
+        let states = pool.backends().iter().zip(&pool.plan.backends);
+        states.map(move |(state, plan)| BackendStatus::of(state, plan, slow_start, clock, now))
+    }
+
     fn of(
         state: &BackendState,
         plan: &BackendPlan,

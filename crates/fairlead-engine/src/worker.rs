@@ -26,6 +26,7 @@ use crate::events::Events;
 use crate::guard;
 use crate::log::AccessLog;
 use crate::mailbox::{Command, Mailbox, Open};
+use crate::policy::Desks;
 use crate::sys::poll::{self, Poller, Source};
 use crate::sys::signals;
 use crate::worker::lines::Lines;
@@ -45,6 +46,7 @@ pub(crate) struct Common {
     pub(crate) board: Arc<Board>,
     pub(crate) events: Arc<Events>,
     pub(crate) log: Arc<AccessLog>,
+    pub(crate) desks: Arc<Desks>,
     pub(crate) boxes: Arc<[Arc<Mailbox>]>,
 }
 
@@ -66,6 +68,8 @@ pub(crate) struct Worker {
     checked: bool,
     report: Option<u64>,
     lines: Lines,
+    /// When this worker last looked after the desks of policies.
+    looked: Moment,
     ended: bool,
 }
 
@@ -104,6 +108,7 @@ impl Worker {
             checked: false,
             report: None,
             lines: Lines::default(),
+            looked: Moment::ZERO,
             ended: false,
             common,
         }
@@ -134,7 +139,24 @@ impl Worker {
             }
         }
         self.run_timers();
+        self.look_after_desks();
         self.say();
+    }
+
+    /// Worker 0 sees whether policies in Python are at work: they can't tell themselves.
+    fn look_after_desks(&mut self) {
+        if self.desks_due().is_some_and(|at| at <= self.now) {
+            self.looked = self.now;
+            self.common.desks.look(self.now);
+        }
+    }
+
+    fn desks_due(&self) -> Option<Moment> {
+        if self.number == 0 {
+            self.common.desks.deadline(self.looked)
+        } else {
+            None
+        }
     }
 
     /// How long to wait for events; `None`: until there are some.
@@ -144,7 +166,8 @@ impl Worker {
         }
         let timers = self.flow.deadline().map(|at| at.max(self.timers_from));
         let lines = self.lines.deadline(&self.flow);
-        let deadlines = [timers, self.sockets.deadline(), self.listening.deadline(), lines];
+        let desks = self.desks_due();
+        let deadlines = [timers, self.sockets.deadline(), self.listening.deadline(), lines, desks];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(self.now))
     }

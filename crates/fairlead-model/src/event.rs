@@ -30,6 +30,15 @@ pub enum Event {
         /// What changed: `state enabled -> draining`, `weight 1 -> 3`.
         what: String,
     },
+    /// A policy in Python did not do its part, or does it again.
+    Policy {
+        /// The pool.
+        pool: String,
+        /// The policy, as configured.
+        policy: String,
+        /// What happened.
+        what: String,
+    },
     /// A new configuration is in force.
     Applied {
         /// How many listeners it has.

@@ -218,6 +218,8 @@ pub struct PoolPlan {
     pub name: String,
     /// How a backend is picked.
     pub policy: Policy,
+    /// A policy in Python beside it, if there is one: then `policy` picks where it does not.
+    pub python: Option<PythonPlan>,
     /// What `Policy::Hash` looks at.
     pub hash_on: HashOn,
     /// How `Policy::Hash` makes a backend of a key.
@@ -300,6 +302,33 @@ pub enum HashTable {
     Modulo,
     /// As `Modulo`, but nobody else of the group stands in: the next group is asked.
     Fixed,
+}
+
+impl Policy {
+    /// The interface's word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::RoundRobin => "round-robin",
+            Policy::Random => "random",
+            Policy::LeastConnections => "least-connections",
+            Policy::P2c => "p2c",
+            Policy::PeakEwma => "peak-ewma",
+            Policy::Hash => "hash",
+            Policy::First => "first",
+        }
+    }
+}
+
+/// A policy in Python: what is asked of it, and for how long it is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PythonPlan {
+    /// What the configuration calls it: `module:attribute`.
+    pub name: String,
+    /// So long a request waits for its answers, in all.
+    pub timeout: Millis,
+    /// So many bytes of a request's body are waited for and shown to it.
+    pub body_prefix: u64,
 }
 
 /// What a hash looks at.

@@ -9,6 +9,8 @@ use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::policy::Seat;
+
 /// The highest weight that the interface knows.
 const WEIGHT_MAX: i64 = 256;
 
@@ -112,6 +114,10 @@ impl Engine {
         self.engine.report_check(pool, backend, passed, what).map_err(key_error)
     }
 
+    fn sit_down(&self, pool: &str) -> PyResult<Seat> {
+        self.engine.sit_down(pool).map(Seat::new).map_err(key_error)
+    }
+
     fn reopen_log(&self) {
         self.engine.reopen_log();
     }
@@ -144,7 +150,7 @@ fn describe(problems: &[Problem]) -> String {
     }
 }
 
-fn seconds(timeout: f64) -> PyResult<Duration> {
+pub(crate) fn seconds(timeout: f64) -> PyResult<Duration> {
     if timeout.is_nan() || timeout < 0.0 {
         return Err(PyValueError::new_err(format!("{timeout} is not a time to wait")));
     }

@@ -6,6 +6,7 @@
 
 mod balancer;
 mod grammar;
+mod policy;
 mod toml;
 
 use pyo3::prelude::*;
@@ -19,6 +20,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     module.add("EngineError", module.py().get_type::<balancer::EngineError>())?;
     module.add_class::<balancer::Engine>()?;
+    module.add_class::<policy::Seat>()?;
     module.add_function(wrap_pyfunction!(balancer::file_limit, module)?)?;
     module.add_function(wrap_pyfunction!(grammar::parse_toml, module)?)?;
     module.add_function(wrap_pyfunction!(grammar::check_regex, module)?)?;

@@ -282,8 +282,8 @@ class Whole(Form[int]):
 class Choice(Form[str]):
     """One of some names.
 
-    ``later`` are names that fairlead knows but doesn't have yet; ``foreign`` may explain a value
-    that is none of the names but looks like something.
+    ``later`` are names that fairlead knows but doesn't have yet; ``also`` are other values that
+    are good, too: how to tell one, what they are called, and roughly their regular expression.
     """
 
     def __init__(
@@ -292,23 +292,23 @@ class Choice(Form[str]):
         names: tuple[str, ...],
         *,
         later: tuple[str, ...] = (),
-        foreign: Callable[[str], str | None] | None = None,
+        also: tuple[Callable[[str], bool], str, str] | None = None,
     ) -> None:
         self.expected = "one of " + ", ".join(f'"{name}"' for name in names)
-        self._what, self._names, self._later, self._foreign = what, names, later, foreign
+        if also:
+            self.expected += f", or {also[1]}"
+        self._what, self._names, self._later, self._also = what, names, later, also
 
     def read(self, node: Node, reading: Reading, path: Path) -> str:
         """The name."""
         if node.kind != "string":
             raise self.misfit(node, path)
         value: str = node.value
-        if value in self._names:
+        if value in self._names or (self._also and self._also[0](value)):
             return value
         code, found, hint = "value.unknown", f"`{value}` is not {self._what}", None
-        unavailable = self._foreign(value) if self._foreign else None
         if value in self._later:
             unavailable = f"{self._what.removeprefix('a ')} `{value}`"
-        if unavailable:
             code, found = "unavailable", f"{unavailable} is not available in this version"
         else:
             hint = reading.meant(value, self._names)
@@ -316,7 +316,8 @@ class Choice(Form[str]):
 
     def schema(self) -> dict[str, Any]:
         """An enumeration."""
-        return {"enum": list(self._names)}
+        names = {"enum": list(self._names)}
+        return {"anyOf": [names, {"pattern": self._also[2]}]} if self._also else names
 
 
 class Regex(Form[str]):

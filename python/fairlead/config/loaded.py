@@ -16,13 +16,16 @@ from fairlead.config.parse import parse
 from fairlead.config.place import Source
 from fairlead.config.read import is_yaml, read, read_toml
 from fairlead.config.resolve import Answer, resolve_all, system_resolver
+from fairlead.config.spelling import is_named
 from fairlead.config.write import write_toml
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
 
+    from fairlead.config.form import Path
     from fairlead.config.parse import Parsed
+    from fairlead.config.place import Place
     from fairlead.config.resolve import Resolver
     from fairlead.config.schema import Config
     from fairlead.config.tree import Grammars
@@ -62,6 +65,17 @@ class LoadedConfig:
         self._answers, self.unresolved = _answers(parsed.config, resolver, known)
         self.value = lower(parsed.config, self._answers, _descriptors(), parsed.places)
         self.plan = self.value.encode()
+
+    @property
+    def has_python(self) -> bool:
+        """Whether it names anything in Python: a policy or a check."""
+        pools = self.config.pools.values()
+        return any(is_named(pool.policy) or pool.check.type == "python" for pool in pools)
+
+    @property
+    def places(self) -> Mapping[Path, Place]:
+        """Where each value of the configuration stands in its text."""
+        return self._parsed.places
 
     def resolve(self) -> LoadedConfig:
         """Resolve all names again. A name that has gone keeps its addresses.

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from fairlead.config import plan, units
+from fairlead.config.spelling import is_named
 from fairlead.errors import ConfigError, ConfigErrors
 
 if TYPE_CHECKING:
@@ -216,7 +217,9 @@ def _pool(name: str, pool: Pool, answers: Mapping[str, Answer]) -> plan.PoolPlan
     times = pool.timeouts
     return plan.PoolPlan(
         name=name,
-        policy=pool.policy,
+        # What picks where Python doesn't.
+        policy="round-robin" if is_named(pool.policy) else pool.policy,
+        python=_python(pool),
         hash_on=_hash_on(pool.hash_on),
         backends=tuple(
             plan.BackendPlan(
@@ -251,6 +254,12 @@ def _keepalive(keepalive: Keepalive | None) -> plan.Keepalive | None:
     return plan.Keepalive(_ms(keepalive.idle), _ms(keepalive.interval), keepalive.probes)
 
 
+def _python(pool: Pool) -> plan.Python | None:
+    if not is_named(pool.policy):
+        return None
+    return plan.Python(pool.policy, _ms(pool.policy_timeout), pool.body_prefix or 0)
+
+
 def _endpoints(text: str, answers: Mapping[str, Answer]) -> tuple[plan.Endpoint, ...]:
     address = units.split_address(text)
     if address.path is not None:
@@ -268,7 +277,8 @@ def _hash_on(text: str) -> str | plan.Header | plan.Cookie:
 
 
 def _check(check: Check) -> plan.CheckPlan:
-    kind: str | plan.Http = {"command": "external"}.get(check.type, check.type)
+    in_python = ("command", "python")
+    kind: str | plan.Http = "external" if check.type in in_python else check.type
     if check.type == "http":
         kind = plan.Http(plan.HttpCheck(check.method, check.path, check.host, check.expect_status))
     return plan.CheckPlan(

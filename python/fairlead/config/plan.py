@@ -32,6 +32,7 @@ __all__ = [
     "PoolPlan",
     "PoolTimeouts",
     "Prefix",
+    "Python",
     "Regex",
     "Retry",
     "RoutePlan",
@@ -225,11 +226,20 @@ class Outlier(msgspec.Struct, frozen=True):
     latency: bool
 
 
+class Python(msgspec.Struct, frozen=True):
+    """A policy in Python."""
+
+    name: str
+    timeout: int
+    body_prefix: int
+
+
 class PoolPlan(msgspec.Struct, frozen=True):
     """A set of interchangeable backends."""
 
     name: str
     policy: str
+    python: Python | None
     hash_on: str | Header | Cookie
     hash_table: str
     groups: tuple[GroupPlan, ...]

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from fairlead.config import units
+from fairlead.config.spelling import is_named
 from fairlead.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def check(config: Config, reading: Reading) -> None:
         _check_keys_fit_the_type(name, pool, reading)
         _hash_is_used(name, pool, reading)
         _groups_have_backends(name, pool, reading)
+        _python_is_used(name, pool, reading)
     _tcp_hashes_on_addresses(config, reading)
 
 
@@ -193,15 +195,23 @@ _KEYS_OF_TYPES = {
     "host": "http",
     "expect_status": "http",
     "command": "command",
+    "function": "python",
+}
+
+# What a type of check can't do without, with an example.
+_NEEDED = {
+    "command": ("command", '"pg_isready -h $FAIRLEAD_HOST"'),
+    "python": ("function", '"my_checks:is_well"'),
 }
 
 
 def _check_keys_fit_the_type(name: str, pool: Pool, reading: Reading) -> None:
-    if pool.check.type == "command" and not pool.check.command:
-        path: Path = ("pools", name, "check")
+    needed, example = _NEEDED.get(pool.check.type, ("", ""))
+    path: Path = ("pools", name, "check")
+    if needed and not getattr(pool.check, needed) and (*path, needed) not in reading.broken:
         place = _place(reading, (*path, "type"), path, ("defaults", "check", "type"))
-        expected = '`command`, such as "pg_isready -h $FAIRLEAD_HOST"'
-        found = f"the check of pool `{name}` has no `command`"
+        expected = f"`{needed}`, such as {example}"
+        found = f"the check of pool `{name}` has no `{needed}`"
         reading.report(ConfigError("key.missing", found, expected, place))
     if ("pools", name, "check", "type") in reading.broken:
         return
@@ -244,6 +254,17 @@ def _groups_have_backends(name: str, pool: Pool, reading: Reading) -> None:
             known = ", ".join(map(str, sorted(existing)))
             reading.report(ConfigError("group.unknown", found, f"one of {known}", place))
         told.add(group.group)
+
+
+def _python_is_used(name: str, pool: Pool, reading: Reading) -> None:
+    if is_named(pool.policy) or ("pools", name, "policy") in reading.broken:
+        return
+    for key in ("policy_timeout", "body_prefix"):
+        place = _place(reading, ("pools", name, key))
+        if place is not None:
+            found = f"`{key}` means nothing to policy `{pool.policy}`"
+            expected = "it only beside a policy in Python, `module:attribute`"
+            reading.report(ConfigError("policy.key", found, expected, place))
 
 
 def _tcp_hashes_on_addresses(config: Config, reading: Reading) -> None:

@@ -14,6 +14,7 @@ from fairlead.config.form import (
     Path,
     Reading,
     Share,
+    Size,
     Spelled,
     Statuses,
     Whole,
@@ -52,16 +53,11 @@ def _seconds(count: float) -> timedelta:
     return timedelta(seconds=count)
 
 
-def _python_policy(value: str) -> str | None:
-    """Policies in Python are spelled ``module:attribute``."""
-    module, colon, attribute = value.partition(":")
-    dotted = (module.replace(".", ""), attribute.replace(".", ""))
-    return (
-        f"a policy in Python, `{value}`," if colon and all(map(str.isidentifier, dotted)) else None
-    )
-
-
-POLICY: Final = Choice("a policy", POLICIES, foreign=_python_policy)
+POLICY: Final = Choice(
+    "a policy",
+    POLICIES,
+    also=(spelling.is_named, '"module:attribute" for one in Python', spelling.NAMED),
+)
 HASH_ON: Final = Spelled(
     spelling.check_hash_on,
     '"source-ip", "path", "header:NAME" or "cookie:NAME"',
@@ -184,11 +180,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
         Key(
             Choice(
                 "a type of check",
-                ("tcp", "http", "command", "none"),
-                later=("grpc", "redis", "postgres", "mysql", "tls", "https", "python"),
+                ("tcp", "http", "command", "python", "none"),
+                later=("grpc", "redis", "postgres", "mysql", "tls", "https"),
             ),
             'What a probe does: "tcp" connects; "http" sends a request and looks at the status; '
-            '"command" runs a program; "none": only traffic tells.',
+            '"command" runs a program; "python" calls a function; "none": only traffic tells.',
         ),
     ] = "tcp"
     path: Annotated[
@@ -221,6 +217,16 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
             Spelled(spelling.check_command, "a shell command"),
             "What a command check runs, by `/bin/sh -c`, with FAIRLEAD_POOL, FAIRLEAD_BACKEND, "
             "FAIRLEAD_HOST and FAIRLEAD_PORT in its environment. It passes if the exit code is 0.",
+            default="none",
+        ),
+    ] = None
+    function: Annotated[
+        str | None,
+        Key(
+            Spelled(spelling.check_named, "`module:attribute`, a function", pattern=spelling.NAMED),
+            "What a python check calls, `module:attribute`, with a `fairlead.Probe`; plain or "
+            "async. It passes if it returns true; false, a text with the reason, or an exception "
+            "fails.",
             default="none",
         ),
     ] = None
@@ -347,7 +353,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     ]
     policy: Annotated[
         str,
-        Key(POLICY, "How a backend of this group is picked."),
+        Key(
+            Choice("a policy of a group", POLICIES),
+            "How a backend of this group is picked; a policy in Python is for a whole pool.",
+        ),
     ]
 
 
@@ -381,9 +390,28 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Key(
             POLICY,
-            "How a backend is picked, for each connection (tcp) or request (http).",
+            "How a backend is picked, for each connection (tcp) or request (http): by one of these "
+            "names, or by a policy in Python, `module:attribute`.",
         ),
     ] = "round-robin"
+    policy_timeout: Annotated[
+        timedelta,
+        Key(
+            Duration(),
+            "How long a request or connection waits for a policy in Python, over all its attempts; "
+            "then `round-robin` picks.",
+            why="Four times what Python takes to come to its turn beside a busy thread.",
+        ),
+    ] = timedelta(milliseconds=20)
+    body_prefix: Annotated[
+        int | None,
+        Key(
+            Size("1B", "32KiB", none=True),
+            "So much of a request's body is waited for, up to a second, and shown to a policy in "
+            "Python.",
+            default='"none"',
+        ),
+    ] = None
     hash_on: Annotated[
         str,
         Key(HASH_ON, "What policy `hash` looks at."),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fairlead.config.place import Place
 
 __all__ = [
+    "NAMED",
     "check_admin",
     "check_command",
     "check_hash_on",
@@ -27,16 +28,46 @@ __all__ = [
     "check_listen",
     "check_log",
     "check_method",
+    "check_named",
     "check_network",
     "check_path",
     "check_reference",
     "check_source",
+    "is_named",
 ]
 
 # RFC 9110 §5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What a request target may hold (RFC 3986 §3.3, §3.4), and the % of its escapes.
 _TARGET = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
+
+
+# Something in Python, for editors; `is_named` says it exactly.
+NAMED = r"^[^\s:.]+(\.[^\s:.]+)*:[^\s:.]+(\.[^\s:.]+)*$"
+
+
+def is_named(text: str) -> bool:
+    """Whether this names something in Python: ``module:attribute``, each perhaps with dots.
+
+    >>> is_named("my.policies:Cheapest"), is_named("policies.py:Cheapest"), is_named("mine:")
+    (True, True, False)
+    """
+    module, colon, attribute = text.partition(":")
+    parts = [*module.split("."), *attribute.split(".")]
+    return bool(colon) and all(map(str.isidentifier, parts))
+
+
+def check_named(text: str, at: Place) -> str:
+    """The name of something in Python."""
+    if is_named(text):
+        return text
+    hint = None
+    if text.partition(":")[0].endswith(".py"):
+        hint = "name the module, not its file"
+    elif ":" not in text and is_named(":".join(text.rpartition(".")[::2])):
+        hint = f'write "{":".join(text.rpartition(".")[::2])}"'
+    found = f"`{text}` names nothing in Python"
+    raise ConfigError("python.form", found, "`module:attribute`", at, hint)
 
 
 def check_listen(text: str, at: Place) -> str:

@@ -6,7 +6,10 @@ can be tested with an engine that only remembers what it was told.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fairlead.policy.runner import Seat
 
 
 class Engine(Protocol):
@@ -44,6 +47,9 @@ class Engine(Protocol):
 
     def report_check(self, pool: str, backend: str, passed: bool, what: str) -> None:  # noqa: FBT001  # as the native module has it
         """Hand over the result of a check that Python made."""
+
+    def sit_down(self, pool: str) -> Seat:
+        """Take the place at the desk of a pool's policy in Python."""
 
     def reopen_log(self) -> None:
         """Open the access log's file anew; never blocks."""

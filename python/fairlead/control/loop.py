@@ -1,7 +1,7 @@
 """What goes on beside the traffic: events, the control socket, checks in Python, names, reloads.
 
-All of it in one event loop, and nothing in it polls: with no event and nobody asking it sleeps in
-the kernel. The engine doesn't need it; if this loop dies or hangs, traffic goes on.
+All of it in one event loop, and nothing in it polls but for changes of users' Python, where there
+is any: with no event and nobody asking it sleeps in the kernel. The engine doesn't need it; if this loop dies or hangs, traffic goes on.
 
 Not here: the start and the signals (`run`), what each part does.
 """
@@ -9,7 +9,6 @@ Not here: the start and the signals (`run`), what each part does.
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 from fairlead.control import paths
@@ -19,15 +18,19 @@ from fairlead.control.reload import Reloader, ReloadError
 from fairlead.control.socket import Door
 from fairlead.control.thread import in_thread
 from fairlead.discovery.dns import Names, has_names
-from fairlead.health.command import CommandChecks, checks_of
+from fairlead.health.repeat import Checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fairlead.config.loaded import LoadedConfig
+    from fairlead.control.code import Code
     from fairlead.control.paths import Listening
     from fairlead.control.running import Running
     from fairlead.model import Event
+
+LOOK_SECONDS = 0.5
+"""Between two looks at the files of policies and checks in Python."""
 
 _UNTOLD = frozenset(("applied",))
 _STATUS = {"config": 422, "bind": 409, "stopping": 409}
@@ -55,10 +58,12 @@ class ControlLoop:
         self._api = Api(self)
         self._doors: list[Door] = []
         self._admin: Door | None = None
-        self._reloader = Reloader(running, load, self._prepare)
-        self._checks = CommandChecks(running.engine.report_check)
+        self._reloader = Reloader(running, load, self._prepare, self._tell_own)
+        self._checks = Checks(running.engine.report_check)
         self._names: asyncio.Task[None] | None = None
         self._followed: Names | None = None
+        self._code: asyncio.Task[None] | None = None
+        running.tell_code = lambda kind, pool, what: self._tell_own(kind, pool=pool, what=what)
 
     @property
     def stopping(self) -> bool:
@@ -106,6 +111,10 @@ class ControlLoop:
             self._names.cancel()
         timeout = running.loaded.config.shutdown_timeout.total_seconds()
         finished = await in_thread(lambda: running.engine.stop(timeout))
+        if self._code is not None:
+            self._code.cancel()
+        if running.code is not None:
+            running.code.stop()
         self._pass_events_on()
         asyncio.get_running_loop().remove_reader(running.engine.event_fd())
         for door in self._doors:
@@ -182,7 +191,9 @@ class ControlLoop:
     def _follow(self) -> None:
         """Begin, keep and end what depends on the configuration."""
         loaded = self.running.loaded
-        self._checks.update(checks_of(loaded, json.loads(loaded.plan)))
+        self._checks.update(self.running.checks())
+        if self.running.code is not None and self._code is None:
+            self._code = asyncio.ensure_future(self._follow_code(self.running.code))
         named = has_names(loaded)
         if named and self._names is None:
             self._followed = Names(
@@ -199,8 +210,16 @@ class ControlLoop:
     async def _use_resolved(self, before: LoadedConfig, after: LoadedConfig) -> bool:
         used = await self._reloader.use_resolved(before, after)
         if used:
-            self._checks.update(checks_of(after, json.loads(after.plan)))
+            self._checks.update(self.running.checks())
         return used
+
+    async def _follow_code(self, code: Code) -> None:
+        """Look at the files of policies and checks, and use them when they have changed."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if code.has_changed():
+                await self._reloader.use_changed_code()
+                self._checks.update(self.running.checks())
 
     async def _prepare(self, loaded: LoadedConfig) -> Callable[[bool], None]:
         """Open a new admin address before the engine changes; swap or drop it after."""

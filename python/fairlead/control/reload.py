@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from fairlead.config.loaded import LoadedConfig
+    from fairlead.control.code import Prepared
     from fairlead.control.running import Running
+    from fairlead.discovery.dns import Tell
+
+
+_IMPORT_SECONDS = 10
+"""A module that takes longer to import waits for something that doesn't come."""
 
 
 class ReloadError(FairleadError):
@@ -48,6 +54,7 @@ class Reloader:
         running: Running,
         load: Callable[[], LoadedConfig],
         prepare: Callable[[LoadedConfig], Awaitable[Callable[[bool], None]]],
+        tell: Tell,
     ) -> None:
         """Nothing happens before `reload`.
 
@@ -56,10 +63,12 @@ class Reloader:
             load: Reads the configuration again; may block and raise `ConfigErrors`.
             prepare: Readies what lies outside the engine and may fail (an admin address) with
                 `EngineError`; answers a function that is told whether the change was made.
+            tell: Tells events: ``code_loaded``, ``code_failed``.
         """
         self._running = running
         self._load = load
         self._prepare = prepare
+        self._tell = tell
         self._lock = asyncio.Lock()
 
     async def reload(self) -> list[str]:
@@ -86,11 +95,44 @@ class Reloader:
             await in_thread(lambda: self._running.use(after))
             return True
 
+    async def use_changed_code(self) -> None:
+        """Load policies and checks in Python anew, because a file of theirs has changed.
+
+        Whatever comes of it is told as an event; if they can't be loaded, the old ones stay.
+        """
+        async with self._lock:
+            running = self._running
+            if running.code is None or running.stopping:
+                return
+            try:
+                prepared = await self._prepare_code(running.loaded)
+            except (ConfigErrors, ReloadError) as error:
+                running.code.note_failed()
+                first = error.errors[0].found if isinstance(error, ConfigErrors) else str(error)
+                self._tell("code_failed", why=first)
+                return
+            before = running.code.objects()
+            running.use_code(prepared)
+            for name in running.code.objects() - before:
+                self._tell("code_loaded", name=name[0])
+
+    async def _prepare_code(self, loaded: LoadedConfig) -> Prepared | None:
+        """Load what a configuration names in Python, in bounded time."""
+        try:
+            async with asyncio.timeout(_IMPORT_SECONDS):
+                return await in_thread(lambda: self._running.prepare(loaded))
+        except TimeoutError:
+            found = (
+                f"the policies and checks in Python were not imported within {_IMPORT_SECONDS} s"
+            )
+            raise ReloadError("config", found, "the old configuration stays in force") from None
+
     async def _reload(self) -> list[str]:
         if self._running.stopping:
             raise ReloadError("stopping", "fairlead is stopping")
         try:
             loaded = await in_thread(self._load)
+            code = await self._prepare_code(loaded)
         except ConfigErrors as error:
             hint = "the old configuration stays in force"
             raise ReloadError("config", str(error), hint, first=str(error.errors[0])) from None
@@ -98,7 +140,7 @@ class Reloader:
         try:
             finish = await self._prepare(loaded)
             try:
-                steps += await in_thread(lambda: self._running.use(loaded))
+                steps += await in_thread(lambda: self._running.use(loaded, code))
             except BaseException:
                 finish(False)  # noqa: FBT003
                 raise

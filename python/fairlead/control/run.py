@@ -178,7 +178,7 @@ def needs_loop_first(first: LoadedConfig) -> bool:
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    checked = any(pool.check.type == "command" for pool in first.config.pools.values())
+    checked = any(pool.check.type in ("command", "python") for pool in first.config.pools.values())
     return checked or (hard != resource.RLIM_INFINITY and hard < _FILES_PLENTY)
 
 

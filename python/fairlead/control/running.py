@@ -21,11 +21,13 @@ from fairlead.control.wishes import Wishes, configured
 from fairlead.model import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fairlead.config.loaded import LoadedConfig
+    from fairlead.control.code import Code, Prepared
     from fairlead.control.engine import Engine
     from fairlead.control.wishes import Configured, Name
+    from fairlead.health.check import Check
 
 FIRST_CHECKS_SECONDS = 0.15
 """So long a start waits at most for the first round of checks. A backend that is silent for
@@ -47,6 +49,25 @@ class Running:
         self.events = EventLog()
         self.wishes = Wishes()
         self.stopping = False
+        self.tell_code: Callable[[str, str, str], None] = lambda *_: None
+        self.code: Code | None = None
+        self._first_code = self.prepare(first)
+
+    def prepare(self, loaded: LoadedConfig) -> Prepared | None:
+        """Load the policies and checks in Python that a configuration names, if it names any.
+
+        Takes as long as their imports do. Nothing of it is used before `use`.
+
+        Raises:
+            ConfigErrors: All that can't be used.
+        """
+        if self.code is None:
+            if not loaded.has_python:
+                return None
+            from fairlead.control.code import Code
+
+            self.code = Code(self.engine.sit_down, self._tell_code)
+        return self.code.prepare(loaded)
 
     def start(self) -> None:
         """Bind all listeners and start probing; no client is let in yet.
@@ -55,6 +76,28 @@ class Running:
             EngineError: An address can't be bound. Nothing runs then.
         """
         apply(self.engine, self.loaded.plan)
+        self.use_code(self._first_code)
+
+    def _tell_code(self, kind: str, pool: str, what: str) -> None:
+        # Looked up when there is something to tell: by then there is a loop to tell it.
+        self.tell_code(kind, pool, what)
+
+    def use_code(self, prepared: Prepared | None) -> None:
+        """Put what `prepare` answered in force."""
+        if self.code is not None and prepared is not None:
+            self.code.use(prepared)
+
+    def checks(self) -> list[Check]:
+        """The checks that run in Python."""
+        from fairlead.health import command
+
+        plan = json.loads(self.loaded.plan)
+        checks: list[Check] = [*command.checks_of(self.loaded, plan)]
+        if self.code is not None:
+            from fairlead.health import function
+
+            checks += function.checks_of(self.loaded, plan, self.code.functions)
+        return checks
 
     def first_checks_seconds(self) -> float:
         """How long to wait for the first checks: 0 when nothing is checked."""
@@ -69,8 +112,12 @@ class Running:
             self.engine.wait_first_checks(seconds)
         self.engine.start_accepting()
 
-    def use(self, loaded: LoadedConfig) -> list[str]:
+    def use(self, loaded: LoadedConfig, code: Prepared | None = None) -> list[str]:
         """Go over to another configuration, all of it or nothing.
+
+        Args:
+            loaded: The configuration.
+            code: Its policies and checks in Python, from `prepare`; left out, they stay.
 
         Returns:
             What became of wishes that don't fit any more, one line each.
@@ -81,6 +128,7 @@ class Running:
         if loaded.plan != self.loaded.plan:
             apply(self.engine, loaded.plan)
         self.loaded = loaded
+        self.use_code(code)
         dropped = self.wishes.carry_over(_configured(loaded))
         self.wishes.apply(self.engine)
         return dropped

@@ -100,10 +100,14 @@ def test_an_unknown_choice_suggests_the_nearest():
     )
 
 
-def test_a_foreign_choice_is_explained():
-    colours = form.Choice("a colour", ("green",), foreign=lambda value: f"mixing `{value}`")
+def test_a_choice_may_take_other_values_that_look_right():
+    colours = form.Choice(
+        "a colour", ("green",), also=(lambda value: "+" in value, '"a+b" for a mixture', "[+]")
+    )
 
-    assert refused(colours, "string", "a+b").code == "unavailable"
+    assert colours.read(Node("string", "a+b", AT), reading(), PATH) == "a+b"
+    assert refused(colours, "string", "ab").expected == 'one of "green", or "a+b" for a mixture'
+    assert colours.schema() == {"anyOf": [{"enum": ["green"]}, {"pattern": "[+]"}]}
 
 
 def test_a_regex_that_does_not_compile_says_why():

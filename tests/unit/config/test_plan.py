@@ -22,6 +22,7 @@ MIRRORED = {
     "PoolPlan": plan.PoolPlan,
     "GroupPlan": plan.GroupPlan,
     "Keepalive": plan.Keepalive,
+    "PythonPlan": plan.Python,
     "BackendPlan": plan.BackendPlan,
     "CheckPlan": plan.CheckPlan,
     "PoolTimeouts": plan.PoolTimeouts,

@@ -105,9 +105,14 @@ def test_mistakes_of_backends(written, code):
     ("line", "code"),
     [
         ('policy = "least-conn"', "value.unknown"),
-        ('policy = "mine:Cheapest"', "unavailable"),
-        ('policy = "my.policies:Cheapest"', "unavailable"),
         ('policy = "mine:"', "value.unknown"),
+        ('policy = "mine:a b"', "value.unknown"),
+        ('policy_timeout = "50ms"', "policy.key"),
+        ('policy = "mine:Cheapest"\npolicy_timeout = "0ms"', "duration.range"),
+        ('policy = "mine:Cheapest"\nbody_prefix = "1MiB"', "size.range"),
+        ('check = { type = "python" }', "key.missing"),
+        ('check = { type = "python", function = "mine" }', "python.form"),
+        ('check = { type = "http", function = "mine:is_well" }', "check.key"),
         ('source = "app1"', "address.form"),
         ('check = { type = "grpc" }', "unavailable"),
         ('check = { type = "redis" }', "unavailable"),
@@ -139,3 +144,28 @@ def test_no_delay_is_a_delay():
     assert parse(WEB + APP + 'retry = { delay = "0ms" }\n').config.pools["app"].retry.delay == (
         timedelta(0)
     )
+
+
+def test_a_policy_and_a_check_may_be_named_in_python():
+    text = (
+        'policy = "my.policies:Cheapest"\npolicy_timeout = "50ms"\nbody_prefix = "4KiB"\n'
+        'check = { type = "python", function = "my.checks:is_well" }\n'
+    )
+    pool = parse(WEB + APP + text).config.pools["app"]
+
+    assert (pool.policy, pool.body_prefix) == ("my.policies:Cheapest", 4096)
+    assert pool.policy_timeout == timedelta(milliseconds=50)
+    assert (pool.check.type, pool.check.function) == ("python", "my.checks:is_well")
+
+
+def test_the_name_of_a_file_is_not_the_name_of_a_function():
+    for name, hint in [
+        ("./mine.py:is_well", None),
+        ("mine.is_well", 'write "mine:is_well"'),
+        ("my-checks.py:is_well", "name the module, not its file"),
+    ]:
+        text = f'check = {{ type = "python", function = "{name}" }}\n'
+        [error] = wrong(WEB + APP + text)
+
+        assert error.code == "python.form"
+        assert hint is None or error.hint == hint

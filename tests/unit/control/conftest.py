@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,19 @@ from fairlead.config.parse import Parsed
 from fairlead.config.resolve import Answer
 from fairlead.config.schema import Backend, Check, Config, Listener, Pool
 from fairlead.control.running import Running
+
+
+class Seat:
+    """A place at the desk of a policy where nothing is ever to do."""
+
+    def __init__(self):
+        self.gone = threading.Event()
+
+    def rest(self, timeout):
+        return not self.gone.wait(timeout)
+
+    def leave(self):
+        self.gone.set()
 
 
 class FakeEngine:
@@ -26,6 +40,7 @@ class FakeEngine:
         self.finishes = True
         self.first_checks = []
         self.checks = []
+        self.seats = []
         self._states = {}
         self._events = []
         self._fd = os.eventfd(0, os.EFD_NONBLOCK)
@@ -98,6 +113,13 @@ class FakeEngine:
 
     def reopen_log(self):
         self.reopened += 1
+
+    def sit_down(self, pool):
+        if pool not in {row["name"] for row in self.plan["pools"]}:
+            raise KeyError(pool)
+        seat = Seat()
+        self.seats.append((pool, seat))
+        return seat
 
     def event_fd(self):
         return self._fd

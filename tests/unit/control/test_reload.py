@@ -27,8 +27,12 @@ def prepared():
     return Prepared()
 
 
+def untold(kind, **fields):
+    raise AssertionError((kind, fields))
+
+
 def reload(running, load, prepared):
-    return asyncio.run(Reloader(running, load, prepared).reload())
+    return asyncio.run(Reloader(running, load, prepared, untold).reload())
 
 
 def test_steps_are_told_and_the_new_plan_is_in_force(running, engine, loaded, prepared):
@@ -95,7 +99,7 @@ def test_resolved_names_are_not_used_over_a_reload_that_came_between(running, lo
     before = running.loaded
 
     async def main():
-        reloader = Reloader(running, lambda: loaded("10.0.0.7:80"), prepared)
+        reloader = Reloader(running, lambda: loaded("10.0.0.7:80"), prepared, untold)
         await reloader.reload()
         return await reloader.use_resolved(before, loaded("10.0.0.8:80"))
 
@@ -108,7 +112,7 @@ def test_resolved_names_are_used_when_nothing_came_between(running, loaded, prep
     after = loaded("10.0.0.8:80")
 
     async def main():
-        reloader = Reloader(running, lambda: None, prepared)
+        reloader = Reloader(running, lambda: None, prepared, untold)
         return await reloader.use_resolved(running.loaded, after)
 
     assert asyncio.run(main()) is True

@@ -14,7 +14,7 @@ from fairlead.config.parse import Parsed
 from fairlead.config.resolve import Answer
 from fairlead.config.schema import Backend, Check, Config, Listener, Pool
 from fairlead.health import command as module
-from fairlead.health.command import CommandCheck, CommandChecks, checks_of, run
+from fairlead.health.command import CommandCheck, checks_of, run
 from fairlead.health.report import Result
 
 CHECK = CommandCheck(
@@ -108,81 +108,6 @@ def test_being_short_of_processes_is_no_evidence(monkeypatch):
 
     monkeypatch.setattr(module.subprocess, "Popen", refuse)
     assert once("exit 0") is None
-
-    async def play(running):
-        await running.wait_first()
-
-    assert repeat([CHECK], play) == []
-
-
-def repeat(checks, play):
-    """Run checks around `play`; what was reported."""
-    reported = []
-
-    async def main():
-        running = CommandChecks(lambda *row: reported.append(row))
-        running.update(checks)
-        await play(running)
-        running.stop()
-
-    asyncio.run(main())
-    return reported
-
-
-def test_checks_run_again_and_again():
-    async def play(running):
-        await running.wait_first()
-        await asyncio.sleep(0.3)
-
-    assert len(repeat([CHECK], play)) >= 3
-
-
-def test_an_update_keeps_what_stays_and_ends_what_goes():
-    other = dataclasses.replace(CHECK, backend="b:1", command="sleep 60")
-
-    async def play(running):
-        await asyncio.sleep(0.1)
-        kept = running._tasks[CHECK]
-        running.update([CHECK])
-        assert running._tasks == {CHECK: kept}
-        await asyncio.sleep(0.1)
-
-    assert {row[1] for row in repeat([CHECK, other], play)} == {"db:5432"}
-
-
-def test_only_so_many_run_at_once_and_waiting_is_not_failing(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_AT_ONCE", 2)
-    count = f"ls {tmp_path} | wc -l >&2; touch {tmp_path}/$$; sleep 0.05; rm {tmp_path}/$$; exit 1"
-    checks = [
-        dataclasses.replace(CHECK, backend=f"b:{number}", command=count, timeout_seconds=2)
-        for number in range(6)
-    ]
-
-    async def play(running):
-        await running.wait_first()
-
-    reported = repeat(checks, play)
-    assert {row[3] for row in reported} <= {"exit status 1: 0", "exit status 1: 1"}
-
-
-def test_doubt_begins_with_a_failure_and_ends_with_enough_passes():
-    doubt = module._Doubt(rise=2)
-    assert not doubt.exists(now=0)
-    doubt.observe(passed=False, now=1)
-    assert doubt.exists(now=1)
-    doubt.observe(passed=True, now=2)
-    assert doubt.exists(now=2)
-    doubt.observe(passed=True, now=3)
-    assert not doubt.exists(now=3)
-
-
-def test_one_that_is_down_for_long_is_asked_at_leisure_until_it_passes():
-    doubt = module._Doubt(rise=2)
-    doubt.observe(passed=False, now=0)
-    doubt.observe(passed=False, now=100)
-    assert not doubt.exists(now=100)
-    doubt.observe(passed=True, now=101)
-    assert doubt.exists(now=101)
 
 
 def test_the_checks_of_a_configuration():

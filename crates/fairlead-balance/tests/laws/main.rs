@@ -9,6 +9,7 @@ mod pools;
 mod recovery;
 mod reload;
 mod remainders;
+mod scores;
 mod shares;
 mod slow_start;
 mod threads;

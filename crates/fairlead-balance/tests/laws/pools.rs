@@ -40,6 +40,7 @@ pub(crate) fn plan(policy: Policy, weights: &[u16]) -> PoolPlan {
     PoolPlan {
         name: "app".to_owned(),
         policy,
+        python: None,
         hash_on: HashOn::SourceIp,
         hash_table: HashTable::Maglev,
         groups: Vec::new(),

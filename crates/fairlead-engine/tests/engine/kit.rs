@@ -52,6 +52,7 @@ pub(crate) fn pool(backends: &[SocketAddr]) -> PoolPlan {
     PoolPlan {
         name: "app".to_owned(),
         policy: Policy::RoundRobin,
+        python: None,
         hash_on: HashOn::SourceIp,
         hash_table: HashTable::Maglev,
         groups: Vec::new(),

@@ -78,6 +78,7 @@ pub(crate) fn pool(name: &str, backends: std::ops::Range<usize>) -> PoolPlan {
     PoolPlan {
         name: name.into(),
         policy: Policy::First,
+        python: None,
         hash_on: HashOn::SourceIp,
         hash_table: HashTable::Maglev,
         groups: Vec::new(),

@@ -84,6 +84,7 @@ fn draw_pool(
     PoolPlan {
         name: format!("pool-{index}"),
         policy: draw_policy(random),
+        python: None,
         hash_on: if one_in(random, 2) { HashOn::SourceIp } else { HashOn::Path },
         hash_table: HashTable::Maglev,
         groups: Vec::new(),

@@ -31,6 +31,8 @@ __all__ = ["check"]
 def check(config: str | None, *, no_resolve: bool, as_json: bool) -> int:
     """Check a configuration. Nothing is started and nothing is changed.
 
+    Policies and checks in Python are imported, unless with --no-resolve.
+
     Exit code 0 if it is right; 2 if not, and then all mistakes are told at once.
     """
     from fairlead.errors import ConfigErrors
@@ -60,7 +62,12 @@ def _check(config: str | None, *, resolve: bool) -> tuple[str, Config]:
     path = config or str(find(os.environ))
     parsed = parse_source(read(path), _engine)
     if resolve:
-        load_parsed(parsed, path)
+        loaded = load_parsed(parsed, path)
+        if loaded.has_python:
+            # Nobody else waits for the imports of what only a running instance needs.
+            from fairlead.control.code import prepare_once
+
+            prepare_once(loaded)
     return path, parsed.config
 
 

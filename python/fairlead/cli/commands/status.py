@@ -54,7 +54,7 @@ def render(answer: dict[str, Any], *, history: bool = False) -> str:
     from fairlead.model import Status
 
     now = Status.from_json(answer)
-    parts = [_heading(answer, now), _listeners(now), _pools(now), _backends(now)]
+    parts = [_heading(answer, now), _listeners(now), _pools(now), _policies(now), _backends(now)]
     if history:
         parts.append(_history(now))
     return "\n\n".join(part for part in parts if part)
@@ -126,6 +126,24 @@ def _group_row(pool: Pool, group: int, totals: Totals) -> list[str]:
         *map(_milliseconds, (latency.p50, latency.p90, latency.p99, latency.p999)),
         _reasons(totals.failures_by_reason),
     ]
+
+
+def _policies(now: Status) -> str:
+    """A line for each policy in Python."""
+    rows = [
+        [
+            pool.name,
+            pool.policy,
+            output.paint("stuck", "bad") if each.stuck else "working",
+            _count(each.scores),
+            _count(each.score_failures),
+            each.trouble,
+        ]
+        for pool in now.pools
+        if (each := pool.python) is not None
+    ]
+    heads = ["POOL", "POLICY IN PYTHON", "NOW", "SCORES", "FAILED", "LAST TROUBLE"]
+    return output.table(heads, rows, numbers=(3, 4)) if rows else ""
 
 
 def _backends(now: Status) -> str:

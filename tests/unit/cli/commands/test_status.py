@@ -71,3 +71,13 @@ def test_when_nothing_runs(run):
 def test_an_answer_of_another_version_is_shown_as_far_as_it_goes():
     assert render({}) == "fairlead · 0 workers · up 0s"
     assert render({"stopping": True, "workers": 1}).endswith("1 worker · up 0s · stopping")
+
+
+def test_a_policy_in_python_has_a_line_of_its_own():
+    python = {"fallback": "round-robin", "scores": 1200, "score_failures": 3, "stuck": True}
+    pool = {"name": "app", "policy": "mine:Mine", "python": python | {"trouble": "raised E"}}
+
+    assert render({"pools": [pool]}).split("\n\n")[-1] == (
+        "POOL  POLICY IN PYTHON  NOW    SCORES  FAILED  LAST TROUBLE\n"
+        "app   mine:Mine         stuck   1,200       3  raised E"
+    )

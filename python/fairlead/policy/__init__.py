@@ -1,0 +1,1 @@
+"""Pick in Python: what a policy is, and the thread that asks it."""

@@ -1,0 +1,61 @@
+"""What a policy in Python is: the class that users derive theirs from.
+
+It says how a policy is called and what its answers mean. Who calls it, and what happens when it
+doesn't answer, is decided elsewhere (`runner`, and the engine).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fairlead.model import Backend
+
+
+class Policy:
+    """How a pool picks a backend, written in Python.
+
+    Derive from it, write `score`, and name the class in a pool: ``policy =
+    "my_policies:Cheapest"``. fairlead makes one instance for each pool and calls it from one
+    thread, never from the event loop: keep what you like on ``self``, without a lock. When the
+    file changes, a new instance takes the old one's place; when the configuration is reloaded and
+    the file hasn't changed, the old one goes on.
+
+    Whatever a policy does wrong costs no request: the pool's fallback, ``round-robin``, picks in
+    its place. It is told as an event, counted, and shown by ``fairlead status``.
+
+    Example:
+        ::
+
+            class Cheapest(fairlead.Policy):
+                def score(self, backends):
+                    return [1 / PRICE[backend.address] for backend in backends]
+    """
+
+    def score(self, backends: Sequence[Backend]) -> Sequence[float]:
+        """Say what share of the traffic each backend is worth now.
+
+        Called every 100 ms. The answer becomes the weights of ``round-robin``, so picking itself
+        costs what it always costs: write this one if the traffic is heavy.
+
+        Args:
+            backends: All backends of the pool, in the configuration's order, also those that
+                can't be used now. What they say is of this moment, and over all workers.
+
+        Returns:
+            A number for each, in the same order: only how they compare matters. A backend of 0
+            gets traffic only when nobody else is left. They count in the place of the configured
+            weights; ``backend.weight`` is there to be multiplied with. Scores lapse when they are
+            not renewed for two seconds, and then the configured weights count.
+
+        An exception, or anything else than non-negative numbers of which one at least is above 0,
+        is a failed round: the scores before stay in force, until they lapse.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def _writes(cls, method: str) -> bool:
+        """Whether a policy has a method of its own."""
+        return getattr(cls, method) is not getattr(Policy, method)

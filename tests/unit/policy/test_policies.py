@@ -1,0 +1,73 @@
+"""Which policy works for which pool."""
+
+import pytest
+
+from fairlead.loader import LoadError
+from fairlead.policy.policies import Policies, make
+from fairlead.policy.policy import Policy
+
+
+class Mine(Policy):
+    def score(self, backends):
+        return [1 for _ in backends]
+
+
+class Picky(Mine):
+    def __init__(self, needed):
+        self.needed = needed
+
+
+class Broken(Mine):
+    def __init__(self):
+        raise RuntimeError("no database")
+
+
+def test_a_class_makes_one_for_each_pool_and_an_instance_is_used_as_it_is():
+    assert make("m:Mine", Mine).policy is not make("m:Mine", Mine).policy
+    mine = Mine()
+    assert make("m:mine", mine).policy is mine
+
+
+@pytest.mark.parametrize("of", [7, dict, Policy, Policy(), Picky, Broken, Mine().score])
+def test_what_is_no_policy_is_refused(of):
+    with pytest.raises(LoadError):
+        make("m:X", of)
+
+
+def test_what_a_policy_says_when_it_is_made_is_told():
+    with pytest.raises(LoadError, match="RuntimeError: no database"):
+        make("m:Broken", Broken)
+
+
+class Seat:
+    def __init__(self):
+        self.left = False
+
+    def rest(self, _timeout):
+        return False
+
+    def leave(self):
+        self.left = True
+
+
+def test_what_stays_goes_on_and_what_goes_leaves_its_seat():
+    seats = {}
+
+    def sit_down(pool):
+        seats.setdefault(pool, []).append(Seat())
+        return seats[pool][-1]
+
+    policies = Policies(sit_down)
+    one, two = make("m:Mine", Mine), make("m:Mine", Mine)
+    policies.use({"app": one, "other": two})
+    policies.use({"app": one})
+    assert policies.made("app") is one
+    assert policies.made("other") is None
+    assert len(seats["app"]) == 1
+    assert [seat.left for seat in seats["other"]] == [True]
+
+    policies.use({"app": two})
+    assert len(seats["app"]) == 2
+
+    policies.stop()
+    assert seats["app"][-1].left
