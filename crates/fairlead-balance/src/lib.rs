@@ -28,11 +28,11 @@
 pub mod budget;
 pub mod counter;
 pub mod deadline;
-pub mod ewma;
 mod groups;
 pub mod hash;
 pub mod histogram;
 pub mod history;
+pub mod latency;
 pub mod outlier;
 mod policies;
 pub mod pool;

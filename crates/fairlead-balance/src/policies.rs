@@ -13,7 +13,7 @@
 //! | `random` | `random.rs` | constant | aliases |
 //! | `least-connections` | `least.rs` | constant while somebody is idle; then up to 128 rows | aliases |
 //! | `p2c` | `two_choices.rs` | constant | aliases |
-//! | `peak-ewma` | `peak_ewma.rs` | constant | aliases |
+//! | `peak-ewma` | `peak_ewma.rs` | constant | one turn of the wheel, aliases |
 //! | `hash` | `maglev.rs` | constant | 65,537 entries, made when first needed |
 //! | `hash`, modulo or fixed | `modulo.rs` | constant while the key's own is there | one entry per weight |
 //! | `first` | `first.rs` | up to the first that may be used | none |
@@ -42,6 +42,7 @@ mod two_choices;
 
 use maglev::Maglev;
 use modulo::Modulo;
+use peak_ewma::Turns;
 use random::Aliases;
 use round_robin::Wheel;
 
@@ -95,7 +96,7 @@ pub(crate) enum Table {
     Random(Aliases),
     Least(Aliases),
     TwoChoices(Aliases),
-    PeakEwma(Aliases),
+    PeakEwma(Turns),
     /// Most tiers of a pool (its backups, its suspects) never need theirs.
     Hash(Arc<OnceLock<Maglev>>),
     Modulo(Modulo),
@@ -118,7 +119,7 @@ impl Table {
             Policy::Random => Table::Random(Aliases::of(&weights(rows))),
             Policy::LeastConnections => Table::Least(Aliases::of(&weights(rows))),
             Policy::P2c => Table::TwoChoices(Aliases::of(&weights(rows))),
-            Policy::PeakEwma => Table::PeakEwma(Aliases::of(&weights(rows))),
+            Policy::PeakEwma => Table::PeakEwma(Turns::of(&weights(rows))),
             Policy::Hash => match recipe.hash_table {
                 HashTable::Maglev => Table::Hash(Arc::default()),
                 HashTable::Modulo => Table::Modulo(Modulo::of(recipe.members, rows, false)),
@@ -142,7 +143,7 @@ impl Table {
             Table::Random(aliases) => random::pick(aliases, candidates, ask.random),
             Table::Least(aliases) => least::pick(aliases, candidates, ask.random),
             Table::TwoChoices(aliases) => two_choices::pick(aliases, candidates, ask.random),
-            Table::PeakEwma(aliases) => peak_ewma::pick(aliases, candidates, ask.now, ask.random),
+            Table::PeakEwma(turns) => turns.pick(candidates, ask.cursor, ask.now, ask.random),
             Table::Hash(table) => {
                 let key = ask.key.unwrap_or_else(|| ask.random.next());
                 table.get_or_init(|| Maglev::of(candidates.rows)).pick(candidates, key)

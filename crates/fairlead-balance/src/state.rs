@@ -20,8 +20,8 @@ use fairlead_model::health::{Evidence, Health, Origin, Transition};
 use fairlead_model::moment::Moment;
 
 use crate::deadline::LearnedTime;
-use crate::ewma::{Estimate, Ewma};
 use crate::history::{Change, History};
+use crate::latency::{Estimate, Latency};
 use crate::pool::Shared;
 use crate::recent::{Recent, Totals};
 use crate::stats::{BackendStats, Shard};
@@ -64,7 +64,7 @@ pub struct BackendState {
     back: AtomicU64,
     endpoint: AtomicUsize,
     active: CachePadded<AtomicU32>,
-    latency: CachePadded<Ewma>,
+    latency: CachePadded<Latency>,
     connects: LearnedTime,
     responses: LearnedTime,
     tracker: Mutex<Tracker>,
@@ -338,7 +338,7 @@ impl BackendState {
         self.responses.late_after()
     }
 
-    /// The latency estimate that `peak-ewma` compares.
+    /// What `peak-ewma` compares.
     #[inline]
     pub fn latency(&self) -> Estimate {
         self.latency.read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -63,16 +64,48 @@ def test_weight_0_gets_nothing(shares) -> None:
     assert shares("round-robin", [1, 0, 1], 100) == [50, 0, 50]
 
 
-@pytest.mark.parametrize("policy", ["random", "p2c", "least-connections"])
+@pytest.mark.parametrize("policy", ["random", "p2c", "least-connections", "peak-ewma"])
 def test_every_policy_uses_everybody(shares, policy: str) -> None:
-    """Five equal backends: nobody starves.
-
-    That peak-ewma starves nobody is proved without a real machine's noise, in fairlead-balance:
-    one hiccup makes a backend look slow to it for some seconds, and all of this takes less.
-    """
+    """Five equal backends, one client that asks in sequence: nobody starves."""
     counts = shares(policy, [1, 1, 1, 1, 1], 1000)
 
     assert min(counts) > 60, counts
+
+
+@pytest.mark.parametrize("policy", ["peak-ewma", "least-connections"])
+def test_many_clients_at_once_use_everybody_alike(fairlead, backend, policy: str) -> None:
+    """Five equal backends, sixteen clients: a largest share at most 1.3 times the smallest."""
+    backends = [backend(saying(str(index))) for index in range(5)]
+    listen = loopback()
+    balancer = fairlead(config=site(listen, *backends, pool=f'policy = "{policy}"'))
+
+    def ask() -> None:
+        with balancer.connect(listen) as line:
+            for _ in range(250):
+                assert line.get().status == 200
+
+    with ThreadPoolExecutor(16) as clients:
+        for done in [clients.submit(ask) for _ in range(16)]:
+            done.result()
+    counts = [len(each.requests) for each in backends]
+
+    assert max(counts) <= 1.3 * min(counts), counts
+
+
+def test_peak_ewma_gives_one_client_that_asks_in_sequence_equal_shares(shares) -> None:
+    """Each of five equal backends is late now and then; which one was last is no reason.
+
+    Without hedging: what makes a backend suspect is another matter.
+    """
+    counts = shares("peak-ewma", [1, 1, 1, 1, 1], 1000, pool='retry = { hedge = "off" }')
+
+    assert max(counts) <= 1.3 * min(counts), counts
+
+
+def test_peak_ewma_obeys_weights(shares) -> None:
+    counts = shares("peak-ewma", [3, 1], 400, pool='retry = { hedge = "off" }')
+
+    assert 260 <= counts[0] <= 340, counts
 
 
 def test_random_follows_weights(shares) -> None:
@@ -81,7 +114,9 @@ def test_random_follows_weights(shares) -> None:
     assert 650 < counts[0] < 850
 
 
-@pytest.mark.parametrize("policy", ["round-robin", "random", "p2c", "least-connections"])
+@pytest.mark.parametrize(
+    "policy", ["round-robin", "random", "p2c", "least-connections", "peak-ewma"]
+)
 def test_a_slow_answer_now_and_then_does_not_take_a_backend_out(
     fairlead, backend, policy: str
 ) -> None:

@@ -71,16 +71,22 @@ impl Aliases {
     #[inline]
     pub(super) fn draw_two(&self, random: &mut Random) -> (usize, usize) {
         let one = self.draw(random);
+        (one, self.draw_but(one, random))
+    }
+
+    /// Draws an index that differs from this one, unless there is but one.
+    #[inline]
+    pub(super) fn draw_but(&self, one: usize, random: &mut Random) -> usize {
         if self.columns.is_empty() {
-            return (one, self.other(one, random));
+            return self.other(one, random);
         }
         for _ in 0..3 {
             let two = self.draw(random);
             if two != one {
-                return (one, two);
+                return two;
             }
         }
-        (one, self.other(one, random))
+        self.other(one, random)
     }
 
     /// Any but this one, each with the same chance.

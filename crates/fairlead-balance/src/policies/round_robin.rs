@@ -63,6 +63,12 @@ impl Wheel {
         Wheel { turns }
     }
 
+    /// Takes the next turn; says whose it is.
+    #[inline]
+    pub(super) fn turn(&self, cursor: &AtomicUsize) -> usize {
+        self.turns[cursor.fetch_add(1, Relaxed) % self.turns.len()] as usize
+    }
+
     /// Takes the next turn whose row may be used.
     #[inline]
     pub(super) fn pick(
@@ -72,8 +78,7 @@ impl Wheel {
         random: &mut Random,
     ) -> Option<usize> {
         for _ in 0..TRIES.min(self.turns.len()) {
-            let turn = cursor.fetch_add(1, Relaxed) % self.turns.len();
-            let row = self.turns[turn] as usize;
+            let row = self.turn(cursor);
             if candidates.usable(row) {
                 return Some(row);
             }

@@ -3,6 +3,7 @@
 
 mod evidence;
 mod hashing;
+mod hiccups;
 mod outliers;
 mod picks;
 mod pools;
