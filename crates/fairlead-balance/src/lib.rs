@@ -14,6 +14,7 @@
 //! | who of them is picked | `policies` |
 //! | what makes a backend suspect, down, healthy | [`tracker`] |
 //! | who answers worse than others, and how many may be out | [`outlier`] |
+//! | what do backends on one host have in common | [`host`] |
 //! | may a request be sent again | [`retry`] |
 //! | how long is a connect waited for | [`deadline`] |
 //! | how much does one get that just came back | `warm` |
@@ -32,6 +33,7 @@ mod groups;
 pub mod hash;
 pub mod histogram;
 pub mod history;
+pub mod host;
 pub mod latency;
 pub mod outlier;
 mod policies;

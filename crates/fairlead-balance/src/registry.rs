@@ -13,12 +13,14 @@
 //! Not here: publishing (flow's snapshot), which wishes an operator has (Python keeps those that
 //! must survive a restart).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::plan::{BackendPlan, PoolPlan};
 
+use crate::host::HostState;
 use crate::pool::{Pool, Shared};
 use crate::state::BackendState;
 
@@ -26,6 +28,7 @@ use crate::state::BackendState;
 #[derive(Debug, Default)]
 pub struct Registry {
     pools: BTreeMap<String, PoolEntry>,
+    hosts: BTreeMap<IpAddr, Arc<HostState>>,
 }
 
 #[derive(Debug)]
@@ -66,8 +69,22 @@ impl Registry {
         Arc::new(Pool::new(plan.clone(), backends, Arc::clone(&entry.shared)))
     }
 
+    /// The record of a host, kept over reloads as long as a pool has a backend there.
+    pub fn host(&mut self, address: IpAddr) -> Arc<HostState> {
+        Arc::clone(self.hosts.entry(address).or_default())
+    }
+
     /// Forgets all that is in none of `pools`.
     pub fn retain(&mut self, pools: &[Arc<Pool>]) {
+        let all = pools.iter().flat_map(|pool| &pool.plan.backends);
+        let used: BTreeSet<IpAddr> = all
+            .flat_map(|backend| &backend.endpoints)
+            .filter_map(|endpoint| match endpoint {
+                Endpoint::Tcp(address) => Some(address.ip()),
+                Endpoint::Unix(_) => None,
+            })
+            .collect();
+        self.hosts.retain(|address, _| used.contains(address));
         self.pools.retain(|name, entry| {
             let Some(pool) = pools.iter().find(|pool| pool.plan.name == *name) else {
                 return false;

@@ -124,6 +124,11 @@ impl BackendState {
         Health::from_u8(self.health.load(Relaxed))
     }
 
+    /// When that began, the start of time if it never changed. Takes a lock.
+    pub fn since(&self) -> Moment {
+        self.tracker().since().unwrap_or(Moment::ZERO)
+    }
+
     /// What the operator wants of it.
     #[inline]
     pub fn wish(&self) -> Wish {
@@ -279,6 +284,15 @@ impl BackendState {
     /// Whether it answers as far as is known: not down, or only ejected.
     pub fn is_there(&self) -> bool {
         self.health() != Health::Down || self.is_ejected()
+    }
+
+    /// Its host is dead: down, if there is a check that can bring it back.
+    pub fn host_is_dead(&self, why: &str, rules: &Rules, now: Moment) -> Option<Transition> {
+        let mut tracker = self.tracker();
+        let change = tracker.host_is_dead(why, rules, now);
+        self.publish(&tracker, rules);
+        drop(tracker);
+        self.announce(change, now)
     }
 
     /// Whether it is suspect for wrong answers (or none).

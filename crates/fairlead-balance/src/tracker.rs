@@ -275,6 +275,22 @@ impl Tracker {
         Some(Transition { from, to: Health::Unknown, why: self.why.clone() })
     }
 
+    /// Takes it down with its host, if there is a check that can bring it back; makes it suspect
+    /// otherwise.
+    pub fn host_is_dead(&mut self, why: &str, rules: &Rules, now: Moment) -> Option<Transition> {
+        let to = match self.health {
+            Health::Down => Health::Down,
+            _ if rules.has_check => Health::Down,
+            _ => Health::Suspect,
+        };
+        if rules.has_check {
+            // As if the check had failed: what it has seen of a living host counts no more.
+            self.check_passed = Some(false);
+            self.checks = 0;
+        }
+        self.turn(to, Origin::Check, now, || format!("host: {why}"))
+    }
+
     /// Asks to send a trial request.
     pub fn claim_trial(&mut self, rules: &Rules, asker: Asker, now: Moment) -> Trial {
         let tried = match self.health {

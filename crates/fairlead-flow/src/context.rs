@@ -15,6 +15,7 @@ use fairlead_model::reason::Reason;
 use fairlead_proto::http1::Progress;
 
 use crate::driver::{ConnId, Driver, IoFailure};
+use crate::hosts::{Hosts, LocalHost};
 use crate::idle::Reuse;
 use crate::link::{Link, LinkUse};
 use crate::local::{LocalBackend, LocalPool};
@@ -75,6 +76,9 @@ pub(crate) struct Context {
     pub(crate) events: VecDeque<Event>,
     /// Backends that gave reason to be probed at once.
     pub(crate) doubts: Vec<(Rc<LocalPool>, Slot)>,
+    pub(crate) hosts: Hosts,
+    /// Hosts that have just given a sign of life.
+    pub(crate) revived: Vec<Rc<LocalHost>>,
 }
 
 impl Context {
@@ -87,6 +91,8 @@ impl Context {
             random: Random::new(seed),
             events: VecDeque::new(),
             doubts: Vec::new(),
+            hosts: Hosts::new(),
+            revived: Vec::new(),
         }
     }
 

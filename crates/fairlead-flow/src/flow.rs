@@ -12,6 +12,7 @@ use fairlead_proto::http1::{RequestHead, ResponseHead};
 
 use crate::context::{Context, Role};
 use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Peer, Sent};
+use crate::hosts::hosts;
 use crate::http::client::{Client, STOP_GRACE};
 use crate::http::exchange::{Exchange, Phase};
 use crate::link::{LinkUse, Owner};
@@ -78,6 +79,7 @@ impl Flow {
     pub fn publish<D: Driver>(&mut self, d: &mut D, snapshot: &Arc<Snapshot>, now: Moment) {
         let (local, retired) = Local::of(snapshot, &self.local, now);
         self.local = local;
+        self.ctx.hosts = hosts(snapshot, &self.local.pools);
         self.log.set_format(snapshot.plan().access_log.as_ref().map(|plan| plan.format));
         for backend in retired {
             let links = backend.idle.borrow_mut().take_all();
@@ -211,6 +213,7 @@ impl Flow {
             _ => {
                 let timed_out = failure == IoFailure::TimedOut;
                 if let Some(link) = self.ctx.forget_link(key) {
+                    self.ctx.host_heard(&link, failure, now);
                     if timed_out {
                         d.abort(link.conn);
                     }
@@ -484,6 +487,9 @@ impl Flow {
         }
         if !self.ctx.doubts.is_empty() {
             self.probes_doubt(d, now);
+        }
+        if !self.ctx.revived.is_empty() {
+            self.hosts_revive(now);
         }
     }
 }

@@ -11,6 +11,7 @@
 mod context;
 pub mod driver;
 mod flow;
+mod hosts;
 mod http;
 mod idle;
 mod link;

@@ -27,6 +27,7 @@ pub(crate) use schedule::Probes;
 use crate::context::Role;
 use crate::driver::{ConnId, Driver, IoFailure, Outgoing};
 use crate::flow::Flow;
+use crate::hosts::LocalHost;
 use crate::local::LocalBackend;
 use crate::seek::millis;
 use crate::slab::Key;
@@ -68,6 +69,8 @@ pub(crate) struct Probe {
     pub(crate) watchers: Vec<Watcher>,
     /// Started by a doubt; ends when that is settled.
     pub(crate) doubt: bool,
+    /// The silent host whose claim it holds.
+    pub(crate) host: Option<Rc<LocalHost>>,
     stage: Stage,
     conn: Option<ConnId>,
     /// Which endpoint this round began with: the one that was last good then.
@@ -91,6 +94,7 @@ impl Probe {
             question,
             watchers,
             doubt,
+            host: None,
             stage: Stage::Waiting,
             conn: None,
             first: 0,
@@ -118,7 +122,8 @@ impl Probe {
         let fresh =
             self.failing_since.is_some_and(|since| now.since(since) < Duration::from_secs(60));
         let fast = self.question.fast_interval;
-        if !suspect && !fresh {
+        let coming = passed && self.watchers.iter().any(is(Health::Down));
+        if !suspect && !fresh && !coming {
             self.question.interval
         } else if !passed {
             fast.saturating_sub(now.since(self.started))
@@ -185,6 +190,7 @@ impl Flow {
     }
 
     pub(crate) fn probe_connected<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        self.probe_heard(key, true, now);
         let Some(probe) = self.probes.get_mut(key) else { return };
         let Some(conn) = probe.conn else { return };
         if probe.nth > 0 {
@@ -262,6 +268,12 @@ impl Flow {
     ) {
         let Some(probe) = self.probes.get_mut(key) else { return };
         let connecting = probe.stage == Stage::Connecting;
+        match failure {
+            IoFailure::Refused => self.probe_heard(key, true, now),
+            IoFailure::TimedOut if connecting => self.probe_heard(key, false, now),
+            _ => {}
+        }
+        let Some(probe) = self.probes.get_mut(key) else { return };
         if let Some(conn) = probe.conn.take() {
             self.ctx.roles.clear(conn);
         }
@@ -302,8 +314,32 @@ impl Flow {
                     "no answer"
                 };
                 let detail = format!("within {}", millis(probe.question.timeout));
+                if probe.stage == Stage::Connecting {
+                    self.probe_heard(key, false, now);
+                }
                 self.probe_result(d, key, false, what, detail, now);
             }
+        }
+    }
+
+    /// A probe's connect had an answer, or was given up.
+    fn probe_heard(&mut self, key: Key, answered: bool, now: Moment) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        let endpoints = &probe.question.endpoints;
+        let endpoint = endpoints[(probe.first + probe.nth) % endpoints.len()].clone();
+        let started = probe.started;
+        if answered {
+            self.ctx.host_answered(&endpoint, now);
+        } else {
+            self.ctx.host_silent(&endpoint, true, started, now);
+        }
+    }
+
+    /// Makes a regular probe soon that is not due yet.
+    pub(crate) fn probe_hurry(&mut self, key: Key, when: Moment) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        if probe.stage == Stage::Waiting && when < probe.deadline {
+            self.probe_arm(key, when);
         }
     }
 
@@ -346,12 +382,22 @@ impl Flow {
     fn probe_schedule<D: Driver>(&mut self, d: &mut D, key: Key, passed: bool, now: Moment) {
         let Some(probe) = self.probes.get_mut(key) else { return };
         probe.stage = Stage::Waiting;
-        let open =
-            probe.watchers.iter().any(|watcher| watcher.backend.state.health() == Health::Suspect);
+        // Once it is down the regular probe goes on at the fast pace; that begins with its next
+        // round.
+        let interval = probe.question.interval;
+        let is_open = |watcher: &Watcher| match watcher.backend.state.health() {
+            Health::Suspect => true,
+            Health::Down => now.since(watcher.backend.state.since()) < interval,
+            Health::Unknown | Health::Healthy => false,
+        };
+        let open = probe.watchers.iter().any(is_open);
         if probe.doubt && !open {
             return self.probe_forget(d, key);
         }
         let pause = probe.pause(passed, now);
+        let spared = !probe.doubt
+            && probe.question.endpoints.first().is_some_and(|first| self.ctx.is_spared(first));
+        let pause = if spared { pause.max(probe.question.interval) } else { pause };
         // Spread by a tenth, so that probes that began together don't stay together.
         let pause = self.ctx.random.spread(pause, 0.1);
         self.probe_arm(key, now + pause);

@@ -360,7 +360,9 @@ impl Seek {
         failure: IoFailure,
         now: Moment,
     ) -> Found {
-        ctx.forget_link(link);
+        if let Some(link) = ctx.forget_link(link) {
+            ctx.host_heard(&link, failure, now);
+        }
         let Some(runner) = self.take(link) else { return Found::Waiting };
         let slot = runner.slot;
         // A name may stand for several addresses (localhost: ::1 and 127.0.0.1); only when none
@@ -391,7 +393,10 @@ impl Seek {
         for index in 0..self.runners.len() {
             let Some(runner) = self.runners[index] else { continue };
             if now >= runner.started + self.pool.connect {
-                ctx.abort_link(d, runner.link);
+                if let Some(link) = ctx.forget_link(runner.link) {
+                    d.abort(link.conn);
+                    ctx.host_heard(&link, IoFailure::TimedOut, now);
+                }
                 let found =
                     self.connect_failed(ctx, d, owner, runner.link, IoFailure::TimedOut, now);
                 if found != Found::Waiting {
@@ -522,9 +527,15 @@ impl Seek {
 
     fn doubt(&self, ctx: &mut Context, runner: &Runner, now: Moment) {
         let waited = millis(now.since(runner.started));
-        let to = ctx.links.get(runner.link).map_or_else(String::new, |link| place(&link.endpoint));
-        let detail = format!("for {waited} from {to}");
+        let to = ctx.links.get(runner.link).map(|link| Rc::clone(&link.endpoint));
+        let detail = match &to {
+            Some(to) => format!("for {waited} from {}", place(to)),
+            None => format!("for {waited}"),
+        };
         ctx.doubt(&self.pool, runner.slot, "no answer to the connect", detail, now);
+        if let Some(to) = to {
+            ctx.host_silent(&to, false, runner.started, now);
+        }
     }
 
     fn take(&mut self, link: Key) -> Option<Runner> {
@@ -549,6 +560,8 @@ pub(crate) fn note_connected(ctx: &mut Context, key: Key, now: Moment) {
     state.connect_took(now.since(link.started));
     state.shard(ctx.worker).add_connect(true);
     link.backend.reached(&link.endpoint);
+    let endpoint = Rc::clone(&link.endpoint);
+    ctx.host_answered(&endpoint, now);
 }
 
 /// A duration for people: `42 ms`, `1.5 s`.

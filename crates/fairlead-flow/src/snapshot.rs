@@ -3,9 +3,13 @@
 //! A snapshot never changes; a reload makes a new one. What lives longer than a snapshot (health,
 //! counters, wishes) hangs on it by reference and is carried over by name.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use fairlead_balance::host::HostState;
 use fairlead_balance::{Pool, Registry};
+use fairlead_model::backend::Endpoint;
 use fairlead_model::plan::{ListenerPlan, PathMatch, Plan};
 
 use crate::driver::ListenerId;
@@ -19,6 +23,7 @@ pub struct Snapshot {
     pools: Vec<Arc<Pool>>,
     listeners: Vec<Arc<ListenerState>>,
     routes: Vec<Routes>,
+    hosts: BTreeMap<IpAddr, Arc<HostState>>,
 }
 
 impl Snapshot {
@@ -47,7 +52,15 @@ impl Snapshot {
             .collect();
         let pools: Vec<_> = plan.pools.iter().map(|pool| registry.pool(pool, workers)).collect();
         registry.retain(&pools);
-        Ok(Arc::new(Snapshot { plan, pools, listeners, routes }))
+        let addresses = pools.iter().flat_map(|pool| &pool.plan.backends);
+        let hosts = addresses
+            .flat_map(|backend| &backend.endpoints)
+            .filter_map(|endpoint| match endpoint {
+                Endpoint::Tcp(address) => Some((address.ip(), registry.host(address.ip()))),
+                Endpoint::Unix(_) => None,
+            })
+            .collect();
+        Ok(Arc::new(Snapshot { plan, pools, listeners, routes, hosts }))
     }
 
     /// The plan that this is a snapshot of.
@@ -63,6 +76,11 @@ impl Snapshot {
     /// The listeners, in the plan's order.
     pub fn listeners(&self) -> &[Arc<ListenerState>] {
         &self.listeners
+    }
+
+    /// The record of a host.
+    pub(crate) fn host(&self, address: IpAddr) -> Option<Arc<HostState>> {
+        self.hosts.get(&address).map(Arc::clone)
     }
 
     /// The routes of each listener, in the plan's order.

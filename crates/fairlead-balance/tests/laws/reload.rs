@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fairlead_balance::host::Silence;
 use fairlead_balance::{BackendState, Pool, Registry};
 use fairlead_model::backend::{Endpoint, Wish};
 use fairlead_model::health::{Evidence, Health, Origin};
@@ -123,4 +124,25 @@ fn who_comes_back_after_it_was_forgotten_is_new() {
     let without = registry.pool(&named("app", &["b"]), 1);
     registry.retain(&[without]);
     assert_eq!(only(&registry.pool(&named("app", &["a", "b"]), 1)).health(), Health::Unknown);
+}
+
+#[test]
+fn the_record_of_a_host_is_kept_as_long_as_somebody_is_there() {
+    let mut registry = Registry::new();
+    let (address, now) = ([10, 0, 0, 9].into(), Moment(7));
+    let there = |there: bool| {
+        let mut plan = named("app", &["a"]);
+        if there {
+            plan.backends[0].endpoints = vec![Endpoint::Tcp((address, 80).into())];
+        }
+        plan
+    };
+    let pool = registry.pool(&there(true), 1);
+    registry.host(address).silence(80, 2, true, now, now);
+    registry.retain(&[pool]);
+    assert!(registry.host(address).is_silent());
+    assert_eq!(registry.host(address).silence(81, 2, true, now, now), Silence::Known);
+    let pool = registry.pool(&there(false), 1);
+    registry.retain(&[pool]);
+    assert!(!registry.host(address).is_silent(), "it begins anew");
 }

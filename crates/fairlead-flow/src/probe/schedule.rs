@@ -1,6 +1,7 @@
 //! Which probes there are, whose they are, and when each is made for the first time.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::{Probe, Question, Watcher};
 use crate::context::place;
 use crate::driver::Driver;
 use crate::flow::Flow;
+use crate::hosts::Claim;
 use crate::local::LocalPool;
 use crate::slab::{Key, Slab};
 
@@ -36,6 +38,15 @@ impl Probes {
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Probe> {
         self.all.get_mut(key)
+    }
+
+    /// The regular probes of a host.
+    pub(crate) fn of_host(&self, address: IpAddr) -> Vec<Key> {
+        let there =
+            |endpoint: &Endpoint| matches!(endpoint, Endpoint::Tcp(to) if to.ip() == address);
+        let regular = self.regular.iter();
+        let of = regular.filter(|(question, _)| question.endpoints.iter().any(there));
+        of.map(|(_, key)| *key).collect()
     }
 
     pub(crate) fn all_had_results(&self) -> bool {
@@ -89,15 +100,28 @@ impl Flow {
     pub(crate) fn probes_doubt<D: Driver>(&mut self, d: &mut D, now: Moment) {
         for (pool, slot) in std::mem::take(&mut self.ctx.doubts) {
             let backend = pool.backend(slot);
-            if self.stopping || backend.retired.get() || !backend.state.claim_probe() {
+            if self.stopping || backend.retired.get() {
                 continue;
             }
-            let Some(question) = question(&pool, slot) else {
-                backend.state.release_probe();
-                continue;
+            let Some(question) = question(&pool, slot) else { continue };
+            let host = match self.ctx.host_claim(&question.endpoints[0]) {
+                Claim::Free => None,
+                Claim::Of(host) => Some(host),
+                Claim::Wait => {
+                    self.ctx.host_wait(&pool, slot);
+                    continue;
+                }
             };
+            if !backend.state.claim_probe() {
+                if let Some(host) = host {
+                    host.unclaim();
+                }
+                continue;
+            }
             let watchers = vec![Watcher { backend: Rc::clone(backend), rules: pool.rules }];
-            let key = self.probes.all.insert(Probe::new(Rc::new(question), watchers, true));
+            let mut probe = Probe::new(Rc::new(question), watchers, true);
+            probe.host = host;
+            let key = self.probes.all.insert(probe);
             self.probe_arm(key, now);
             let _ = &d;
         }
@@ -113,6 +137,9 @@ impl Flow {
         if probe.doubt {
             for watcher in &probe.watchers {
                 watcher.backend.state.release_probe();
+            }
+            if let Some(host) = &probe.host {
+                self.ctx.host_release(host);
             }
         }
     }

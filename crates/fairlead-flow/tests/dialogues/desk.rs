@@ -23,6 +23,8 @@ pub(crate) struct Desk {
     links: usize,
     /// Connects that nobody has answered yet, and to which backend.
     pub(crate) connecting: Vec<(Who, usize)>,
+    /// To which port each link's connect went.
+    pub(crate) ports: BTreeMap<Who, u16>,
     /// Whose sockets take no more.
     pub(crate) full: BTreeSet<Who>,
     /// Who has something queued.
@@ -91,6 +93,7 @@ impl Driver for Desk {
         self.links += 1;
         let link = Who::Link(self.links - 1);
         self.connecting.push((link, usize::from(four.octets()[3])));
+        self.ports.insert(link, address.port());
         Ok(self.seat(link))
     }
 

@@ -18,6 +18,7 @@ mod bulk;
 mod failover;
 mod framing;
 mod hedge;
+mod hosts;
 mod interim;
 mod keep;
 mod limits;

@@ -385,6 +385,11 @@ impl Dialogue {
         open.filter(|(_, to)| *to == backend).map(|(who, _)| *who).collect()
     }
 
+    /// The port that a connect went to.
+    pub(crate) fn port(&self, who: Who) -> u16 {
+        self.desk.ports[&who]
+    }
+
     /// Whether this is among what is wanted now.
     pub(crate) fn wanted_last(&self, want: &Want) -> bool {
         self.desk.wishes.iter().any(|wish| want.is(wish))
