@@ -1,0 +1,198 @@
+//! A request's beginning: its route and pool, the head that goes on, what its key is.
+//!
+//! Rules of this file
+//! 1. A head that has come whole leads to one exchange or to an answer of our own.
+//! 2. A request that must not be sent twice goes out on a fresh connection, or on one so young
+//!    that its backend can't be closing it (`idle::Reuse::Sure`).
+//!
+//! Not here: the search for a backend (`seek`) and what it leads to (`attempt`).
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use fairlead_balance::hash;
+use fairlead_model::moment::Moment;
+use fairlead_model::plan::{BackendPlan, HashOn, Policy, PoolPlan};
+use fairlead_model::reason::Reason;
+use fairlead_proto::forwarded::Scheme;
+use fairlead_proto::http1::{write_request, BodyReader, ForwardRequest, Framing, RequestHead};
+
+use crate::context::Context;
+use crate::driver::{Driver, Peer};
+use crate::flow::Flow;
+use crate::http::exchange::{Exchange, Facts};
+use crate::idle::Reuse;
+use crate::link::Owner;
+use crate::route::Facts as RouteFacts;
+use crate::slab::Key;
+use crate::tcp::source_key;
+
+impl Flow {
+    /// A request's head has come whole. Answers how much of `behind` belongs to its body.
+    pub(crate) fn exchange_begin<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        head: &RequestHead,
+        behind: &[u8],
+        now: Moment,
+    ) -> usize {
+        let Some(client) = self.clients.get_mut(key) else { return 0 };
+        let listener = Rc::clone(&client.listener);
+        let gone = || !self.local.listeners.contains_key(&listener.state.id());
+        let leaving = self.stopping || (listener.retired.get() && gone());
+        let facts = Facts {
+            method: head.method(),
+            version: head.version(),
+            keep_alive: head.keep_alive() && !leaving,
+            upgrade: head.upgrade().is_some(),
+        };
+        let found = listener.routes().find(&Looked { bytes, head });
+        let Some(pool) = found.and_then(|index| listener.pools.get(index)) else {
+            return self.exchange_unroutable(d, key, &listener, facts, (bytes, head), now);
+        };
+        let mut exchange = match self.spare.pop() {
+            Some(mut exchange) => {
+                exchange.renew(Rc::clone(pool), facts, now);
+                exchange
+            }
+            None => Box::new(Exchange::new(Rc::clone(pool), facts, now)),
+        };
+        exchange.received = bytes.len() as u64;
+        exchange.seek.key = hash_key(pool.plan(), client.peer, bytes, head);
+        exchange.seek.reuse = if facts.method.is_idempotent() { Reuse::Any } else { Reuse::Sure };
+        exchange.seek.repeatable = facts.method.is_idempotent();
+        if facts.upgrade {
+            exchange.seek.reuse = Reuse::Never;
+        }
+        let address = client.peer.address.map(|address| address.ip());
+        let trusted =
+            address.is_some_and(|address| is_trusted(&listener.plan().trusted_proxies, address));
+        let id = request_id(&mut self.ctx);
+        let how = ForwardRequest {
+            client: address.map(|address| address.to_canonical()),
+            scheme: Scheme::Http,
+            trusted,
+            request_id: std::str::from_utf8(&id).ok(),
+            default_host: pool.plan().backends.first().map_or("localhost", host_of),
+            upgrade: true,
+            close: false,
+            via: None,
+        };
+        write_request(&mut exchange.head, bytes, head, &how);
+        exchange.request = BodyReader::new(head.framing());
+        exchange.request_done = exchange.request.is_done();
+        client.exchange = Some(exchange);
+        if let (Framing::Length(length), Some(limit)) =
+            (head.framing(), listener.plan().limits.body)
+        {
+            if length > limit {
+                self.answer(d, key, Reason::BodyTooLarge, "", now);
+                return 0;
+            }
+        }
+        let used = self.body_data(d, key, behind, now);
+        if self.clients.get(key).is_some_and(|client| client.exchange.is_some()) {
+            let owner = Owner::Client(key);
+            self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
+        }
+        used
+    }
+
+    /// No route takes the request. Its body has to be gone before the next request can be read,
+    /// so a request with one ends the connection.
+    fn exchange_unroutable<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        listener: &crate::local::LocalListener,
+        facts: Facts,
+        (bytes, head): (&[u8], &RequestHead),
+        now: Moment,
+    ) -> usize {
+        let Some(pool) = listener.pools.first() else {
+            self.answer(d, key, Reason::NoRoute, "", now);
+            return 0;
+        };
+        // Any pool will do: nothing is sought in it.
+        let mut exchange = Box::new(Exchange::new(Rc::clone(pool), facts, now));
+        exchange.request_done = head.framing().is_empty();
+        exchange.received = bytes.len() as u64;
+        if self.log.is_on() {
+            exchange.head.extend_from_slice(bytes);
+        }
+        if let Some(client) = self.clients.get_mut(key) {
+            client.exchange = Some(exchange);
+        }
+        self.answer(d, key, Reason::NoRoute, "", now);
+        0
+    }
+}
+
+/// A request as a route looks at it.
+struct Looked<'a> {
+    bytes: &'a [u8],
+    head: &'a RequestHead,
+}
+
+impl RouteFacts for Looked<'_> {
+    fn host(&self) -> &[u8] {
+        self.head.host(self.bytes)
+    }
+    fn path(&self) -> &[u8] {
+        self.head.path(self.bytes)
+    }
+    fn method(&self) -> &[u8] {
+        self.head.method_name(self.bytes)
+    }
+    fn has_header(&self, name: &str, value: Option<&str>) -> bool {
+        let mut values = self.head.fields().all(self.bytes, name.as_bytes());
+        match value {
+            Some(wanted) => values.any(|value| value == wanted.as_bytes()),
+            None => values.next().is_some(),
+        }
+    }
+}
+
+fn hash_key(plan: &PoolPlan, peer: Peer, bytes: &[u8], head: &RequestHead) -> Option<u64> {
+    if !plan.has_policy(Policy::Hash) {
+        return None;
+    }
+    // A request without the property is spread by the client's address, so that it doesn't join
+    // all others without it on one backend.
+    let found = match &plan.hash_on {
+        HashOn::SourceIp => None,
+        HashOn::Path => Some(hash::of(head.path(bytes))),
+        HashOn::Header(name) => head.fields().find(bytes, name.as_bytes()).map(hash::of),
+        HashOn::Cookie(name) => head.fields().cookie(bytes, name.as_bytes()).map(hash::of),
+    };
+    Some(found.unwrap_or_else(|| source_key(plan, peer)))
+}
+
+fn is_trusted(networks: &[fairlead_model::plan::Network], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(address))
+}
+
+/// The host that an HTTP/1.0 request without one is for, in the HTTP/1.1 that goes on.
+fn host_of(backend: &BackendPlan) -> &str {
+    if backend.address.starts_with("unix:") {
+        "localhost"
+    } else {
+        &backend.address
+    }
+}
+
+/// 128 bits of chance in hexadecimal.
+fn request_id(ctx: &mut Context) -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut id = [0; 32];
+    for half in id.chunks_exact_mut(16) {
+        let mut number = ctx.random.next();
+        for digit in half {
+            *digit = DIGITS[(number & 15) as usize];
+            number >>= 4;
+        }
+    }
+    id
+}

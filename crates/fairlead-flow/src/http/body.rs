@@ -1,0 +1,114 @@
+//! The request's body on its way: kept while nobody has it, passed on afterwards.
+//!
+//! Rules of this file
+//! 1. A piece goes on as soon as it has come. What was sent is kept up to a bound, so that it can
+//!    be sent again.
+//! 2. A client isn't read while there is nobody to take what it sends.
+
+use fairlead_model::limits::REPLAY_BYTES;
+use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
+
+use crate::driver::{Driver, Sent};
+use crate::flow::Flow;
+use crate::http::answer::reason_of;
+use crate::http::exchange::{Kept, Phase};
+use crate::slab::Key;
+
+impl Flow {
+    /// A piece of the request's body. Answers how much of `bytes` belongs to it.
+    pub(crate) fn body_data<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        now: Moment,
+    ) -> usize {
+        let Some(client) = self.clients.get_mut(key) else { return 0 };
+        let Some(exchange) = client.exchange.as_mut() else { return 0 };
+        if exchange.request_done || bytes.is_empty() {
+            return 0;
+        }
+        self.piece.clear();
+        let fed = match exchange.request.feed(bytes, true, &mut self.piece) {
+            Ok(fed) => fed,
+            Err(refusal) => {
+                exchange.facts.keep_alive = false;
+                self.answer(d, key, reason_of(refusal), refusal.what, now);
+                return bytes.len();
+            }
+        };
+        let limit = client.listener.plan().limits.body;
+        if limit.is_some_and(|limit| exchange.request.data_bytes() > limit) {
+            exchange.facts.keep_alive = false;
+            self.answer(d, key, Reason::BodyTooLarge, "", now);
+            return bytes.len();
+        }
+        let piece = if fed.verbatim { &bytes[..fed.consumed] } else { &self.piece[..] };
+        exchange.request_done = fed.done;
+        exchange.received += fed.consumed as u64;
+        let mut hold = false;
+        if exchange.phase == Phase::Seeking {
+            exchange.body.extend_from_slice(piece);
+            hold = !exchange.request_done && !exchange.wants_body();
+        } else if let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) {
+            if exchange.kept == Kept::Whole {
+                if exchange.phase == Phase::Sent
+                    && exchange.body.len() + piece.len() <= REPLAY_BYTES
+                {
+                    exchange.body.extend_from_slice(piece);
+                } else {
+                    exchange.kept = Kept::Dropped;
+                    exchange.body.clear();
+                }
+            }
+            exchange.held_back = d.send(link.conn, piece, &[]) == Sent::Queued;
+            hold = exchange.held_back;
+        }
+        if hold && !client.paused {
+            client.paused = true;
+            d.pause(client.conn);
+        }
+        let phase = exchange.phase;
+        match phase {
+            Phase::Sent => {
+                exchange.sent_at = now;
+                self.sent_arm(key, now);
+            }
+            // Bytes flow, if only this way: the answer hasn't stalled.
+            Phase::Relaying => {
+                let idle = exchange.seek.pool.idle;
+                self.client_arm(key, now + idle);
+            }
+            Phase::Seeking => {}
+        }
+        fed.consumed
+    }
+
+    /// What was queued for the backend is gone: the client is read again.
+    pub(crate) fn request_writable<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        link: Key,
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        if exchange.link != Some(link) {
+            return; // a second one, which got all at once
+        }
+        exchange.held_back = false;
+        if exchange.phase == Phase::Sent {
+            exchange.sent_at = now;
+        }
+        let phase = exchange.phase;
+        if client.paused && !exchange.request_done {
+            client.paused = false;
+            d.resume(client.conn);
+        }
+        if phase == Phase::Sent {
+            self.sent_arm(key, now);
+        }
+    }
+}
