@@ -99,11 +99,19 @@ impl LearnedTime {
     }
 
     /// When an attempt is late, counted from its start.
+    #[inline]
     pub fn late_after(&self) -> Duration {
+        self.learned().unwrap_or(self.start)
+    }
+
+    /// The same; `None` while nothing has been learned.
+    #[inline]
+    pub fn learned(&self) -> Option<Duration> {
         if self.seen.load(Relaxed) == 0 {
-            return self.start;
+            return None;
         }
-        (Duration::from_nanos(self.quantile.load(Relaxed)) * TIMES).max(self.floor)
+        let quantile = Duration::from_nanos(self.quantile.load(Relaxed));
+        Some((quantile * TIMES).max(self.floor))
     }
 }
 

@@ -352,6 +352,12 @@ impl BackendState {
         self.responses.late_after()
     }
 
+    /// The same; `None` before its first answer.
+    #[inline]
+    pub fn response_late_learned(&self) -> Option<Duration> {
+        self.responses.learned()
+    }
+
     /// What `peak-ewma` compares.
     #[inline]
     pub fn latency(&self) -> Estimate {

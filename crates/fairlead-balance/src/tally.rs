@@ -45,6 +45,12 @@ counts! {
     OpinionBetter = "second_opinions", "better";
     /// It had none.
     OpinionSame = "second_opinions", "same";
+    /// Of a request or connection something was unacknowledged for too long.
+    PathSuspected = "unacknowledged", "suspected";
+    /// Such a request was put to another backend, since it had been sent again in vain.
+    MovedUnacknowledged = "moved", "unacknowledged";
+    /// A request that waited on a backend which went down was put to another.
+    MovedFromDown = "moved", "down";
 }
 
 /// What each family is, for people.
@@ -52,6 +58,14 @@ pub const FAMILIES: &[(&str, &str)] = &[
     ("races", "Connects begun beside a late one, and who came first"),
     ("hedges", "Late requests that were sent to a second backend, and who answered first"),
     ("second_opinions", "Error answers that were put to a second backend, and what it said"),
+    (
+        "unacknowledged",
+        "Requests and connections whose bytes the backend's host did not acknowledge",
+    ),
+    (
+        "moved",
+        "Requests that waited for an answer and were put to another backend, by what was wrong",
+    ),
 ];
 
 /// One worker's counts of one pool.

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use fairlead_flow::driver::{ConnId, Driver, IoFailure, Outgoing, Sent};
+use fairlead_flow::driver::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent};
 use fairlead_model::backend::Endpoint;
 use fairlead_model::limits::{FORWARD_BYTES, FORWARD_LEAST, READS_PER_TURN};
 use fairlead_model::moment::Moment;
@@ -320,6 +320,10 @@ impl Driver for Sockets {
 
     fn is_quiet(&mut self, id: ConnId) -> bool {
         self.in_use(id).is_some_and(|connection| connection.is_quiet())
+    }
+
+    fn ask_path(&mut self, id: ConnId) -> Option<PathState> {
+        socket::path_state(&self.in_use(id)?.socket)
     }
 
     #[inline]

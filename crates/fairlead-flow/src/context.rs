@@ -211,18 +211,6 @@ impl Context {
         now: Moment,
     ) {
         pool.backend(slot).state.shard(self.worker).add_failure(reason);
-        self.count_against(pool, slot, what, detail, now);
-    }
-
-    /// A failure that is in the statistics already turns out to be the backend's.
-    pub(crate) fn count_against(
-        &mut self,
-        pool: &Rc<LocalPool>,
-        slot: Slot,
-        what: &'static str,
-        detail: String,
-        now: Moment,
-    ) {
         let change = pool.pool.failed(slot, &against(what, detail), now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
@@ -278,6 +266,18 @@ impl Context {
         now: Moment,
     ) {
         pool.backend(slot).state.shard(self.worker).add_failure(reason);
+        self.turned_out_wrong(pool, slot, what, detail, now);
+    }
+
+    /// A failure that is in the statistics already turns out to be the backend's.
+    pub(crate) fn turned_out_wrong(
+        &mut self,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        what: &'static str,
+        detail: String,
+        now: Moment,
+    ) {
         let change = pool.pool.wrong(slot, what, detail, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
@@ -305,6 +305,19 @@ impl Context {
         let change = pool.backend(slot).state.doubt(what, detail, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
+    }
+
+    /// An answer came on a connection that was suspected of being dead.
+    #[cold]
+    pub(crate) fn path_answered<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        sent_at: Moment,
+        now: Moment,
+    ) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        link.watch.answered(d.ask_path(link.conn), &link.backend, sent_at, now);
     }
 
     /// Tells a change of health.

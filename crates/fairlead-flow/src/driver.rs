@@ -17,6 +17,7 @@
 //!    `handle_hangup`. After `resume` whatever had arrived is told, in order.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use fairlead_model::backend::Endpoint;
 use fairlead_model::plan::{Keepalive, PoolPlan};
@@ -101,6 +102,21 @@ impl IoFailure {
     }
 }
 
+/// How what was sent on a connection fares, as far as this end's kernel knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PathState {
+    /// Segments sent and not acknowledged. None are while the other end's window is closed.
+    pub unacknowledged: u32,
+    /// Segments sent again since the connection began.
+    pub retransmitted: u32,
+    /// Retransmission time-outs in a row, without an acknowledgement since.
+    pub timeouts: u32,
+    /// The smoothed round trip.
+    pub round_trip: Duration,
+    /// Since anything was last acknowledged; right to some milliseconds.
+    pub quiet: Duration,
+}
+
 /// Does what the machines want.
 pub trait Driver {
     /// Starts to connect. An error that is known at once is returned instead.
@@ -138,6 +154,10 @@ pub trait Driver {
     /// Whether nothing at all has arrived on an idle connection (no byte, no FIN, no reset): a
     /// look at the socket itself, for requests that may not be sent twice.
     fn is_quiet(&mut self, id: ConnId) -> bool;
+
+    /// How what was sent on a connection fares; `None` where that can't be known (Unix sockets).
+    /// A system call: asked only when an answer is late.
+    fn ask_path(&mut self, id: ConnId) -> Option<PathState>;
 
     /// Whether the driver knows already, without a look at the socket, that something has arrived
     /// on an idle connection and has yet to be told.

@@ -18,6 +18,7 @@ mod link;
 mod listener;
 mod local;
 mod log;
+mod path;
 mod probe;
 mod route;
 mod seek;
@@ -26,7 +27,7 @@ mod snapshot;
 mod tcp;
 mod wheel;
 
-pub use driver::{ConnId, Driver, IoFailure, ListenerId, Outgoing, Peer, Sent};
+pub use driver::{ConnId, Driver, IoFailure, ListenerId, Outgoing, PathState, Peer, Sent};
 pub use flow::Flow;
 pub use listener::{ListenerState, ListenerStats};
 pub use snapshot::Snapshot;

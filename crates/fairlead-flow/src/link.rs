@@ -8,6 +8,7 @@ use fairlead_proto::http1::Progress;
 
 use crate::driver::ConnId;
 use crate::local::{LocalBackend, LocalPool};
+use crate::path::Watch;
 use crate::slab::Key;
 use crate::wheel::Filed;
 
@@ -59,6 +60,8 @@ pub(crate) struct Link {
     /// It was kept before this use.
     pub(crate) was_kept: bool,
     pub(crate) idle_since: Moment,
+    /// Whether what was sent on it is acknowledged.
+    pub(crate) watch: Watch,
     /// The head of a response as far as it has come, if it did not come whole.
     pub(crate) input: Vec<u8>,
     /// How far that was looked at.
@@ -90,6 +93,7 @@ impl Link {
             started: now,
             was_kept: false,
             idle_since: now,
+            watch: Watch::default(),
             input: Vec::new(),
             progress: Progress::default(),
             interim: 0,

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use fairlead_balance::{BackendState, Budget, Count, Pool, Rules, View};
 use fairlead_model::backend::{Endpoint, Slot, Wish};
+use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan};
 
 use crate::driver::ListenerId;
 use crate::idle::Idle;
 use crate::listener::ListenerState;
+use crate::path;
 use crate::route::Routes;
 use crate::snapshot::Snapshot;
 
@@ -186,6 +188,15 @@ impl LocalPool {
         })
     }
 
+    /// Whether anybody but this backend may be used now, and nothing speaks against it.
+    pub(crate) fn has_well_other(&self, slot: Slot) -> bool {
+        self.backends.iter().enumerate().any(|(index, backend)| {
+            let state = &backend.state;
+            let well = matches!(state.health(), Health::Healthy | Health::Unknown);
+            index != slot.index() && state.wish() == Wish::Enabled && well && state.weight() > 0
+        })
+    }
+
     pub(crate) fn backend_plan(&self, slot: Slot) -> &BackendPlan {
         &self.pool.plan.backends[slot.index()]
     }
@@ -201,6 +212,8 @@ pub(crate) struct LocalBackend {
     pub(crate) overtaken: Cell<u32>,
     /// When its last answer began.
     pub(crate) answered: Cell<Moment>,
+    /// How long its host may take to acknowledge before that is suspicious.
+    ack_patience: Cell<Duration>,
     /// Not in the configuration any more.
     pub(crate) retired: Cell<bool>,
 }
@@ -213,6 +226,7 @@ impl LocalBackend {
             idle: RefCell::new(Idle::new()),
             overtaken: Cell::new(0),
             answered: Cell::new(Moment::ZERO),
+            ack_patience: Cell::new(path::PATIENCE),
             retired: Cell::new(false),
         }
     }
@@ -251,6 +265,16 @@ impl LocalBackend {
     pub(crate) fn note_silence(&self) -> u32 {
         self.overtaken.set(self.overtaken.get().saturating_add(1));
         self.overtaken.get()
+    }
+
+    /// How long its host may take to acknowledge before that is suspicious.
+    pub(crate) fn ack_patience(&self) -> Duration {
+        self.ack_patience.get()
+    }
+
+    /// Notes that its host acknowledged only after `took`, with nothing lost.
+    pub(crate) fn acknowledges_after(&self, took: Duration) {
+        self.ack_patience.set(self.ack_patience.get().max(path::patience_after(took)));
     }
 
     /// Notes that `endpoint` answered.

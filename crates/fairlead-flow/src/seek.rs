@@ -23,8 +23,8 @@ use crate::idle::Reuse;
 use crate::link::Owner;
 use crate::local::LocalPool;
 use crate::slab::Key;
-pub(crate) use race::{note_connected, reason_of_connect};
 use race::Runner;
+pub(crate) use race::{note_connected, reason_of_connect};
 
 /// What came of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

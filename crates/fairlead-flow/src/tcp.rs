@@ -63,6 +63,12 @@ pub(crate) struct Relay {
     pub(crate) started: Moment,
     /// Whether the backend is waited for, to learn if it is there at all.
     pub(crate) question: Question,
+    /// When the client's bytes last went on, if the backend has said nothing since.
+    pub(crate) spoke: Option<Moment>,
+    /// When it is to be looked at whether they are acknowledged.
+    pub(crate) look: Moment,
+    /// They were not, for too long.
+    pub(crate) suspected: bool,
     deadline: Moment,
     filed: Filed,
 }
@@ -79,6 +85,9 @@ impl Relay {
             last: None,
             exchange: None,
             question: Question::None,
+            spoke: None,
+            look: Moment(u64::MAX),
+            suspected: false,
             link: None,
             backend: None,
             idle,
@@ -278,12 +287,21 @@ impl Flow {
                     self.relay_asks(key, now);
                 }
                 let Some(relay) = self.relays.get_mut(key) else { return };
+                relay.spoke = Some(now);
+                if relay.look == Moment(u64::MAX) {
+                    self.relay_speaks(key, now);
+                }
+                let Some(relay) = self.relays.get_mut(key) else { return };
                 (relay.client, backend)
             }
             Side::Backend => {
                 relay.sent += count;
+                let (spoke, suspected) = (relay.spoke.take(), relay.suspected);
                 if relay.question != Question::Answered {
                     self.relay_answers(key, now);
+                }
+                if let (Some(spoke), true) = (spoke, suspected) {
+                    self.relay_acknowledged(d, key, spoke, now);
                 }
                 let Some(relay) = self.relays.get_mut(key) else { return };
                 (backend, relay.client)
@@ -311,13 +329,19 @@ impl Flow {
         relay.deadline = now + relay.idle;
         let source = if of_client {
             relay.received += count;
+            relay.spoke = Some(now);
             relay.client
         } else {
             relay.sent += count;
+            relay.spoke = None;
             backend
         };
+        let unwatched = of_client && relay.look == Moment(u64::MAX);
         if sent == Sent::Queued {
             d.pause(source);
+        }
+        if unwatched {
+            self.relay_speaks(key, now);
         }
     }
 
@@ -401,6 +425,7 @@ impl Flow {
         if relay.question.is_late(now) {
             self.relay_is_silent(key, now);
         }
+        self.relay_look(d, key, now);
         let Some(relay) = self.relays.get_mut(key) else { return };
         if now < relay.deadline {
             let deadline = relay.deadline;

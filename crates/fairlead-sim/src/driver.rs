@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, Sent};
+use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent};
 use fairlead_model::backend::Endpoint;
 use fairlead_model::limits::RECEIVE_BYTES;
 
@@ -234,6 +234,11 @@ impl Driver for Hand<'_> {
         if let Some(socket) = self.lines.forget(id) {
             self.network.abort(socket);
         }
+    }
+
+    fn ask_path(&mut self, id: ConnId) -> Option<PathState> {
+        let socket = self.lines.socket(id)?;
+        Some(self.network.path_state(socket))
     }
 
     fn is_quiet(&mut self, id: ConnId) -> bool {

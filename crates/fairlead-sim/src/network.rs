@@ -12,6 +12,7 @@
 //! Not here: what is said over a connection (`client`, `backend`, the flow) and when which host
 //! fails (`setting`).
 
+mod ack;
 mod connect;
 mod host;
 mod socket;
@@ -22,7 +23,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use fairlead_balance::Random;
-use fairlead_flow::{IoFailure, ListenerId};
+use fairlead_flow::{IoFailure, ListenerId, PathState};
 use fairlead_model::moment::Moment;
 
 pub(crate) use host::Host;
@@ -251,6 +252,13 @@ impl Network {
 
     pub(crate) fn is_open(&self, id: SocketId) -> bool {
         self.socket(id).phase == Phase::Open
+    }
+
+    /// What the kernel says of what was sent from here.
+    pub(crate) fn path_state(&mut self, id: SocketId) -> PathState {
+        let (now, lost) = (self.now, self.is_swallowed(id));
+        let socket = self.socket_mut(id);
+        socket.acks.state(now, socket.delay, lost)
     }
 
     /// Takes up to `most` bytes that have arrived.

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use fairlead_flow::driver::IoFailure;
+use fairlead_flow::driver::{IoFailure, PathState};
 use fairlead_model::plan::Keepalive;
 use rustix::io::Errno;
 use rustix::net::sockopt;
@@ -95,12 +95,31 @@ pub(crate) enum Delivery {
 
 /// What the kernel knows of the delivery of what was sent on `socket`.
 pub(crate) fn delivery(socket: &OwnedFd) -> Delivery {
+    // Unix sockets don't know the option: what they took has arrived.
+    tcp_info(socket).map_or(Delivery::Acknowledged, |info| {
+        delivery_of(info.tcpi_unacked, info.tcpi_retransmits)
+    })
+}
+
+/// How what was sent on `socket` fares; `None` if it isn't TCP.
+pub(crate) fn path_state(socket: &OwnedFd) -> Option<PathState> {
+    let info = tcp_info(socket)?;
+    Some(PathState {
+        unacknowledged: info.tcpi_unacked,
+        retransmitted: info.tcpi_total_retrans,
+        timeouts: u32::from(info.tcpi_retransmits),
+        round_trip: Duration::from_micros(u64::from(info.tcpi_rtt)),
+        quiet: Duration::from_millis(u64::from(info.tcpi_last_ack_recv)),
+    })
+}
+
+fn tcp_info(socket: &OwnedFd) -> Option<libc::tcp_info> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = std::mem::size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes to the address of `info`, which is that
     // long; the descriptor is open, as its owner is borrowed. All fields of `tcp_info` are plain
     // numbers, for which zero is valid, so that it is initialised whatever was written.
-    let info = unsafe {
+    unsafe {
         let failed = libc::getsockopt(
             socket.as_raw_fd(),
             libc::IPPROTO_TCP,
@@ -108,13 +127,8 @@ pub(crate) fn delivery(socket: &OwnedFd) -> Delivery {
             info.as_mut_ptr().cast(),
             &raw mut length,
         );
-        // Unix sockets don't know the option: what they took has arrived.
-        if failed != 0 {
-            return Delivery::Acknowledged;
-        }
-        info.assume_init()
-    };
-    delivery_of(info.tcpi_unacked, info.tcpi_retransmits)
+        (failed == 0).then(|| info.assume_init())
+    }
 }
 
 /// The judgement: a window that is closed (nothing under way, though there is more to send) is

@@ -8,16 +8,18 @@
 
 use std::rc::Rc;
 
-use fairlead_balance::{may_resend, Sendable};
+use fairlead_balance::{may_resend, Count, Sendable};
+use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
 use crate::context::Context;
 use crate::driver::{Driver, Sent};
 use crate::flow::Flow;
-use crate::http::exchange::{Kept, Phase};
+use crate::http::exchange::{Exchange, Kept, Phase};
 use crate::http::hedge::late_at;
 use crate::link::{LinkUse, Owner};
+use crate::path;
 use crate::seek::{Found, Seek};
 use crate::slab::Key;
 
@@ -63,12 +65,14 @@ impl Flow {
         let Some(link) = self.ctx.links.get_mut(link_key) else { return };
         link.used = LinkUse::Busy(key);
         link.interim = 0;
+        link.watch.renew();
         exchange.link = Some(link_key);
         exchange.phase = Phase::Sent;
         exchange.sent_anything = true;
         exchange.sent_at = now;
         exchange.held_back = d.send(link.conn, &exchange.head, &exchange.body) == Sent::Queued;
         exchange.late = late_at(exchange, (&link.pool, link.slot), self.ctx.worker, now);
+        exchange.look = now + path::first_look(&link.backend.state);
         if !exchange.facts.method.is_idempotent() {
             exchange.kept = Kept::Dropped;
             exchange.body.clear();
@@ -118,13 +122,7 @@ impl Flow {
         }
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        let sendable = Sendable {
-            idempotent: exchange.facts.method.is_idempotent(),
-            sent_anything: exchange.sent_anything,
-            relayed_anything: exchange.begun || exchange.phase == Phase::Relaying,
-            replayable: exchange.kept == Kept::Whole,
-        };
-        if !may_resend(reason, &sendable) {
+        if !may_resend(reason, &exchange.sendable()) {
             if evidence {
                 self.ctx.failed_alone(&pool, slot, &failure, now);
             }
@@ -133,6 +131,25 @@ impl Flow {
         if evidence {
             exchange.blame(&mut self.ctx, slot, &failure, now);
         }
+        match reason {
+            Reason::BackendDown => pool.count(self.ctx.worker, Count::MovedFromDown),
+            Reason::Unacknowledged => pool.count(self.ctx.worker, Count::MovedUnacknowledged),
+            _ => {}
+        }
+        self.attempt_again(d, key, slot, reason, now);
+    }
+
+    /// The request goes out again: an attempt on the backend in `slot` failed.
+    fn attempt_again<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        slot: Slot,
+        reason: Reason,
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
         exchange.phase = Phase::Seeking;
         exchange.held_back = false;
         if !exchange.seek.is_quiet() {
@@ -150,6 +167,18 @@ impl Flow {
             return self.client_arm(key, deadline);
         }
         self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
+    }
+}
+
+impl Exchange {
+    /// What is known of it that decides whether it may be sent again.
+    pub(crate) fn sendable(&self) -> Sendable {
+        Sendable {
+            idempotent: self.facts.method.is_idempotent(),
+            sent_anything: self.sent_anything,
+            relayed_anything: self.begun || self.phase == Phase::Relaying,
+            replayable: self.kept == Kept::Whole,
+        }
     }
 }
 

@@ -7,7 +7,9 @@
 //! Rules of this file
 //! 1. A failure after the connect makes its backend suspect at once, so that others are asked first
 //!    and a probe looks at it. Whether it *counts* depends on what others make of the request.
-//! 2. If another backend answers the same request well, it counts.
+//! 2. If another backend answers the same request well, it counts, and as a wrong answer does: no
+//!    passing check and no other request that goes well lifts the suspicion for a while. One that
+//!    hangs up on every other request would be used as before otherwise.
 //! 3. If nobody does, it was the request, or everybody: it doesn't.
 //! 4. If nobody else could be asked (the request must not be sent twice, or half its answer had
 //!    gone out), it counts only while others are well, and never against more than half of a group.
@@ -58,7 +60,7 @@ impl Exchange {
         let pool = Rc::clone(&self.seek.pool);
         for Blame { slot, what, detail } in self.blamed.drain(..) {
             if good && slot != answered {
-                ctx.count_against(&pool, slot, what, detail, now);
+                ctx.turned_out_wrong(&pool, slot, what, detail, now);
             }
         }
     }
@@ -75,7 +77,7 @@ impl Context {
     ) {
         let Failure { reason, what, detail } = *failure;
         if may_count(pool, slot) {
-            self.failed(pool, slot, reason, what, detail.into(), now);
+            self.wrong(pool, slot, reason, what, detail.into(), now);
         } else {
             pool.backend(slot).state.shard(self.worker).add_failure(reason);
             self.doubt(pool, slot, what, detail.into(), now);

@@ -73,6 +73,8 @@ pub(crate) struct Exchange {
     pub(crate) second_at: Moment,
     /// When a second is to be asked.
     pub(crate) late: Moment,
+    /// When it is to be looked at whether the request is acknowledged.
+    pub(crate) look: Moment,
     /// Whoever has the request has answered with an error, and the answer waits for a second
     /// opinion, until then at most.
     pub(crate) held: Option<Moment>,
@@ -123,6 +125,7 @@ impl Exchange {
             second: None,
             second_at: now,
             late: Moment(u64::MAX),
+            look: Moment(u64::MAX),
             held: None,
             doubted: false,
             held_back: false,
@@ -158,6 +161,7 @@ impl Exchange {
         self.second = None;
         self.second_at = now;
         self.late = Moment(u64::MAX);
+        self.look = Moment(u64::MAX);
         self.held = None;
         self.doubted = false;
         self.held_back = false;

@@ -114,6 +114,7 @@ impl Flow {
         }
         to.used = LinkUse::Busy(key);
         to.interim = 0;
+        to.watch.renew();
         exchange.second = Some(link);
         exchange.second_at = now;
         let opinion = exchange.held.is_some();

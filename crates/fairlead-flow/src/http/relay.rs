@@ -176,7 +176,8 @@ impl Flow {
     ) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) else { return };
+        let Some(link_key) = exchange.link else { return };
+        let Some(link) = self.ctx.links.get(link_key) else { return };
         let framing = head.framing();
         let until_close = framing == Framing::UntilClose;
         exchange.phase = Phase::Relaying;
@@ -194,6 +195,10 @@ impl Flow {
         }
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
         link.backend.note_answer(now);
+        if link.watch.suspected {
+            self.ctx.path_answered(d, link_key, exchange.sent_at, now);
+        }
+        let Some(link) = self.ctx.links.get(link_key) else { return };
         if link.was_kept {
             link.backend.idle.borrow_mut().proved(exchange.sent_at.since(link.idle_since));
         }

@@ -3,11 +3,15 @@
 //! Rules of this file
 //! 1. It is looked after every so often: when its backend is found down, it moves (if it may, and
 //!    if there is another).
-//! 2. The time-outs of the configuration are the hard end.
+//! 2. When it is late, the driver is asked whether it was acknowledged (`path`). If not, its
+//!    backend is suspect and a hedge follows at once; if it was sent again in vain, it moves, PUT
+//!    and DELETE too, while somebody is there who is well. A network that loses packets everywhere
+//!    moves nothing.
+//! 3. The time-outs of the configuration are the hard end.
 
-use std::time::Duration;
+use std::rc::Rc;
 
-use fairlead_balance::{may_resend, Sendable};
+use fairlead_balance::{may_resend, Count};
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -15,19 +19,20 @@ use crate::context::Context;
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
-use crate::http::exchange::{Kept, Phase};
+use crate::http::exchange::{Exchange, Phase};
 use crate::link::Owner;
+use crate::path::{next_look, Verdict, WATCH};
 use crate::slab::Key;
 
-/// How often a request that waits for its answer is looked after.
-const WATCH: Duration = Duration::from_millis(250);
+/// What the events say of it.
+pub(crate) const UNACKNOWLEDGED: &str = "no acknowledgement";
 
 impl Flow {
     /// Sets the time at which a request that was sent is looked after.
     pub(crate) fn sent_arm(&mut self, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_ref() else { return };
-        let mut deadline = (now + WATCH).min(exchange.late);
+        let mut deadline = (now + WATCH).min(exchange.late).min(exchange.look);
         if !exchange.seek.is_quiet() {
             deadline = deadline.min(exchange.seek.deadline());
         }
@@ -41,6 +46,12 @@ impl Flow {
         if exchange.held.is_some_and(|until| now >= until) {
             return self.opinion_none(d, key, now);
         }
+        let look = exchange.look;
+        if now >= look && self.sent_look(d, key, now) {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
         if now >= exchange.late {
             self.hedge_begin(d, key, now);
         } else if !exchange.seek.is_quiet() {
@@ -48,6 +59,37 @@ impl Flow {
             self.exchange_seek(d, key, now, |seek, ctx, d| seek.timer(ctx, d, owner, now));
         }
         self.sent_check(d, key, now);
+    }
+
+    /// Looks whether the request was acknowledged. True if it moved.
+    fn sent_look<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) -> bool {
+        let Some(client) = self.clients.get_mut(key) else { return false };
+        let Some(exchange) = client.exchange.as_mut() else { return false };
+        let Some(link_key) = exchange.link else { return false };
+        let Some(link) = self.ctx.links.get_mut(link_key) else { return false };
+        let before = link.watch.suspected;
+        let sent = (exchange.sent_at, !link.was_kept);
+        let verdict = link.watch.judge(d.ask_path(link.conn), &link.backend, sent, now);
+        exchange.look = next_look(&verdict, now);
+        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
+        let (Verdict::Suspect(text) | Verdict::Lost(text)) = &verdict else { return false };
+        if !before {
+            pool.count(self.ctx.worker, Count::PathSuspected);
+        }
+        let lost = matches!(verdict, Verdict::Lost(_));
+        if lost && exchange.may_move(Reason::Unacknowledged) && pool.has_well_other(slot) {
+            let (reason, what) = (Reason::Unacknowledged, UNACKNOWLEDGED);
+            let failure = Failure { reason, what, detail: text };
+            self.attempt_failed(d, key, link_key, failure, now);
+            return true;
+        }
+        if !before || lost {
+            self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
+        }
+        if exchange.late < Moment(u64::MAX) {
+            exchange.late = now;
+        }
+        false
     }
 
     fn sent_check<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
@@ -64,18 +106,10 @@ impl Flow {
             return self.client_arm_no_later(key, until);
         }
         let waited = now.since(exchange.sent_at);
-        let moves = || link.pool.has_another(link.slot);
-        if Context::is_down(&link.pool, link.slot) && exchange.second.is_none() && moves() {
-            let sendable = Sendable {
-                idempotent: exchange.facts.method.is_idempotent(),
-                sent_anything: exchange.sent_anything,
-                relayed_anything: exchange.begun,
-                replayable: exchange.kept == Kept::Whole,
-            };
-            if may_resend(Reason::BackendDown, &sendable) && exchange.seek.is_quiet() {
-                let failure = Failure { reason: Reason::BackendDown, what: "down", detail: "" };
-                return self.attempt_failed(d, key, link_key, failure, now);
-            }
+        let down = Context::is_down(&link.pool, link.slot) && link.pool.has_another(link.slot);
+        if down && exchange.may_move(Reason::BackendDown) {
+            let failure = Failure { reason: Reason::BackendDown, what: "down", detail: "" };
+            return self.attempt_failed(d, key, link_key, failure, now);
         }
         if exchange.request_done || exchange.held_back {
             let limit = link.pool.response;
@@ -98,5 +132,14 @@ impl Flow {
         let end = exchange.sent_at + limit;
         self.sent_arm(key, now);
         self.client_arm_no_later(key, end);
+    }
+}
+
+impl Exchange {
+    /// Whether it may be sent to another backend for this reason, and nobody else has it or is
+    /// sought already.
+    fn may_move(&self, reason: Reason) -> bool {
+        let free = self.second.is_none() && self.seek.is_quiet();
+        free && may_resend(reason, &self.sendable())
     }
 }

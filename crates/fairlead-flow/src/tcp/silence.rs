@@ -12,13 +12,19 @@
 //!    of the pool has answered meanwhile, and it happened [`SILENT`] times in a row without a
 //!    single answer in between. Long queries of one client don't make a backend suspect while it
 //!    answers others.
-//! 3. It makes suspect: others are asked first, for a second that doubles with each relapse. The
+//! 3. Bytes of the client that the backend's host doesn't acknowledge are another matter, at any
+//!    time of a connection: that is its host's doing (`path`), and needs no others to compare with.
+//! 4. It makes suspect: others are asked first, for a second that doubles with each relapse. The
 //!    connection itself is left alone; what was sent may not be sent again.
 
+use fairlead_balance::Count;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
+use crate::driver::Driver;
 use crate::flow::Flow;
+use crate::http::wait::UNACKNOWLEDGED;
+use crate::path::{self, Verdict};
 use crate::seek::millis;
 use crate::slab::Key;
 use crate::wheel::Alarm;
@@ -71,13 +77,76 @@ impl Flow {
         }
     }
 
+    /// The client's bytes have gone on, and no look at them is due.
+    pub(crate) fn relay_speaks(&mut self, key: Key, now: Moment) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        let Some(link) = relay.link.and_then(|link| self.ctx.links.get_mut(link)) else { return };
+        link.watch.renew();
+        relay.look = now + path::first_look(&link.backend.state);
+        self.relay_watch(key);
+    }
+
+    /// The backend of a suspected relay has said something after all.
+    #[cold]
+    pub(crate) fn relay_acknowledged<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        spoke: Moment,
+        now: Moment,
+    ) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        relay.suspected = false;
+        if let Some(link) = relay.link {
+            self.ctx.path_answered(d, link, spoke, now);
+        }
+    }
+
     /// Makes sure that a late answer is noticed.
     pub(crate) fn relay_watch(&mut self, key: Key) {
         let Some(relay) = self.relays.get_mut(key) else { return };
-        if let Question::Asked { late, .. } = relay.question {
-            if late < Moment(u64::MAX) {
-                self.ctx.timers.arm(Alarm::Relay(key), late, &mut relay.filed);
+        let late = match relay.question {
+            Question::Asked { late, .. } => late,
+            Question::None | Question::Answered => Moment(u64::MAX),
+        };
+        let next = late.min(relay.look);
+        if next < Moment(u64::MAX) {
+            self.ctx.timers.arm(Alarm::Relay(key), next, &mut relay.filed);
+        }
+    }
+
+    /// Looks whether the client's bytes were acknowledged, if it is time to.
+    pub(crate) fn relay_look<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        if now < relay.look {
+            return;
+        }
+        relay.look = Moment(u64::MAX);
+        // Answered meanwhile: the next bytes begin anew.
+        let Some(spoke) = relay.spoke else { return };
+        let Some(link) = relay.link.and_then(|link| self.ctx.links.get_mut(link)) else { return };
+        let due = spoke + path::first_look(&link.backend.state);
+        if now < due {
+            relay.look = due;
+            return self.relay_watch(key);
+        }
+        let before = std::mem::replace(&mut relay.suspected, true);
+        let fresh = relay.sent == 0;
+        let verdict = link.watch.judge(d.ask_path(link.conn), &link.backend, (spoke, fresh), now);
+        relay.look = path::next_look(&verdict, now);
+        let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+        self.relay_watch(key);
+        let (Verdict::Suspect(text) | Verdict::Lost(text)) = &verdict else {
+            if let Some(relay) = self.relays.get_mut(key) {
+                relay.suspected = false;
             }
+            return;
+        };
+        if !before {
+            pool.count(self.ctx.worker, Count::PathSuspected);
+        }
+        if !before || matches!(verdict, Verdict::Lost(_)) {
+            self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
         }
     }
 

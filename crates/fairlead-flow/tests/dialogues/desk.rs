@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, Sent};
+use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent};
 use fairlead_model::backend::Endpoint;
 
 use crate::wants::{Who, Wish};
@@ -31,6 +31,10 @@ pub(crate) struct Desk {
     pub(crate) queued: BTreeSet<Who>,
     /// Kept connections on which something has arrived that nobody was told of yet.
     pub(crate) unquiet: BTreeSet<Who>,
+    /// What the kernel says of whose connection; of others that all is acknowledged.
+    pub(crate) paths: BTreeMap<Who, PathState>,
+    /// How often it was asked.
+    pub(crate) looks: usize,
     /// What the next connects fail with at once.
     pub(crate) fails_at_once: Vec<IoFailure>,
 }
@@ -144,6 +148,11 @@ impl Driver for Desk {
 
     fn abort(&mut self, id: ConnId) {
         self.end(id, Wish::Abort);
+    }
+
+    fn ask_path(&mut self, id: ConnId) -> Option<PathState> {
+        self.looks += 1;
+        Some(self.paths.get(&self.who(id)).copied().unwrap_or_default())
     }
 
     fn is_quiet(&mut self, id: ConnId) -> bool {

@@ -24,6 +24,7 @@ mod keep;
 mod limits;
 mod opinion;
 mod outlier;
+mod path;
 mod pressure;
 mod probes;
 mod reload;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_balance::{BackendState, Registry};
-use fairlead_flow::{Flow, IoFailure, ListenerId, Peer, Sent, Snapshot};
+use fairlead_flow::{Flow, IoFailure, ListenerId, PathState, Peer, Sent, Snapshot};
 use fairlead_model::event::Event;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
@@ -249,6 +249,25 @@ impl Dialogue {
         self
     }
 
+    /// From now on the kernel says that so many segments sent to it are unacknowledged, and so
+    /// many were sent again in its life.
+    pub(crate) fn swallows(&mut self, who: Who, segments: u32, again: u32) -> &mut Self {
+        let state = PathState {
+            unacknowledged: segments,
+            retransmitted: again,
+            timeouts: 0,
+            round_trip: Duration::from_micros(100),
+            quiet: Duration::from_secs(60),
+        };
+        self.desk.paths.insert(who, state);
+        self
+    }
+
+    /// How often the kernel was asked about a connection.
+    pub(crate) fn looks(&self) -> usize {
+        self.desk.looks
+    }
+
     // What the world does.
 
     /// Time passes; timers fire when they are due, one after the other.
@@ -297,6 +316,17 @@ impl Dialogue {
     }
 
     // What can be asked besides.
+
+    /// So often was this step counted in the first pool.
+    #[track_caller]
+    pub(crate) fn steps(&mut self, family: &str, result: &str, times: u64) -> &mut Self {
+        let families = self.snapshot.pools()[0].tallies().families();
+        let count = families[family][result];
+        if count != times {
+            self.fail(&format!("{family} {result} was counted {count} times"));
+        }
+        self
+    }
 
     /// The state of the nth backend of the first pool.
     pub(crate) fn state(&self, nth: usize) -> &Arc<BackendState> {

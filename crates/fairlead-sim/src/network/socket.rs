@@ -6,6 +6,7 @@ use std::time::Duration;
 use fairlead_flow::{IoFailure, ListenerId};
 use fairlead_model::moment::Moment;
 
+use super::ack::Acks;
 use super::Place;
 
 /// Which socket. Numbers are never used twice in a run.
@@ -85,6 +86,8 @@ pub(crate) struct Socket {
     pub(super) finishing: bool,
     pub(super) fin_sent: bool,
     pub(super) reset_sent: bool,
+    /// What of its own was acknowledged; kept by workers' sockets alone.
+    pub(super) acks: Acks,
     pub(super) look_due: bool,
     pub(super) room_due: bool,
 }
@@ -112,6 +115,7 @@ impl Socket {
             finishing: false,
             fin_sent: false,
             reset_sent: false,
+            acks: Acks::default(),
             look_due: false,
             room_due: false,
         }

@@ -76,6 +76,11 @@ impl Network {
         let jitter = self.up_to(delay / 4 + Duration::from_micros(20));
         let when = (self.now + delay + jitter).max(self.socket(to).last_arrival);
         self.socket_mut(to).last_arrival = when;
+        let now = self.now;
+        let sender = self.socket_mut(from);
+        if matches!((&segment, sender.owner), (Segment::Data(_), Owner::Worker(_))) {
+            sender.acks.sent(now);
+        }
         self.schedule(when, Happening::Arrive(to, segment));
     }
 
@@ -131,6 +136,10 @@ impl Network {
         }
         let socket = self.socket_mut(to);
         socket.holds += 1;
+        if let Some(from) = socket.peer {
+            self.socket_mut(from).acks.resent();
+        }
+        let socket = self.socket_mut(to);
         for segment in std::mem::take(&mut socket.held) {
             self.take(to, segment);
         }
@@ -181,7 +190,19 @@ impl Network {
         }
     }
 
+    /// Notes that a segment arrived, and with it what its sender has got so far.
+    fn acknowledge(&mut self, to: SocketId) {
+        let now = self.now;
+        self.socket_mut(to).acks.heard(now);
+        let Some(from) = self.socket(to).peer else { return };
+        if let Owner::Worker(_) = self.socket(from).owner {
+            let (delay, unheard) = (self.socket(from).delay, self.is_swallowed(from));
+            self.socket_mut(from).acks.arrived(now, delay, unheard);
+        }
+    }
+
     pub(super) fn take_data(&mut self, to: SocketId, bytes: Vec<u8>) {
+        self.acknowledge(to);
         let socket = self.socket_mut(to);
         socket.coming -= bytes.len();
         match socket.phase {

@@ -1,0 +1,135 @@
+//! Sent and not acknowledged: what the kernel says of the way to a backend.
+
+use fairlead_model::health::Health;
+
+use crate::keep::{GET, OK, POST};
+use crate::script::{dialogue, Dialogue};
+use crate::setup::{http, ms, tcp, Setup};
+use crate::wants::*;
+
+const PUT: &str = "PUT /a HTTP/1.1\r\nHost: example.com\r\nContent-Length: 4\r\n\r\nbody";
+
+/// A client's request has been sent over `L0`, into a black hole.
+fn swallowed(setup: Setup, bytes: &str) -> Dialogue {
+    let mut told = dialogue(setup);
+    told.client_connects().wants_nothing().client_sends(bytes).wants([connect(0)]);
+    told.connected(L0).whatever();
+    told.swallows(L0, 1, 0);
+    told
+}
+
+#[test]
+fn what_is_not_acknowledged_makes_suspect_and_is_hedged_at_once() {
+    let mut told = swallowed(http().hedged(), GET);
+    // 49 ms are any system's; a live host's kernel needs 40.
+    told.after(ms(49)).wants_nothing().is(0, Health::Unknown);
+    told.after(ms(3)).wants([connect(1)]).is(0, Health::Suspect);
+    let why = "traffic: no acknowledgement (1 unacknowledged for 50 ms), not counted as a failure";
+    assert_eq!(told.why(0), why);
+    told.connected(L1).wants([request(L1, "GET /a")]);
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.steps("unacknowledged", "suspected", 1).steps("hedges", "won", 1);
+    told.client_finishes().wants([close(CLIENT)]).after(ms(1_000)).wants([abort(L0)]);
+    told.ends_with_kept(&[L1]);
+}
+
+#[test]
+fn what_was_sent_again_in_vain_moves_a_put_too() {
+    for setup in [http(), http().hedged()] {
+        let mut told = swallowed(setup, PUT);
+        told.after(ms(60)).wants_nothing().is(0, Health::Suspect).after(ms(140)).wants_nothing();
+        told.swallows(L0, 1, 1).after(ms(25)).wants([abort(L0), connect(1)]).active(0, 0);
+        told.connected(L1).wants([request(L1, "PUT /a").body("body")]);
+        told.failures(0, 1).sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+        told.steps("moved", "unacknowledged", 1);
+        told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+    }
+}
+
+#[test]
+fn a_post_stays_where_it_was_sent() {
+    let mut told = swallowed(http().hedged(), POST);
+    told.after(ms(60)).wants_nothing().is(0, Health::Suspect);
+    told.swallows(L0, 2, 3).after(ms(4_800)).wants_nothing();
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}
+
+#[test]
+fn where_everybody_loses_packets_nothing_moves() {
+    let mut told = swallowed(http(), PUT);
+    told.after(ms(60)).wants_nothing();
+    // Another client's request is swallowed by the other backend.
+    told.client_connects().wants_nothing().sends(OTHER, PUT).wants([connect(1)]);
+    told.connected(L1).whatever();
+    told.swallows(L1, 1, 0).after(ms(60)).wants_nothing();
+    told.is(0, Health::Suspect).is(1, Health::Suspect);
+    told.swallows(L0, 1, 1).swallows(L1, 1, 1).after(ms(1_000)).wants_nothing();
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.sends(L1, OK).wants([answer(OTHER, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]);
+    told.finishes(OTHER).wants([close(OTHER)]).ends_with_kept(&[L0, L1]);
+}
+
+#[test]
+fn a_host_that_acknowledges_late_is_given_that_long_from_then_on() {
+    let mut told = swallowed(http(), GET);
+    told.after(ms(60)).wants_nothing().is(0, Health::Suspect);
+    // All was acknowledged after all, and nothing had to be sent again.
+    told.after(ms(140)).swallows(L0, 0, 0).after(ms(30)).wants_nothing();
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]).is(0, Health::Healthy);
+    // Ten answers of a millisecond: late is 50 ms now.
+    for _ in 0..10 {
+        told.client_sends(GET).wants([request(L0, "GET /a")]).after(ms(1)).wants_nothing();
+        told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    }
+    told.client_sends(GET).wants([request(L0, "GET /a")]).swallows(L0, 1, 0);
+    told.after(ms(220)).wants_nothing().is(0, Health::Healthy);
+    told.after(ms(100)).wants_nothing().is(0, Health::Suspect);
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}
+
+#[test]
+fn what_a_kept_connection_lost_long_ago_proves_nothing() {
+    let mut told = swallowed(http(), GET);
+    told.swallows(L0, 0, 0).sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    // Seven segments were sent again in its life before anybody looked.
+    told.swallows(L0, 1, 7).client_sends(PUT).wants([request(L0, "PUT /a").body("body")]);
+    // One answer was seen: late is half of what it is before the first.
+    told.after(ms(110)).wants_nothing().is(0, Health::Suspect).after(ms(90)).wants_nothing();
+    told.swallows(L0, 1, 8).after(ms(25)).wants([abort(L0), connect(1)]);
+    told.client_resets().wants([abort(L1)]).ends();
+}
+
+#[test]
+fn who_is_answered_in_time_costs_no_look() {
+    let mut told = swallowed(http().hedged(), GET);
+    told.after(ms(10)).wants_nothing();
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    for _ in 0..20 {
+        told.client_sends(GET).wants([request(L0, "GET /a")]).after(ms(20)).wants_nothing();
+        told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    }
+    assert_eq!(told.looks(), 0);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}
+
+#[test]
+fn bytes_on_a_tcp_connection_that_nobody_acknowledges_make_suspect() {
+    let mut told = dialogue(tcp());
+    told.client_connects().wants([pause(CLIENT), connect(0)]);
+    told.connected(L0).wants([resume(CLIENT)]);
+    told.client_sends("one").wants([write(L0, "one")]);
+    told.sends(L0, "two").wants([write(CLIENT, "two")]).is(0, Health::Healthy);
+    // Long after the first question, the host is gone.
+    told.after(ms(30_000)).wants_nothing().swallows(L0, 1, 0);
+    told.client_sends("three").wants([write(L0, "three")]);
+    told.after(ms(110)).wants_nothing().is(0, Health::Suspect);
+    assert!(told.why(0).contains("(1 unacknowledged for 1"), "{}", told.why(0));
+    // New connections go elsewhere; this one stays.
+    told.client_connects().wants([pause(OTHER), connect(1)]);
+    told.connected(L1).wants([resume(OTHER)]);
+    told.client_resets().wants([abort(L0)]);
+    told.resets(OTHER).wants([abort(L1)]).ends();
+}
