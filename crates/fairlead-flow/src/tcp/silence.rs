@@ -17,6 +17,8 @@
 //! 4. It makes suspect: others are asked first, for a second that doubles with each relapse. The
 //!    connection itself is left alone; what was sent may not be sent again.
 
+use std::rc::Rc;
+
 use fairlead_balance::Count;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
@@ -72,7 +74,7 @@ impl Flow {
         let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) else { return };
         link.backend.note_answer(now);
         if let Question::Asked { at, .. } = before {
-            let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+            let (pool, slot) = (Rc::clone(&link.pool), link.slot);
             self.ctx.answer_took(&pool, slot, now.since(at), now);
         }
     }
@@ -134,7 +136,8 @@ impl Flow {
         let fresh = relay.sent == 0;
         let verdict = link.watch.judge(d.ask_path(link.conn), &link.backend, (spoke, fresh), now);
         relay.look = path::next_look(&verdict, now);
-        let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
+        let endpoint = Rc::clone(&link.endpoint);
         self.relay_watch(key);
         let (Verdict::Suspect(text) | Verdict::Lost(text)) = &verdict else {
             if let Some(relay) = self.relays.get_mut(key) {
@@ -144,6 +147,7 @@ impl Flow {
         };
         if !before {
             pool.count(self.ctx.worker, Count::PathSuspected);
+            self.ctx.host_silent(&endpoint, false, spoke, now);
         }
         if !before || matches!(verdict, Verdict::Lost(_)) {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
