@@ -131,6 +131,10 @@ bench: setup ## CPU per request beside the rivals: root; bench/README.md says ho
 bench-failover: setup ## What clients notice of broken hosts, beside the rivals: root, 20 minutes
 	@tools/bench_failover.sh $(ARGS)
 
+.PHONY: perf-check
+perf-check: setup ## Instructions, allocations and system calls per request, beside the last ones
+	@$(BIN)/python tools/perf_check.py $(ARGS)
+
 .PHONY: fuzz
 fuzz: | rust ## make fuzz TARGET=request_head SECONDS=60 (nightly Rust, cargo-fuzz)
 	@tools/fuzz.sh '$(TARGET)' '$(or $(SECONDS_ASKED),60)'
