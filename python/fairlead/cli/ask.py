@@ -258,7 +258,7 @@ class _Wire:
 
 def _refusal(answer: Answer) -> ControlError:
     try:
-        told = answer.json["error"]
-        return ControlError(str(told["message"]), told.get("hint"), told.get("code"))
+        told = answer.json
+        return ControlError(str(told["detail"]), told.get("hint"), told.get("code"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return ControlError(f"it answered with status {answer.status}")

@@ -11,13 +11,16 @@ import gc
 import resource
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from fairlead.config.lower import lower, names
 from fairlead.config.parse import parse
 from fairlead.config.place import Source
-from fairlead.config.read import is_yaml, read, read_toml
+from fairlead.config.read import is_yaml, read, read_token, read_toml
 from fairlead.config.resolve import Answer, resolve_all, system_resolver
 from fairlead.config.spelling import is_named
 from fairlead.config.write import write_toml
+from fairlead.errors import ConfigError, ConfigErrors
 
 if TYPE_CHECKING:
     import os
@@ -49,6 +52,7 @@ class LoadedConfig:
         plan: The plan as the engine takes it, JSON.
         source: What the configuration is called: a path, or ``command line``.
         unresolved: Names that could not be resolved this time; their last good addresses stand in.
+        admin_token: What has to be shown at the admin address; ``None`` if nothing.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class LoadedConfig:
         self.source = source
         self._parsed = parsed
         self._resolver = resolver
+        self.admin_token = _admin_token(parsed)
         self._answers, self.unresolved = _answers(parsed.config, resolver, known)
         self.value = lower(parsed.config, self._answers, _descriptors(), parsed.places)
         self.plan = self.value.encode()
@@ -83,6 +88,40 @@ class LoadedConfig:
         Takes up to five seconds; call it in a thread. Compare ``plan`` to see what it brought.
         """
         return LoadedConfig(self._parsed, self.source, self._resolver, self._answers)
+
+    def with_config(self, config: Config) -> LoadedConfig:
+        """The same with another `Config`, which must be right. Only names that are new are asked.
+
+        Raises:
+            ConfigErrors: A new name doesn't resolve.
+        """
+        known = self._answers
+
+        def resolve(name: str) -> Answer:
+            return known[name] if name in known else self._resolver(name)
+
+        # Where things stand in the text says nothing about what isn't in it.
+        parsed = self._parsed._replace(config=config, places={})
+        changed = LoadedConfig(parsed, self.source, resolve, known)
+        changed._resolver = self._resolver
+        return changed
+
+    def with_admin_of(self, other: LoadedConfig) -> LoadedConfig:
+        """The same with another's `admin`.
+
+        Raises:
+            ConfigErrors: It has one of its own.
+        """
+        if self.config.admin is not None:
+            place = self._parsed.places.get(("admin",))
+            found = "`admin` can't be changed from within"
+            hint = "change it in the file, and reload"
+            error = ConfigError("admin.within", found, "a configuration without it", place, hint)
+            raise ConfigErrors([error])
+        self.config = msgspec.structs.replace(self.config, admin=other.config.admin)
+        self._parsed = self._parsed._replace(config=self.config)
+        self.admin_token = other.admin_token
+        return self
 
     def again(self, parsed: Parsed, source: str) -> LoadedConfig:
         """Another configuration in the place of this one: names keep addresses that were good."""
@@ -187,6 +226,14 @@ def _load_source(
 ) -> LoadedConfig:
     parsed = parse_source(source, grammars)
     return load_parsed(parsed, source.name, previous=previous, resolver=resolver)
+
+
+def _admin_token(parsed: Parsed) -> str | None:
+    """What has to be shown at the admin address."""
+    admin = parsed.config.admin
+    if admin is None or admin.token_file is None:
+        return admin.token if admin else None
+    return read_token(admin.token_file, parsed.places.get(("admin", "token_file")))
 
 
 def _answers(

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fairlead.config import spelling
 from fairlead.config.place import Source
 from fairlead.config.tree import DEEPEST, MOST_VALUES, Entry, Node
 from fairlead.errors import ConfigError, ConfigErrors
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from fairlead.config.place import Place
     from fairlead.config.tree import Grammars, Kind
 
-__all__ = ["find", "is_yaml", "read", "read_toml", "searched"]
+__all__ = ["find", "is_yaml", "read", "read_token", "read_toml", "searched"]
 
 # Ten thousand pools take about 2 MiB. What is larger is some other file.
 _LARGEST: Final = 16 * 1024 * 1024
+_TOKEN_LARGEST: Final = 4096
 
 
 def searched(environment: Mapping[str, str]) -> list[Path]:
@@ -75,6 +77,30 @@ def read(path: str | os.PathLike[str]) -> Source:
         found = f"`{name}` has more than {_LARGEST >> 20} MiB"
         raise ConfigErrors([ConfigError("file.large", found, "a configuration file", None)])
     return _decode(name, data)
+
+
+def read_token(path: str, place: Place | None) -> str:
+    """The token in a file: its only line.
+
+    Args:
+        path: The file.
+        place: Where its name stands in the configuration.
+
+    Raises:
+        ConfigErrors: It can't be read, or what is in it is no token. Errors don't show it.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_TOKEN_LARGEST + 1)
+    except (OSError, ValueError) as error:
+        wrong = _unreadable(path, error)
+        raise ConfigErrors([ConfigError(wrong.code, wrong.found, "", place)]) from None
+    text = data.decode("latin-1").strip()
+    try:
+        return spelling.check_token(text, place or Source(path, "").place(0, 0))
+    except ConfigError as error:
+        error.place = place
+        raise ConfigErrors([error]) from None
 
 
 def _unreadable(name: str, error: OSError | ValueError) -> ConfigError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from fairlead.config import units
+from fairlead.config import spelling, units
 from fairlead.config.spelling import is_named
 from fairlead.errors import ConfigError
 
@@ -28,6 +28,7 @@ def check(config: Config, reading: Reading) -> None:
     """Report every rule that the configuration breaks."""
     _something_to_do(config, reading)
     _binds_are_given_once(config, reading)
+    _admin_is_guarded(config, reading)
     for name, listener in config.listeners.items():
         _listener_has_a_pool(name, listener, reading)
         _tcp_has_no_routes(name, listener, reading)
@@ -113,6 +114,25 @@ def _family(host: str) -> int | None:
         return ip_address(host).version
     except ValueError:
         return None
+
+
+def _admin_is_guarded(config: Config, reading: Reading) -> None:
+    admin = config.admin
+    if admin is None:
+        return
+    if admin.token is not None and admin.token_file is not None:
+        place = _place(reading, ("admin", "token_file"), ("admin",))
+        found = "`token_file` stands beside `token`"
+        reading.report(ConfigError("admin.token", found, "one of the two", place))
+    broken = any(("admin", key) in reading.broken for key in ("listen", "token", "token_file"))
+    if broken or not admin.listen or not spelling.is_open(admin.listen):
+        return
+    if admin.token is None and admin.token_file is None:
+        place = _place(reading, ("admin", "listen"), ("admin",))
+        found = f"`{admin.listen}` can be reached from other machines"
+        expected = "a loopback address such as `127.0.0.1:9100`, or a token"
+        hint = 'add `token_file = "/etc/fairlead/token"`'
+        reading.report(ConfigError("address.open", found, expected, place, hint))
 
 
 def _listener_has_a_pool(name: str, listener: Listener, reading: Reading) -> None:

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from fairlead.config import spelling
-from fairlead.config.form import Choice, Duration, Form, Path, Reading, Spelled, Whole
+from fairlead.config import spelling, units
+from fairlead.config.form import Choice, Duration, Form, Many, Path, Reading, Spelled, Whole
 from fairlead.config.schema_listener import (
     LISTENER,
     NETWORKS,
@@ -148,10 +148,42 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
     listen: Annotated[
         str,
         Key(
-            Spelled(spelling.check_admin, 'a loopback address such as "127.0.0.1:9100"'),
-            "Where it listens: a loopback address or `unix:/path`.",
+            Spelled(
+                lambda text, at: units.parse_listen(text, at=at),
+                'an address such as "127.0.0.1:9100"',
+            ),
+            "Where it listens: a loopback address, `unix:/path`, or any other address if there is "
+            "a token.",
         ),
     ]
+    token: Annotated[
+        str | None,
+        Key(
+            Spelled(spelling.check_token, "a token"),
+            "What has to be shown there, as `Authorization: Bearer TOKEN`: at least 16 characters.",
+            default="none",
+            why="Whoever reaches the address can steer the traffic.",
+        ),
+    ] = None
+    token_file: Annotated[
+        str | None,
+        Key(
+            Spelled(spelling.check_file, "a file"),
+            "A file with the token, read again at each reload.",
+            default="none",
+            why="A configuration is shown to more people than a secret should be.",
+        ),
+    ] = None
+    hosts: Annotated[
+        tuple[str, ...],
+        Key(
+            Many(Spelled(spelling.check_admin_host, "a name"), "names", lone=True),
+            "Names that it goes by, beside `localhost` and its own address: requests with any "
+            "other `Host` are refused.",
+            default="none",
+            why="A page in a browser could reach it by DNS rebinding otherwise.",
+        ),
+    ] = ()
 
 
 class AccessLog(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +255,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     admin: Annotated[
         Admin | None,
         Key(
-            Table(Admin, "`admin`", later=("token", "tls", "hosts")),
+            Table(Admin, "`admin`", later=("tls",)),
             "The admin API on TCP or on a Unix socket of your own.",
             default="only the local control socket",
         ),

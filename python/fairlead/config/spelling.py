@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAMED",
-    "check_admin",
+    "check_admin_host",
     "check_command",
+    "check_file",
     "check_hash_on",
     "check_header",
     "check_host",
@@ -33,10 +34,15 @@ __all__ = [
     "check_path",
     "check_reference",
     "check_source",
+    "check_token",
     "is_named",
+    "is_open",
 ]
 
 # RFC 9110 §5.6.2.
+# 16 characters of 64 are 96 bits: more than anybody tries over a network.
+_TOKEN_LEAST = 16
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What a request target may hold (RFC 3986 §3.3, §3.4), and the % of its escapes.
 _TARGET = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
@@ -80,22 +86,38 @@ def check_network(text: str, at: Place) -> str:
     return units.parse_network(text, at=at)
 
 
-def check_admin(text: str, at: Place) -> str:
-    """Where the admin API listens: only where no stranger can reach it."""
-    address = units.split_address(listen := units.parse_listen(text, at=at))
-    if address.path is None and not _is_loopback(address.host):
-        raise ConfigError(
-            "address.open",
-            f"`{text}` can be reached from other machines",
-            "a loopback address such as `127.0.0.1:9100`, or `unix:/path`",
-            at,
-            "tokens and TLS for the admin API are not available in this version",
-        )
-    return listen
+def is_open(listen: str) -> bool:
+    """Whether strangers can reach an address: it is neither loopback nor a Unix socket.
+
+    >>> [is_open(listen) for listen in (":80", "10.0.0.1:80", "[::1]:80", "unix:/run/a")]
+    [True, True, False, False]
+    """
+    address = units.split_address(listen)
+    return address.path is None and not _is_loopback(address.host)
 
 
 def _is_loopback(host: str | None) -> bool:
     return host in ("localhost", "::1") or bool(host and re.fullmatch(r"127\.[0-9.]+", host))
+
+
+def check_token(text: str, at: Place) -> str:
+    """A token that a header can carry, and that can't be guessed."""
+    expected = f"at least {_TOKEN_LEAST} characters of letters, digits and `-._~+/=`"
+    if len(text) < _TOKEN_LEAST:
+        found = f"the token has {len(text)} character{'s' * (len(text) != 1)}"
+        hint = "make one: `openssl rand -hex 32`"
+        raise ConfigError("token.form", found, expected, at, hint)
+    if re.fullmatch(r"[A-Za-z0-9._~+/=-]+", text) is None:
+        raise ConfigError("token.form", "the token can't stand in a header", expected, at)
+    return text
+
+
+def check_admin_host(text: str, at: Place) -> str:
+    """A name that the admin address goes by, without a port. Lower case."""
+    if not units.is_host_name(text):
+        expected = "a name such as `lb1.example.com`, without a port"
+        raise ConfigError("host.form", f"`{text}` is not a name", expected, at)
+    return text.lower()
 
 
 def check_reference(text: str, at: Place) -> str:
@@ -120,6 +142,13 @@ def check_command(text: str, at: Place) -> str:
     """A shell command."""
     if not text.strip() or "\0" in text:
         raise ConfigError("text.empty", "there is no command", "a shell command", at)
+    return text
+
+
+def check_file(text: str, at: Place) -> str:
+    """A file to read."""
+    if not text or "\0" in text:
+        raise ConfigError("text.empty", "there is no file", "a file", at)
     return text
 
 

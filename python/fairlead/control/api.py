@@ -1,10 +1,12 @@
-"""The admin API: one table of routes over what a running fairlead offers.
+"""What the admin API answers: each route of the table, and what it says to nonsense.
 
-The same answers on the control socket and on ``[admin] listen``. Nothing is decided here: each
-route reads, checks and hands on. Unknown paths, methods, fields and parameters are refused, with
-the nearest known name; a script must not believe that it changed something.
+One for the control socket and for ``[admin]``; the command line uses nothing else. Every input is
+held against what is known: an unknown path, parameter, field or value is an error that suggests
+the nearest known name; a script must not believe that it changed something. And a request that is
+refused has changed nothing.
 
-Not here: bytes (`http`), who may ask (`guard`), what is behind it (`Offer`).
+Not here: the table (`routes`), bytes (`http`), who may ask (`guard`), what bodies may say
+(`wants`), what is behind it (`Offer`).
 """
 
 from __future__ import annotations
@@ -15,24 +17,25 @@ import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
-from fairlead.control import metrics
+from fairlead.control import metrics, wants
 from fairlead.control.http import ApiError, Request, Response, as_json
+from fairlead.control.routes import ROUTES, TOML
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from fairlead.config.schema import Backend
     from fairlead.control.events import EventLog, Subscription
+    from fairlead.control.routes import Route
     from fairlead.model import Json
 
-_STATES = ("enabled", "draining", "disabled")
-_WEIGHT_MAX = 256
 _HEARTBEAT_SECONDS = 15.0
 
 
 class Offer(Protocol):
-    """What the API is an API of."""
+    """What the API is an API of. What may fail raises `ApiError`."""
 
     @property
     def events(self) -> EventLog:
@@ -41,6 +44,10 @@ class Offer(Protocol):
     @property
     def stopping(self) -> bool:
         """Whether a stop has begun."""
+
+    @property
+    def has_token(self) -> bool:
+        """Whether the admin address wants a token."""
 
     async def status(self) -> bytes:
         """Everything, as a JSON object."""
@@ -57,8 +64,23 @@ class Offer(Protocol):
     def set_backend(self, pool: str, backend: str, state: str | None, weight: int | None) -> None:
         """Change an operator's wish; both names are known to exist."""
 
+    async def add_backend(self, pool: str, backend: Backend) -> None:
+        """Add a backend to a pool that exists."""
+
+    async def remove_backend(self, pool: str, backend: str) -> None:
+        """Remove a backend that exists from its pool."""
+
     async def reload(self) -> list[str]:
-        """Read the configuration again and use it; the steps taken. Raises `ApiError`."""
+        """Read the configuration again and use it; the steps taken."""
+
+    def config_text(self) -> str:
+        """The configuration in force as TOML, without secrets."""
+
+    async def plan_config(self, text: str, *, yaml: bool) -> list[str]:
+        """What would change with this configuration, one line for each step."""
+
+    async def use_config(self, text: str, *, yaml: bool) -> list[str]:
+        """Use this configuration; the steps taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,40 +97,52 @@ class Api:
 
     def __init__(self, offer: Offer) -> None:
         self._offer = offer
-        # Method, pattern of the raw path (names still percent-encoded), parameters, function. A
-        # Unix socket's path may stand in a URL with its slashes bare: the last name takes all.
-        self._routes: list[_Route] = [
-            _route("GET", r"/healthz", self._healthz),
-            _route("GET", r"/metrics", self._metrics),
-            _route("GET", r"/v1/status", self._status),
-            _route("GET", r"/v1/pools", self._pools),
-            _route("GET", r"/v1/pools/([^/]+)", self._pool),
-            _route("PATCH", r"/v1/pools/([^/]+)/backends/(.+)", self._change_backend),
-            _route("GET", r"/v1/events", self._events, "follow", "after"),
-            _route("POST", r"/v1/reload", self._reload),
-        ]
+        self._functions: dict[str, Callable[[Call], Awaitable[Response]]] = {
+            "healthz": self._healthz,
+            "metrics": self._metrics,
+            "openapi": self._openapi,
+            "status": self._status,
+            "pools": self._pools,
+            "pool": self._pool,
+            "backends": self._backends,
+            "add_backend": self._add_backend,
+            "backend": self._backend,
+            "change_backend": self._change_backend,
+            "remove_backend": self._remove_backend,
+            "events": self._events,
+            "reload": self._reload,
+            "config": self._config,
+            "use_config": self._use_config,
+            "plan_config": self._plan_config,
+        }
+
+    def find(self, request: Request) -> Route | None:
+        """Where a request leads, as far as its head tells."""
+        path = request.target.partition("?")[0]
+        return next(
+            (
+                route
+                for route in ROUTES
+                if route.method == request.method and route.pattern.fullmatch(path)
+            ),
+            None,
+        )
 
     async def answer(self, request: Request) -> Response:
         """Answer one request; `ApiError` refuses it."""
         path, _, query = request.target.partition("?")
-        matching = [(route, found) for route in self._routes if (found := route.match(path))]
-        if not matching:
-            raise self._no_such_path(path)
-        for route, found in matching:
-            if route.method == request.method:
-                names = tuple(unquote(name) for name in found.groups())
-                call = Call(names, _parameters(query, route.parameters), request)
-                return await route.function(call)
-        methods = ", ".join(sorted({route.method for route, _ in matching}))
-        raise ApiError(
-            405,
-            "method_not_allowed",
-            f"{request.method} is not possible here",
-            hint=f"possible: {methods}",
-            headers=(("Allow", methods),),
-        )
+        route = self.find(request)
+        if route is None:
+            raise _lost(request.method, path)
+        found = route.pattern.fullmatch(path)
+        assert found is not None
+        if route.body is None and request.body:
+            raise ApiError(400, "no_body", f"{request.method} {route.path} takes no body")
+        names = tuple(unquote(name) for name in found.groups())
+        call = Call(names, _parameters(query, route), request)
+        return await self._functions[route.name](call)
 
-    # -- routes ----------------------------------------------------------------------------
+    # -- looking ---------------------------------------------------------------------------
 
     async def _healthz(self, _: Call) -> Response:
         if self._offer.stopping:
@@ -121,6 +155,12 @@ class Api:
         content_type = metrics.OPENMETRICS if openmetrics else metrics.PROMETHEUS
         return Response(200, text, content_type=content_type)
 
+    async def _openapi(self, _: Call) -> Response:
+        from fairlead.control.openapi import document
+        from fairlead.control.running import version
+
+        return as_json(document(version(), token=self._offer.has_token))
+
     async def _status(self, _: Call) -> Response:
         return Response(200, await self._offer.status() + b"\n")
 
@@ -132,28 +172,21 @@ class Api:
     async def _pool(self, call: Call) -> Response:
         return Response(200, self._find_pool(call.names[0]) + b"\n")
 
-    async def _change_backend(self, call: Call) -> Response:
-        pool, backend = call.names
-        self._find_backend(pool, backend)
-        state, weight = _wish(call.request.body)
-        self._offer.set_backend(pool, backend, state, weight)
-        return as_json(self._find_backend(pool, backend))
+    async def _backends(self, call: Call) -> Response:
+        return as_json({"backends": self._rows(call.names[0])})
 
-    async def _reload(self, call: Call) -> Response:
-        if call.request.body.strip() not in (b"", b"{}"):
-            raise ApiError(400, "unknown_field", "a reload takes no body")
-        steps = await self._offer.reload()
-        return as_json({"changed": bool(steps), "steps": steps})
+    async def _backend(self, call: Call) -> Response:
+        return as_json(self._find_backend(*call.names))
+
+    async def _config(self, _: Call) -> Response:
+        return Response(200, self._offer.config_text().encode(), content_type=TOML)
 
     async def _events(self, call: Call) -> Response:
         events = self._offer.events
         after = call.parameters.get("after", call.request.headers.get("last-event-id"))
         if after is not None and not re.fullmatch(r"[0-9]{1,18}", after):
             raise ApiError(400, "bad_value", f"`after` is an event's id, not `{after}`")
-        follow = call.parameters.get("follow", "1")
-        if follow not in ("0", "1"):
-            raise ApiError(400, "bad_value", f"`follow` is 0 or 1, not `{follow}`")
-        if follow == "0":
+        if call.parameters.get("follow", "1") == "0":
             kept, _ = events.after(int(after or 0))
             return Response(200, b'{"events":[' + b",\n".join(kept) + b"]}\n")
         return Response(
@@ -162,105 +195,106 @@ class Api:
             pieces=_stream(events, None if after is None else int(after)),
         )
 
+    # -- changing --------------------------------------------------------------------------
+
+    async def _add_backend(self, call: Call) -> Response:
+        (pool,) = call.names
+        known = [row["address"] for row in self._rows(pool)]
+        backend = wants.new_backend(call.request.body)
+        if backend.address in known:
+            message = f"`{backend.address}` is in pool `{pool}` already"
+            raise ApiError(409, "backend_exists", message, hint="PATCH it to change it")
+        await self._offer.add_backend(pool, backend)
+        row = self._find_backend(pool, backend.address)
+        place = f"/v1/pools/{quote(pool, safe='')}/backends/{quote(backend.address, safe='')}"
+        return as_json(row, 201, (("Location", place),))
+
+    async def _change_backend(self, call: Call) -> Response:
+        pool, backend = call.names
+        self._find_backend(pool, backend)
+        state, weight = wants.wish(call.request.body)
+        self._offer.set_backend(pool, backend, state, weight)
+        return as_json(self._find_backend(pool, backend))
+
+    async def _remove_backend(self, call: Call) -> Response:
+        pool, backend = call.names
+        row = self._find_backend(pool, backend)
+        if len(self._rows(pool)) == 1:
+            message = f"`{backend}` is the only backend of pool `{pool}`"
+            hint = 'PATCH it with {"state": "disabled"} to take it out of use'
+            raise ApiError(409, "last_backend", message, hint=hint)
+        await self._offer.remove_backend(pool, backend)
+        return as_json(row)
+
+    async def _reload(self, call: Call) -> Response:
+        wants.nothing(call.request.body)
+        return _steps(await self._offer.reload())
+
+    async def _use_config(self, call: Call) -> Response:
+        text, yaml = wants.config(call.request)
+        return _steps(await self._offer.use_config(text, yaml=yaml))
+
+    async def _plan_config(self, call: Call) -> Response:
+        text, yaml = wants.config(call.request)
+        return _steps(await self._offer.plan_config(text, yaml=yaml))
+
     # -- what they share -------------------------------------------------------------------
 
     def _find_pool(self, name: str) -> bytes:
         pool = self._offer.pool_status(name)
         if pool is None:
-            raise _unknown("pool", name, self._offer.pool_names())
+            raise wants.unknown("pool", name, self._offer.pool_names())
         return pool
 
+    def _rows(self, pool: str) -> list[Json]:
+        rows: list[Json] = json.loads(self._find_pool(pool))["backends"]
+        return rows
+
     def _find_backend(self, pool: str, address: str) -> Json:
-        backends = json.loads(self._find_pool(pool))["backends"]
-        for backend in backends:
-            if backend["address"] == address:
-                return dict(backend)
-        raise _unknown("backend", address, (backend["address"] for backend in backends))
-
-    def _no_such_path(self, path: str) -> ApiError:
-        plain = [route.shown for route in self._routes]
-        near = difflib.get_close_matches(path, plain, 1)
-        hint = f"did you mean {near[0]}?" if near else "there are: " + ", ".join(plain)
-        return ApiError(404, "unknown_path", f"there is nothing at {path}", hint=hint)
+        rows = self._rows(pool)
+        for row in rows:
+            if row["address"] == address:
+                return row
+        raise wants.unknown("backend", address, [row["address"] for row in rows])
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    method: str
-    pattern: re.Pattern[str]
-    shown: str
-    function: Callable[[Call], Awaitable[Response]]
-    parameters: tuple[str, ...]
-
-    def match(self, path: str) -> re.Match[str] | None:
-        return self.pattern.fullmatch(path)
+def _steps(steps: list[str]) -> Response:
+    return as_json({"changed": bool(steps), "steps": steps})
 
 
-def _route(
-    method: str, path: str, function: Callable[[Call], Awaitable[Response]], *parameters: str
-) -> _Route:
-    shown = path.replace("([^/]+)", "{pool}").replace("(.+)", "{address}")
-    return _Route(method, re.compile(path), shown, function, parameters)
+def _lost(method: str, path: str) -> ApiError:
+    """There is no such path, or not with this method."""
+    methods = {route.method for route in ROUTES if route.pattern.fullmatch(path)}
+    if methods:
+        allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+        return ApiError(
+            405,
+            "method_not_allowed",
+            f"{method} is not possible here",
+            hint=f"possible: {allowed}",
+            headers=(("Allow", allowed),),
+        )
+    plain = list(dict.fromkeys(route.path for route in ROUTES))
+    near = difflib.get_close_matches(path, plain, 1)
+    hint = f"did you mean {near[0]}?" if near else "there are: " + ", ".join(plain)
+    return ApiError(404, "unknown_path", f"there is nothing at {path}", hint=hint)
 
 
-def _parameters(query: str, known: tuple[str, ...]) -> dict[str, str]:
-    parameters = dict(parse_qsl(query, keep_blank_values=True))
-    for name in parameters:
-        if name not in known:
-            raise ApiError(
-                400,
-                "unknown_parameter",
-                f"unknown parameter `{name}`",
-                hint=f"known: {', '.join(known)}" if known else "there are none here",
-            )
+def _parameters(query: str, route: Route) -> dict[str, str]:
+    known = {parameter.name: parameter for parameter in route.parameters}
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        parameter = known.get(name)
+        if parameter is None:
+            hint = f"known: {', '.join(known)}" if known else "there are none here"
+            raise ApiError(400, "unknown_parameter", f"unknown parameter `{name}`", hint=hint)
+        if name in parameters:
+            raise ApiError(400, "bad_value", f"`{name}` is given twice")
+        if not re.fullmatch(parameter.pattern, value):
+            hint = f"it has the form {parameter.pattern}"
+            raise ApiError(400, "bad_value", f"`{name}` can't be `{value}`", hint=hint)
+        parameters[name] = value
     return parameters
-
-
-def _wish(body: bytes) -> tuple[str | None, int | None]:
-    """Read ``{"state": …, "weight": …}``; at least one of the two."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, "bad_json", f"the body is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise ApiError(400, "bad_json", "the body is not a JSON object")
-    for name in value:
-        if name not in ("state", "weight"):
-            raise _unknown("field", name, ("state", "weight"), status=400)
-    if not value:
-        hint = 'for example {"state": "draining"}'
-        raise ApiError(400, "bad_value", "neither `state` nor `weight` is given", hint=hint)
-    return _state(value), _weight(value)
-
-
-def _state(value: Json) -> str | None:
-    if "state" not in value:
-        return None
-    state = value["state"]
-    if state not in _STATES:
-        known = ", ".join(_STATES)
-        message = f"`state` is {json.dumps(state)}, expected one of {known}"
-        raise ApiError(400, "bad_value", message)
-    return str(state)
-
-
-def _weight(value: Json) -> int | None:
-    if "weight" not in value:
-        return None
-    weight = value["weight"]
-    whole = isinstance(weight, int) and not isinstance(weight, bool)
-    if not whole or not 0 <= weight <= _WEIGHT_MAX:
-        message = f"`weight` is {json.dumps(weight)}, expected a whole number from 0 to 256"
-        raise ApiError(400, "bad_value", message)
-    return int(weight)
-
-
-def _unknown(kind: str, name: str, known: Iterable[str], *, status: int = 404) -> ApiError:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, 1)
-    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-    hint = f"did you mean `{near[0]}`?" if near else f"known: {shown or 'none'}"
-    return ApiError(status, f"unknown_{kind}", f"there is no {kind} `{name}`", hint=hint)
 
 
 async def _stream(events: EventLog, after: int | None) -> AsyncGenerator[bytes, None]:

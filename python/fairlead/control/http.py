@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import h11
@@ -24,9 +24,14 @@ HEAD_BYTES_MAX = 16 * 1024
 """A request's head, all of it. The longest path is a Unix socket's, percent-encoded."""
 
 BODY_BYTES_MAX = 64 * 1024
-"""A request's body. The largest that any route takes is some tens of bytes."""
+"""A request's body, unless whoever admits it says something else."""
+
+_REFUSED_BYTES_MAX = 1024 * 1024
+"""So much of a body is read and thrown away after a refusal: a client that is still writing would
+see a reset instead of the answer."""
 
 _REQUEST_SECONDS = 10.0
+_REFUSED_SECONDS = 0.5
 _IDLE_SECONDS = 60.0
 _WRITE_SECONDS = 30.0
 _READ = 1 << 14
@@ -48,6 +53,17 @@ class Request:
     headers: dict[str, str]
     body: bytes = b""
 
+    @property
+    def has_body(self) -> bool:
+        """Whether its head says that a body comes, or one is there."""
+        length = self.headers.get("content-length", "0").strip()
+        return bool(self.body) or length != "0" or "transfer-encoding" in self.headers
+
+    @property
+    def content_type(self) -> str:
+        """The media type of its body, lower case, without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -60,14 +76,32 @@ class Response:
     pieces: AsyncGenerator[bytes, None] | None = None
 
 
+# RFC 9457: without a type of its own, a problem's title is that of its status.
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+}
+
+
 class ApiError(Exception):
-    """What a route raises to refuse; becomes an ``{"error": …}`` answer.
+    """What a route raises to refuse; becomes an answer as RFC 9457 has it.
 
     Attributes:
         status: The status code.
         code: A name for programs, such as ``unknown_pool``.
         hint: What to do about it, or ``None``.
         headers: Further header lines of the answer.
+        errors: What is wrong, one by one, where it is a configuration.
     """
 
     def __init__(
@@ -84,11 +118,22 @@ class ApiError(Exception):
         self.code = code
         self.hint = hint
         self.headers = headers
+        self.errors: tuple[dict[str, Any], ...] = ()
 
     def response(self) -> Response:
         """The answer."""
-        error = {"code": self.code, "message": str(self), "hint": self.hint}
-        return as_json({"error": error}, self.status, self.headers)
+        problem: dict[str, Any] = {
+            "type": "about:blank",
+            "title": _TITLES.get(self.status, "Error"),
+            "status": self.status,
+            "detail": str(self),
+            "code": self.code,
+            "hint": self.hint,
+        }
+        if self.errors:
+            problem["errors"] = list(self.errors)
+        answer = as_json(problem, self.status, self.headers)
+        return replace(answer, content_type="application/problem+json")
 
 
 def as_json(value: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
@@ -96,13 +141,30 @@ def as_json(value: Any, status: int = 200, headers: tuple[tuple[str, str], ...] 
     return Response(status, json.dumps(value).encode() + b"\n", headers=headers)
 
 
+def _any(_: Request) -> int:
+    return BODY_BYTES_MAX
+
+
 @dataclass(slots=True)
 class Exchanges:
-    """The requests of one connection, one after the other."""
+    """The requests of one connection, one after the other.
+
+    Attributes:
+        reader: What the client sends.
+        writer: What it gets.
+        answer: Answers a request that is whole.
+        admit: Looks at a request's head, before its body is read: how many bytes that may have.
+            May refuse it by an `ApiError`.
+        is_busy: Whether a request is under way.
+        is_last: Set to end the connection after the request that is under way.
+    """
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     answer: Callable[[Request], Awaitable[Response]]
+    admit: Callable[[Request], int] = _any
+    is_busy: bool = False
+    is_last: bool = False
     _connection: h11.Connection = field(
         default_factory=lambda: h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
     )
@@ -130,8 +192,10 @@ class Exchanges:
         except ApiError as error:
             response = error.response()
         await self._write(response)
+        self.is_busy = False
         connection = self._connection
-        return connection.our_state is h11.DONE and connection.their_state is h11.DONE
+        both_done = connection.our_state is h11.DONE and connection.their_state is h11.DONE
+        return both_done and not self.is_last
 
     async def _respond(self, request: Request) -> Response:
         try:
@@ -148,7 +212,22 @@ class Exchanges:
             event = await self._next()
         if not isinstance(event, h11.Request):
             return None
+        self.is_busy = True
         self._is_head = event.method == b"HEAD"
+        request = Request(
+            method="GET" if self._is_head else event.method.decode("latin-1"),
+            target=event.target.decode("latin-1"),
+            headers={
+                name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers
+            },
+        )
+        try:
+            return replace(request, body=await self._read_body(self.admit(request)))
+        except ApiError:
+            await self._read_refused()
+            raise
+
+    async def _read_body(self, bytes_max: int) -> bytes:
         body = bytearray()
         async with asyncio.timeout(_REQUEST_SECONDS):
             if self._connection.they_are_waiting_for_100_continue:
@@ -156,17 +235,20 @@ class Exchanges:
                 await self._send(self._connection.send(interim))
             while isinstance(piece := await self._next(), h11.Data):
                 body += piece.data
-                if len(body) > BODY_BYTES_MAX:
-                    message = f"the body is longer than {BODY_BYTES_MAX} bytes"
+                if len(body) > bytes_max:
+                    message = f"the body is longer than {bytes_max} bytes"
                     raise ApiError(413, "body_too_large", message)
-        return Request(
-            method="GET" if self._is_head else event.method.decode("latin-1"),
-            target=event.target.decode("latin-1"),
-            headers={
-                name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers
-            },
-            body=bytes(body),
-        )
+        return bytes(body)
+
+    async def _read_refused(self) -> None:
+        """Read what is left of a request that is refused, within bounds."""
+        if self._connection.they_are_waiting_for_100_continue:
+            return
+        left = _REFUSED_BYTES_MAX
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REFUSED_SECONDS):
+                while left > 0 and isinstance(piece := await self._next(), h11.Data):
+                    left -= len(piece.data)
 
     async def _next(self) -> h11.Event | type[h11.PAUSED]:
         while True:

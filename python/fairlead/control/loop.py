@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING
 
 from fairlead.control import paths
 from fairlead.control.api import Api
+from fairlead.control.guard import Access
 from fairlead.control.http import ApiError
 from fairlead.control.reload import Reloader, ReloadError
 from fairlead.control.socket import Door
 from fairlead.control.thread import in_thread
+from fairlead.control.wants import wrong_config
 from fairlead.discovery.dns import Names, has_names
 from fairlead.health.repeat import Checks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from fairlead.config.loaded import LoadedConfig
+    from fairlead.config.schema import Backend, Config
     from fairlead.control.code import Code
+    from fairlead.control.members import Members
     from fairlead.control.paths import Listening
     from fairlead.control.running import Running
     from fairlead.model import Event
@@ -78,7 +82,8 @@ class ControlLoop:
         loop.add_reader(self.running.engine.event_fd(), self._pass_events_on)
         for listening in (control, admin):
             if listening is not None:
-                door = Door(self._api, listening)
+                access = access_of(self.running.loaded) if listening is admin else Access()
+                door = Door(self._api, listening, access)
                 door.open()
                 self._doors.append(door)
                 self._admin = door if listening is admin else self._admin
@@ -145,17 +150,62 @@ class ControlLoop:
         events = dict(self.events.counts)
         return await in_thread(lambda: self.running.metrics(events, openmetrics=openmetrics))
 
+    @property
+    def has_token(self) -> bool:
+        """Whether the admin address wants a token."""
+        return self.running.loaded.admin_token is not None
+
+    async def add_backend(self, pool: str, backend: Backend) -> None:
+        """Add a backend to a pool; `ApiError` if that can't be."""
+        await self._change_members(lambda members, _: members.add(pool, backend))
+
+    async def remove_backend(self, pool: str, backend: str) -> None:
+        """Remove a backend from a pool; `ApiError` if that can't be."""
+        await self._change_members(lambda members, config: members.remove(pool, backend, config))
+
+    async def _change_members(self, change: Callable[[Members, Config], Members]) -> None:
+        steps = await _or_refused(self._reloader.change_members(change))
+        for step in steps:
+            self._say(f"asked for: {step}")
+        self._follow()
+
+    def config_text(self) -> str:
+        """The configuration in force as TOML, without its admin address and the token."""
+        import msgspec
+
+        from fairlead.config.write import write_toml
+
+        return write_toml(msgspec.structs.replace(self.running.loaded.config, admin=None))
+
+    async def plan_config(self, text: str, *, yaml: bool) -> list[str]:
+        """What would change with this configuration; `ApiError` if it can't be used."""
+        return await _or_refused(self._reloader.plan(self._load_text(text, yaml=yaml)))
+
+    async def use_config(self, text: str, *, yaml: bool) -> list[str]:
+        """Use this configuration until the next reload; `ApiError` if that can't be."""
+        steps = await _or_refused(self._reloader.use(self._load_text(text, yaml=yaml)))
+        self._used(steps)
+        return steps
+
+    def _load_text(self, text: str, *, yaml: bool) -> Callable[[], LoadedConfig]:
+        def load() -> LoadedConfig:
+            from fairlead import _engine
+            from fairlead.config.loaded import load_text
+
+            now = self.running.loaded
+            name = "body.yaml" if yaml else "body.toml"
+            loaded = load_text(text, _engine, source=name, previous=now)
+            return loaded.with_admin_of(now)
+
+        return load
+
     def set_backend(self, pool: str, backend: str, state: str | None, weight: int | None) -> None:
         """Change what the operator wants of a backend."""
         self.running.set_backend(pool, backend, state, weight)
 
     async def reload(self) -> list[str]:
         """Reload for the API: what went wrong becomes an answer."""
-        try:
-            return await self.reload_now()
-        except ReloadError as error:
-            status = _STATUS[error.code]
-            raise ApiError(status, error.code, str(error), hint=error.hint) from None
+        return await _or_refused(self.reload_now())
 
     async def reload_now(self) -> list[str]:
         """Reload, and say to people what came of it. Raises `ReloadError`."""
@@ -167,11 +217,15 @@ class ControlLoop:
         except ReloadError as error:
             self._say(f"reload failed, the old configuration stays in force\n{error}")
             raise
+        self._used(steps)
+        return steps
+
+    def _used(self, steps: list[str]) -> None:
+        """Say to people what came of another configuration, and follow it."""
         for step in steps:
             self._say(f"reload: {step}")
         self._say(f"reloaded: {_count(len(steps), 'change')}")
         self._follow()
-        return steps
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -224,23 +278,50 @@ class ControlLoop:
     async def _prepare(self, loaded: LoadedConfig) -> Callable[[bool], None]:
         """Open a new admin address before the engine changes; swap or drop it after."""
         now, then = self.running.loaded.config.admin, loaded.config.admin
-        if now == then:
+        if now == then and self.running.loaded.admin_token == loaded.admin_token:
             return lambda _changed: None
-        new = None
-        if then is not None:
-            new = Door(self._api, paths.listen_admin(then.listen))
+        new, same = None, None
+        if now is not None and then is not None and now.listen == then.listen:
+            same = self._admin
+        elif then is not None:
+            new = Door(self._api, paths.listen_admin(then.listen), access_of(loaded))
             new.open()
 
         def finish(changed: bool) -> None:  # noqa: FBT001  # the only thing there is to be told
+            if same is not None:
+                if changed:
+                    same.access = access_of(loaded)
+                return
             leaving = self._admin if changed else new
             if leaving is not None:
-                leaving.close()
+                leaving.retire()
             if changed:
                 self._doors = [door for door in self._doors if door is not self._admin]
                 self._doors += [new] if new is not None else []
                 self._admin = new
 
         return finish
+
+
+async def _or_refused(doing: Awaitable[list[str]]) -> list[str]:
+    """The steps of a change; what went wrong as an answer of the API."""
+    try:
+        return await doing
+    except ReloadError as error:
+        if error.errors is not None:
+            raise wrong_config(error.errors) from None
+        status = _STATUS[error.code]
+        raise ApiError(status, error.code, str(error), hint=error.hint) from None
+
+
+def access_of(loaded: LoadedConfig) -> Access:
+    """Who may ask at the admin address that this configuration has."""
+    admin = loaded.config.admin
+    if admin is None:
+        return Access()
+    hosts = frozenset(host.lower() for host in admin.hosts)
+    tcp = not admin.listen.startswith("unix:")
+    return Access(tcp=tcp, token=loaded.admin_token, hosts=hosts)
 
 
 def _count(count: int, noun: str) -> str:

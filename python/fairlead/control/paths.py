@@ -83,8 +83,8 @@ def listen_admin(listen: str) -> Listening:
     """Listen on the configured admin address.
 
     Args:
-        listen: ``127.0.0.1:9100``, ``[::1]:9100``, ``localhost:9100`` or ``unix:/path``. That it
-            is none but loopback was checked with the configuration.
+        listen: ``127.0.0.1:9100``, ``[::1]:9100``, ``localhost:9100``, ``:9100`` or
+            ``unix:/path``. Whether strangers may reach it was checked with the configuration.
 
     Raises:
         EngineError: It can't be bound.
@@ -105,8 +105,9 @@ def _listen_admin(listen: str) -> Listening:
         return _listen_at(path)
     name, _, port = listen.rpartition(":")
     address = (name.strip("[]"), int(port))
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    listening = socket.create_server(address, family=family, backlog=_QUEUE)
+    both = not name and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or ":" in address[0] else socket.AF_INET
+    listening = socket.create_server(address, family=family, backlog=_QUEUE, dualstack_ipv6=both)
     listening.settimeout(0)
     return Listening(listening, None)
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from fairlead.config.loaded import LoadedConfig
+    from fairlead.config.schema import Config
     from fairlead.control.code import Prepared
+    from fairlead.control.members import Members
     from fairlead.control.running import Running
     from fairlead.discovery.dns import Tell
 
@@ -34,16 +36,23 @@ class ReloadError(FairleadError):
     Attributes:
         code: ``config`` (it is wrong), ``bind`` (an address can't be had), ``stopping``.
         hint: What to do about it, or ``None``.
+        errors: All that is wrong with the configuration, if it is that.
         first: The first thing that is wrong, in one line.
     """
 
     def __init__(
-        self, code: str, message: str, hint: str | None = None, *, first: str = ""
+        self,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        *,
+        errors: ConfigErrors | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.hint = hint
-        self.first = first or message.partition("\n")[0]
+        self.errors = errors
+        self.first = str(errors.errors[0]) if errors else message.partition("\n")[0]
 
 
 class Reloader:
@@ -80,12 +89,61 @@ class Reloader:
         Raises:
             ReloadError: Nothing has changed.
         """
+        return await self.use(self._load)
+
+    async def use(self, load: Callable[[], LoadedConfig]) -> list[str]:
+        """Use another configuration than the one in force.
+
+        Args:
+            load: Reads it; may block and raise `ConfigErrors`.
+
+        Returns:
+            What changed, one line for each step; empty when nothing did.
+
+        Raises:
+            ReloadError: Nothing has changed.
+        """
         async with self._lock:
             try:
-                return await self._reload()
+                return await self._use(load)
             except ReloadError as error:
                 self._running.events.tell("reload_failed", why=error.first)
                 raise
+
+    async def plan(self, load: Callable[[], LoadedConfig]) -> list[str]:
+        """What `use` would change, without changing it. Raises `ReloadError`."""
+        async with self._lock:
+            loaded = await _loaded(load)
+            members, dropped = self._running.members.fit(loaded.config)
+            return self._steps(await _joined(loaded, members)) + dropped
+
+    async def change_members(self, change: Callable[[Members, Config], Members]) -> list[str]:
+        """Add or remove backends, beside what is configured.
+
+        Args:
+            change: Given what was added and removed so far, and the configuration without it.
+
+        Returns:
+            What changed, one line for each step.
+
+        Raises:
+            ReloadError: Nothing has changed.
+        """
+        async with self._lock:
+            running = self._running
+            if running.stopping:
+                raise ReloadError("stopping", "fairlead is stopping")
+            members = change(running.members, running.configured)
+            config = members.apply(running.configured)
+            loaded = await _loaded(lambda: running.loaded.with_config(config))
+            code = await self._prepare_code(loaded)
+            steps = self._steps(loaded)
+            try:
+                await in_thread(lambda: running.use(loaded, code))
+            except EngineError as error:
+                raise ReloadError("bind", str(error), error.hint) from None
+            running.members = members
+            return steps
 
     async def use_resolved(self, before: LoadedConfig, after: LoadedConfig) -> bool:
         """Use what names resolve to now, unless a reload came in between; whether it was used."""
@@ -106,9 +164,9 @@ class Reloader:
                 return
             try:
                 prepared = await self._prepare_code(running.loaded)
-            except (ConfigErrors, ReloadError) as error:
+            except ReloadError as error:
                 running.code.note_failed()
-                first = error.errors[0].found if isinstance(error, ConfigErrors) else str(error)
+                first = error.errors.errors[0].found if error.errors else str(error)
                 self._tell("code_failed", why=first)
                 return
             before = running.code.objects()
@@ -121,22 +179,22 @@ class Reloader:
         try:
             async with asyncio.timeout(_IMPORT_SECONDS):
                 return await in_thread(lambda: self._running.prepare(loaded))
+        except ConfigErrors as errors:
+            raise _wrong(errors) from None
         except TimeoutError:
             found = (
                 f"the policies and checks in Python were not imported within {_IMPORT_SECONDS} s"
             )
             raise ReloadError("config", found, "the old configuration stays in force") from None
 
-    async def _reload(self) -> list[str]:
+    async def _use(self, load: Callable[[], LoadedConfig]) -> list[str]:
         if self._running.stopping:
             raise ReloadError("stopping", "fairlead is stopping")
-        try:
-            loaded = await in_thread(self._load)
-            code = await self._prepare_code(loaded)
-        except ConfigErrors as error:
-            hint = "the old configuration stays in force"
-            raise ReloadError("config", str(error), hint, first=str(error.errors[0])) from None
-        steps = self._steps(loaded)
+        plain = await _loaded(load)
+        members, dropped = self._running.members.fit(plain.config)
+        loaded = await _joined(plain, members)
+        code = await self._prepare_code(loaded)
+        steps = self._steps(loaded) + dropped
         try:
             finish = await self._prepare(loaded)
             try:
@@ -147,6 +205,7 @@ class Reloader:
         except EngineError as error:
             raise ReloadError("bind", str(error), error.hint) from None
         finish(True)  # noqa: FBT003
+        self._running.members, self._running.configured = members, plain.config
         return steps
 
     def _steps(self, loaded: LoadedConfig) -> list[str]:
@@ -156,4 +215,26 @@ class Reloader:
         steps = [str(step) for step in compare(now.value, loaded.value)]
         if now.config.workers != loaded.config.workers:
             steps.append("workers: the new number counts from the next start on")
+        if (now.config.admin, now.admin_token) != (loaded.config.admin, loaded.admin_token):
+            steps.append("change admin")
         return steps
+
+
+async def _loaded(load: Callable[[], LoadedConfig]) -> LoadedConfig:
+    try:
+        return await in_thread(load)
+    except ConfigErrors as errors:
+        raise _wrong(errors) from None
+
+
+def _wrong(errors: ConfigErrors) -> ReloadError:
+    hint = "the old configuration stays in force"
+    return ReloadError("config", str(errors), hint, errors=errors)
+
+
+async def _joined(loaded: LoadedConfig, members: Members) -> LoadedConfig:
+    """The configuration with what operators added and removed."""
+    config = members.apply(loaded.config)
+    if config == loaded.config:
+        return loaded
+    return await _loaded(lambda: loaded.with_config(config))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from fairlead.control.apply import apply
 from fairlead.control.events import EventLog
+from fairlead.control.members import Members
 from fairlead.control.metrics import families, render
 from fairlead.control.wishes import Wishes, configured
 from fairlead.model import Event
@@ -45,9 +46,12 @@ class Running:
             first: The configuration to begin with.
         """
         self.engine = engine
+        # What is in force: as configured, with what operators added and removed since.
         self.loaded = first
         self.events = EventLog()
         self.wishes = Wishes()
+        self.members = Members()
+        self.configured = first.config
         self.stopping = False
         self.tell_code: Callable[[str, str, str], None] = lambda *_: None
         self.code: Code | None = None

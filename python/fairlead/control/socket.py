@@ -15,12 +15,14 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from fairlead.control import guard, paths
+from fairlead.control import paths
 from fairlead.control.http import Exchanges
+from fairlead.control.routes import SMALL
 
 if TYPE_CHECKING:
     from fairlead.control.api import Api
-    from fairlead.control.http import Request, Response
+    from fairlead.control.guard import Access
+    from fairlead.control.http import Request
     from fairlead.control.paths import Listening
 
 _CONNECTIONS_MAX = 256
@@ -31,18 +33,19 @@ _RETRY_SECONDS = 0.25
 class Door:
     """One address at which the API is answered. Made and used inside an event loop."""
 
-    def __init__(self, api: Api, listening: Listening) -> None:
+    def __init__(self, api: Api, listening: Listening, access: Access) -> None:
         """Nothing is answered before `open`.
 
         Args:
             api: What answers.
             listening: Where; closed by `close`.
+            access: Who may ask there.
         """
         self._api = api
         self._listening = listening
-        self._tcp = listening.socket.family != socket.AF_UNIX
+        self.access = access
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Exchanges | None] = {}
         self._retry: asyncio.TimerHandle | None = None
         self._reserve: int | None = None
 
@@ -53,14 +56,26 @@ class Door:
 
     def close(self) -> None:
         """Stop at once; answers under way are cut. Closing twice is fine."""
+        self._close_listening()
+        for task in self._tasks:
+            task.cancel()
+
+    def retire(self) -> None:
+        """Take nothing new, but finish answers that are under way: one may tell of this."""
+        self._close_listening()
+        for task, exchanges in self._tasks.items():
+            if exchanges is not None and exchanges.is_busy:
+                exchanges.is_last = True
+            else:
+                task.cancel()
+
+    def _close_listening(self) -> None:
         if self._listening.socket.fileno() >= 0:
             self._loop.remove_reader(self._listening.socket)
         if self._retry is not None:
             self._retry.cancel()
         self._give_reserve()
         paths.close(self._listening)
-        for task in self._tasks:
-            task.cancel()
 
     def _accept(self) -> None:
         try:
@@ -75,7 +90,7 @@ class Door:
             connection.close()
             return
         task = asyncio.ensure_future(self._serve(connection))
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._ended)
 
     def _make_room(self) -> None:
@@ -92,17 +107,26 @@ class Door:
         with contextlib.closing(connection):
             transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, connection)
             writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
-            await Exchanges(reader, writer, self._answer).run()
+            local = _local(connection)
+            exchanges = Exchanges(
+                reader, writer, self._api.answer, lambda head: self._admit(head, local)
+            )
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks[task] = exchanges
+            await exchanges.run()
             # The transport closes the socket once all is written; ours is only for failures.
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def _answer(self, request: Request) -> Response:
-        guard.check(request, tcp=self._tcp)
-        return await self._api.answer(request)
+    def _admit(self, head: Request, local: str) -> int:
+        """Whether the request may come; how long its body may be."""
+        route = self._api.find(head)
+        self.access.check(head, route, local)
+        return route.body.bytes_max if route is not None and route.body is not None else SMALL
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled():
             # A client that went away in the middle is nobody's concern.
             task.exception()
@@ -118,3 +142,10 @@ class Door:
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
+
+
+def _local(connection: socket.socket) -> str:
+    """This end's address, without its port; empty on a Unix socket."""
+    if connection.family == socket.AF_UNIX:
+        return ""
+    return str(connection.getsockname()[0])

@@ -90,7 +90,7 @@ def test_names_in_addresses_are_escaped(instance):
 
 
 def test_refusals_keep_their_words(instance):
-    refusal = {"error": {"code": "x", "message": "not so", "hint": "but so"}}
+    refusal = {"code": "x", "detail": "not so", "hint": "but so"}
     made = instance({"GET /a": (404, refusal), "GET /b": (500, b"?"), "GET /c": (400, {})})
     running = Running(made.path)
 
@@ -130,7 +130,7 @@ def test_events_end_with_the_instance_that_said_so(environment):
 
 
 def test_events_that_are_refused(instance):
-    refusal = {"error": {"message": "no events", "hint": None}}
+    refusal = {"detail": "no events", "hint": None}
     made = instance({"GET /v1/events?after=0": (400, refusal)})
 
     with pytest.raises(ControlError, match="no events"):

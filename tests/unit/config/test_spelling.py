@@ -20,10 +20,9 @@ def code_of(function, text) -> str:
     [
         (spelling.check_listen, "8080", ":8080"),
         (spelling.check_network, "::1", "::1/128"),
-        (spelling.check_admin, "127.0.0.1:9100", "127.0.0.1:9100"),
-        (spelling.check_admin, "[::1]:9100", "[::1]:9100"),
-        (spelling.check_admin, "localhost:9100", "localhost:9100"),
-        (spelling.check_admin, "unix:/run/admin", "unix:/run/admin"),
+        (spelling.check_token, "0123456789abcdef", "0123456789abcdef"),
+        (spelling.check_admin_host, "LB1.example.com", "lb1.example.com"),
+        (spelling.check_file, "/etc/token", "/etc/token"),
         (spelling.check_reference, "app", "app"),
         (spelling.check_source, "10.0.0.1", "10.0.0.1"),
         (spelling.check_source, "0:0::1", "::1"),
@@ -54,9 +53,10 @@ def test_good_texts_come_back_in_their_usual_spelling(function, text, usual):
 @pytest.mark.parametrize(
     ("function", "text", "code"),
     [
-        (spelling.check_admin, ":9100", "address.open"),
-        (spelling.check_admin, "10.0.0.1:9100", "address.open"),
-        (spelling.check_admin, "example.com:9100", "address.open"),
+        (spelling.check_token, "short", "token.form"),
+        (spelling.check_token, "0123456789abcdef ", "token.form"),
+        (spelling.check_admin_host, "lb1:80", "host.form"),
+        (spelling.check_file, "", "text.empty"),
         (spelling.check_source, "app1", "address.form"),
         (spelling.check_source, "10.0.0.1:80", "address.form"),
         (spelling.check_command, " ", "text.empty"),

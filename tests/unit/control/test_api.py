@@ -31,6 +31,28 @@ class Offer:
     def pool_names(self):
         return ["app"]
 
+    has_token = False
+
+    async def add_backend(self, pool, backend):
+        self.changes.append((pool, backend))
+        row = {"address": backend.address, "state": backend.state, "weight": backend.weight}
+        self.backends.append(row)
+
+    async def remove_backend(self, pool, backend):
+        self.changes.append((pool, backend))
+        self.backends = [row for row in self.backends if row["address"] != backend]
+
+    def config_text(self):
+        return "workers = 1\n"
+
+    async def plan_config(self, text, *, yaml):
+        self.changes.append(("plan", text, yaml))
+        return self.steps
+
+    async def use_config(self, text, *, yaml):
+        self.changes.append(("use", text, yaml))
+        return self.steps
+
     async def metrics(self, *, openmetrics):
         return b"# EOF\n" if openmetrics else b"plain\n"
 
@@ -145,13 +167,68 @@ def test_names_that_are_nearly_right_are_suggested(offer):
 
 def test_methods_that_are_not_possible_name_those_that_are(offer):
     error = refused(offer, "POST", "/v1/status")
-    assert (error.status, error.headers) == (405, (("Allow", "GET"),))
+    assert (error.status, error.headers) == (405, (("Allow", "GET, HEAD"),))
+    error = refused(offer, "GET", "/v1/reload")
+    assert error.headers == (("Allow", "POST"),)
 
 
 def test_unknown_parameters_are_refused(offer):
     error = refused(offer, "GET", "/v1/events?folow=0")
     assert (error.code, error.hint) == ("unknown_parameter", "known: follow, after")
     assert refused(offer, "GET", "/v1/status?x=1").hint == "there are none here"
+
+
+@pytest.mark.parametrize("target", ["/v1/events?follow=0&follow=1", "/v1/events?follow=yes"])
+def test_parameters_are_given_once_and_in_their_form(offer, target):
+    assert refused(offer, "GET", target).code == "bad_value"
+
+
+def test_a_body_where_there_is_none_to_be_is_refused(offer):
+    assert refused(offer, "GET", "/v1/status", b"{}").code == "no_body"
+    assert refused(offer, "DELETE", "/v1/pools/app/backends/10.0.0.1:80", b"{}").code == "no_body"
+    assert offer.changes == []
+
+
+def test_backends_are_listed_and_found(offer):
+    assert ask(offer, "GET", "/v1/pools/app/backends")[1] == {"backends": offer.backends}
+    found = ask(offer, "GET", "/v1/pools/app/backends/10.0.0.1:80")
+    assert found == (200, offer.backends[0])
+
+
+def test_a_backend_is_added_once_and_its_place_is_told(offer):
+    request = Request("POST", "/v1/pools/app/backends", {}, b'{"address": "x:1", "weight": 3}')
+    response = asyncio.run(Api(offer).answer(request))
+
+    assert (response.status, json.loads(response.body)["weight"]) == (201, 3)
+    assert response.headers == (("Location", "/v1/pools/app/backends/x%3A1"),)
+    error = refused(offer, "POST", "/v1/pools/app/backends", b'{"address": "x:1"}')
+    assert (error.status, error.code) == (409, "backend_exists")
+    assert refused(offer, "POST", "/v1/pools/b/backends", b'{"address": "x:2"}').status == 404
+    assert len(offer.changes) == 1
+
+
+def test_the_last_backend_of_a_pool_stays(offer):
+    gone = ask(offer, "DELETE", "/v1/pools/app/backends/10.0.0.1:80")
+    assert (gone[0], gone[1]["address"]) == (200, "10.0.0.1:80")
+    error = refused(offer, "DELETE", "/v1/pools/app/backends/unix:/run/app.sock")
+    assert (error.status, error.code) == (409, "last_backend")
+    assert refused(offer, "DELETE", "/v1/pools/app/backends/10.0.0.1:80").status == 404
+
+
+def test_a_configuration_is_planned_and_used(offer):
+    steps = {"changed": True, "steps": offer.steps}
+    assert ask(offer, "POST", "/v1/config/plan", b"a = 1\n") == (200, steps)
+    as_json = {"content-type": "application/json"}
+    assert ask(offer, "PUT", "/v1/config", b'{"a": 1}', **as_json) == (200, steps)
+    assert offer.changes == [("plan", "a = 1\n", False), ("use", '{"a": 1}', True)]
+    response = asyncio.run(Api(offer).answer(Request("GET", "/v1/config", {})))
+    assert (response.body, response.content_type) == (b"workers = 1\n", "application/toml")
+
+
+def test_the_description_is_there(offer):
+    described = ask(offer, "GET", "/openapi.json")[1]
+    assert described["openapi"].startswith("3.1")
+    assert "/v1/pools/{pool}" in described["paths"]
 
 
 def test_a_reload_tells_its_steps(offer):

@@ -101,7 +101,9 @@ def test_refusals_are_json_with_a_hint():
 
     data, _ = talk(LAST, refuse)
     assert data.startswith(b"HTTP/1.1 404")
-    assert b'{"error": {"code": "unknown_pool", "message": "there is no pool `x`"' in data
+    assert b"\r\nContent-Type: application/problem+json\r\n" in data
+    assert b'"title": "Not Found", "status": 404, "detail": "there is no pool `x`"' in data
+    assert b'"code": "unknown_pool", "hint": "did you mean `y`?"' in data
     assert b"did you mean `y`?" in data
 
 

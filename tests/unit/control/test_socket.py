@@ -7,6 +7,7 @@ import socket
 
 from fairlead.control import paths
 from fairlead.control import socket as module
+from fairlead.control.guard import Access
 from fairlead.control.http import as_json
 from fairlead.control.socket import Door
 
@@ -14,9 +15,17 @@ from fairlead.control.socket import Door
 class Api:
     def __init__(self):
         self.requests = 0
+        self.begun = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def find(self, _):
+        return None
 
     async def answer(self, request):
         self.requests += 1
+        self.begun.set()
+        await self.gate.wait()
         return as_json({"target": request.target})
 
 
@@ -30,10 +39,11 @@ async def ask(address, head=b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: 
         return await reader.read()
 
 
-def run(listening, play):
+def run(listening, play, access=None):
     async def main():
         api = Api()
-        door = Door(api, listening)
+        door = Door(api, listening, access or Access())
+        api.door = door
         door.open()
         try:
             await play(api)
@@ -66,7 +76,24 @@ def test_over_tcp_the_host_is_looked_at():
         assert (await ask(address, evil)).startswith(b"HTTP/1.1 403")
         assert api.requests == 1
 
-    run(listening, play)
+    run(listening, play, Access(tcp=True))
+
+
+def test_who_leaves_finishes_what_it_was_asked(short_path):
+    name = str(short_path / "s")
+
+    async def play(api):
+        api.gate.clear()
+        asking = asyncio.ensure_future(ask(name, b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        idle_reader, idle_writer = await asyncio.open_unix_connection(name)
+        await api.begun.wait()
+        api.door.retire()
+        assert await idle_reader.read() == b""
+        idle_writer.close()
+        api.gate.set()
+        assert (await asking).startswith(b"HTTP/1.1 200")
+
+    run(paths.listen_admin(f"unix:{name}"), play)
 
 
 def test_connections_are_bounded_and_silent_ones_lock_nobody_out_for_good(short_path, monkeypatch):

@@ -174,7 +174,7 @@ def test_a_log_that_cannot_be_opened_stops_a_start_and_a_reload(fairlead, backen
     balancer = fairlead(config=f'access_log = "{path}"\n' + site(listen, one))
     code, answer = balancer.reload(f'access_log = "{missing}"\n' + site(listen, one))
     assert code == 409, answer
-    assert str(missing) in answer["error"]["message"]
+    assert str(missing) in answer["detail"]
     balancer.connect(listen).get("/on")
     wait_for_paths(path, "/on")
 

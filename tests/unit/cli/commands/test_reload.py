@@ -27,7 +27,7 @@ def test_a_reload_as_json(run, instance):
 
 def test_a_configuration_that_is_wrong_is_told_whole(run, instance):
     error = {"code": "config", "message": "error[x]: y\n --> a:1:1\n\n1 error", "hint": "it stays"}
-    instance({RELOAD: (422, {"error": error})})
+    instance({RELOAD: (422, {**error, "detail": error["message"]})})
 
     assert run("reload") == (2, "", "error[x]: y\n --> a:1:1\n\n1 error\nhint: it stays\n")
     done = run("reload", "--json")
@@ -35,13 +35,13 @@ def test_a_configuration_that_is_wrong_is_told_whole(run, instance):
 
 
 def test_an_address_that_can_not_be_had_is_2(run, instance):
-    error = {"code": "bind", "message": "can't listen on :80", "hint": "stop it"}
-    instance({RELOAD: (409, {"error": error})})
+    error = {"code": "bind", "detail": "can't listen on :80", "hint": "stop it"}
+    instance({RELOAD: (409, error)})
 
     assert run("reload") == (2, "", "error: can't listen on :80\nhint: stop it\n")
 
 
 def test_another_refusal_is_1(run, instance):
-    instance({RELOAD: (409, {"error": {"code": "stopping", "message": "it is stopping"}})})
+    instance({RELOAD: (409, {"code": "stopping", "detail": "it is stopping"})})
 
     assert run("reload") == (1, "", "error: it is stopping\n")
