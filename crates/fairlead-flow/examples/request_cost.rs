@@ -19,7 +19,9 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use fairlead_balance::Registry;
-use fairlead_flow::{ConnId, Driver, Flow, IoFailure, ListenerId, Outgoing, Peer, Sent, Snapshot};
+use fairlead_flow::{
+    ConnId, Driver, Flow, IoFailure, ListenerId, Outgoing, PathState, Peer, Sent, Snapshot,
+};
 use fairlead_model::backend::Endpoint;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
@@ -132,6 +134,10 @@ impl Driver for Hand {
 
     fn has_news(&mut self, _id: ConnId) -> bool {
         false
+    }
+
+    fn ask_path(&mut self, _id: ConnId) -> Option<PathState> {
+        None
     }
 }
 
