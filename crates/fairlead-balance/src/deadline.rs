@@ -16,6 +16,8 @@
 //! Answers are learned in the same way, with times of their own: [`RESPONSE_START`] and
 //! [`RESPONSE_FLOOR`].
 //!
+//! Of checks only this is told: whether they are quick, which is nearly always a third of [`QUICK`].
+//!
 //! Not here: `timeouts.connect` and `timeouts.response`, the hard ends, which the caller applies
 //! too.
 
@@ -40,6 +42,13 @@ pub const RESPONSE_START: Duration = Duration::from_millis(200);
 /// An answer is never late before. A busy machine's scheduler, or a garbage collector, can hold up
 /// any answer for tens of milliseconds, and no person notices.
 pub const RESPONSE_FLOOR: Duration = Duration::from_millis(50);
+
+/// A quick check is late after this time. Three of them in a row are twice what a garbage
+/// collector takes.
+pub const QUICK: Duration = Duration::from_millis(200);
+
+/// So many checks have to have passed before they are quick.
+const CHECKS_KNOWN: u32 = 3;
 
 /// So many connects are learned from in big steps.
 const YOUNG: u32 = 8;
@@ -66,6 +75,11 @@ impl LearnedTime {
     /// For answers, from the request's last byte to the head.
     pub fn of_responses() -> LearnedTime {
         LearnedTime::new(RESPONSE_START, RESPONSE_FLOOR)
+    }
+
+    /// For checks, from their connect to their verdict.
+    pub fn of_checks() -> LearnedTime {
+        LearnedTime::new(QUICK, QUICK)
     }
 
     fn new(start: Duration, floor: Duration) -> LearnedTime {
@@ -112,6 +126,11 @@ impl LearnedTime {
         }
         let quantile = Duration::from_nanos(self.quantile.load(Relaxed));
         Some((quantile * TIMES).max(self.floor))
+    }
+
+    /// Whether they are known and were quick; of checks.
+    pub fn are_quick(&self) -> bool {
+        self.seen.load(Relaxed) >= CHECKS_KNOWN && self.late_after() <= QUICK
     }
 }
 
@@ -176,6 +195,18 @@ mod tests {
             }
         }
         assert!((400..2_500).contains(&above), "{above}");
+    }
+
+    #[test]
+    fn checks_are_quick_once_some_are_known_and_took_little() {
+        let checks = LearnedTime::of_checks();
+        for _ in 0..CHECKS_KNOWN {
+            assert!(!checks.are_quick());
+            checks.record(Duration::from_millis(1));
+        }
+        assert!(checks.are_quick());
+        (0..8).for_each(|_| checks.record(Duration::from_millis(100)));
+        assert!(!checks.are_quick());
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub struct BackendState {
     latency: CachePadded<Latency>,
     connects: LearnedTime,
     responses: LearnedTime,
+    checks: LearnedTime,
     tracker: Mutex<Tracker>,
     history: Mutex<History>,
     recent: Mutex<Recent>,
@@ -101,6 +102,7 @@ impl BackendState {
             latency: CachePadded::default(),
             connects: LearnedTime::of_connects(),
             responses: LearnedTime::of_responses(),
+            checks: LearnedTime::of_checks(),
             tracker: Mutex::default(),
             history: Mutex::default(),
             recent: Mutex::default(),
@@ -338,6 +340,16 @@ impl BackendState {
     /// From when on a connect to it is late: learned, see [`deadline`](crate::deadline).
     pub fn connect_late_after(&self) -> Duration {
         self.connects.late_after()
+    }
+
+    /// Learns from a check that passed.
+    pub fn check_took(&self, took: Duration) {
+        self.checks.record(took);
+    }
+
+    /// Whether its checks are known to take little; see [`deadline`](crate::deadline).
+    pub fn checks_are_quick(&self) -> bool {
+        self.checks.are_quick()
     }
 
     /// Learns from an answer: how long its head took.

@@ -8,14 +8,19 @@
 //! 3. Checks never stop for lack of traffic.
 //! 4. A backend that traffic has doubts about is probed at once, by the worker that has them,
 //!    until it is well or down; one such chain at a time over all workers.
+//! 5. While another backend is well, and checks of this one have been quick, such a probe isn't
+//!    waited for longer than [`QUICK`]: another one follows at once, because requests wait for
+//!    what it finds out. One that is late so shows nothing, [`HURRIED`] in a row show that it is
+//!    down. With nobody else there, and for all other probes, the check's time-out holds.
 
 mod schedule;
 
 use std::rc::Rc;
 use std::time::Duration;
 
+use fairlead_balance::deadline::QUICK;
 use fairlead_balance::Rules;
-use fairlead_model::backend::Endpoint;
+use fairlead_model::backend::{Endpoint, Slot};
 use fairlead_model::health::{Evidence, Health, Origin};
 use fairlead_model::limits::RESPONSE_HEADERS;
 use fairlead_model::moment::Moment;
@@ -28,13 +33,17 @@ use crate::context::Role;
 use crate::driver::{ConnId, Driver, IoFailure, Outgoing};
 use crate::flow::Flow;
 use crate::hosts::LocalHost;
-use crate::local::LocalBackend;
+use crate::local::{LocalBackend, LocalPool};
 use crate::seek::millis;
 use crate::slab::Key;
 use crate::wheel::{Alarm, Filed};
 
 /// Bytes of an answer to a probe that are looked at for its status.
 const ANSWER_BYTES: usize = 16 * 1024;
+
+/// So many probes in a row that had no answer in the time that checks take are as good as those
+/// that waited for their time-out. A garbage collector's pause holds up one.
+const HURRIED: u32 = 3;
 
 /// What makes two probes equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,10 +76,14 @@ enum Stage {
 pub(crate) struct Probe {
     pub(crate) question: Rc<Question>,
     pub(crate) watchers: Vec<Watcher>,
-    /// Started by a doubt; ends when that is settled.
-    pub(crate) doubt: bool,
     /// The silent host whose claim it holds.
     pub(crate) host: Option<Rc<LocalHost>>,
+    /// Whom traffic doubts, if that began it; it ends when that is settled.
+    pub(crate) doubted: Option<(Rc<LocalPool>, Slot)>,
+    /// How long this round may take.
+    patience: Duration,
+    /// Rounds in a row that were given up before the time-out.
+    hurried: u32,
     stage: Stage,
     conn: Option<ConnId>,
     /// Which endpoint this round began with: the one that was last good then.
@@ -89,11 +102,17 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    pub(crate) fn new(question: Rc<Question>, watchers: Vec<Watcher>, doubt: bool) -> Self {
+    pub(crate) fn new(
+        question: Rc<Question>,
+        watchers: Vec<Watcher>,
+        doubted: Option<(Rc<LocalPool>, Slot)>,
+    ) -> Self {
         Probe {
+            patience: question.timeout,
+            hurried: 0,
             question,
             watchers,
-            doubt,
+            doubted,
             host: None,
             stage: Stage::Waiting,
             conn: None,
@@ -106,6 +125,20 @@ impl Probe {
             failing_since: None,
             deadline: Moment(u64::MAX),
             filed: Filed::NOTHING,
+        }
+    }
+
+    /// Rule 5, where checks have been quick so far: of others it is hard to say what they may take.
+    fn patience(&self) -> Duration {
+        let timeout = self.question.timeout;
+        let Some((pool, slot)) = &self.doubted else { return timeout };
+        let state = &pool.backend(*slot).state;
+        let quick = state.checks_are_quick() && QUICK * HURRIED < timeout;
+        let hurry = quick && state.health() == Health::Suspect && pool.has_well_other(*slot);
+        if hurry {
+            QUICK
+        } else {
+            timeout
         }
     }
 
@@ -149,7 +182,8 @@ impl Flow {
         probe.started = now;
         probe.first = probe.watchers.first().map_or(0, |watcher| watcher.backend.state.endpoint());
         probe.nth = 0;
-        let deadline = now + probe.question.timeout;
+        probe.patience = probe.patience();
+        let deadline = now + probe.patience;
         self.probe_connect(d, key, now);
         if self.probes.get_mut(key).is_some_and(|probe| probe.stage != Stage::Waiting) {
             self.probe_arm(key, deadline);
@@ -308,13 +342,18 @@ impl Flow {
         match probe.stage {
             Stage::Waiting => self.probe_start(d, key, now),
             Stage::Connecting | Stage::Asking => {
-                let what = if probe.stage == Stage::Connecting {
-                    "no answer to the connect"
-                } else {
-                    "no answer"
-                };
-                let detail = format!("within {}", millis(probe.question.timeout));
-                if probe.stage == Stage::Connecting {
+                let connecting = probe.stage == Stage::Connecting;
+                let what = if connecting { "no answer to the connect" } else { "no answer" };
+                let early = probe.patience < probe.question.timeout;
+                let mut detail = format!("within {}", millis(probe.patience));
+                if early {
+                    probe.hurried += 1;
+                    if probe.hurried < HURRIED {
+                        return self.probe_hurried(d, key, now);
+                    }
+                    detail = format!("{HURRIED} times {detail}");
+                }
+                if connecting {
                     self.probe_heard(key, false, now);
                 }
                 self.probe_result(d, key, false, what, detail, now);
@@ -333,6 +372,17 @@ impl Flow {
         } else {
             self.ctx.host_silent(&endpoint, true, started, now);
         }
+    }
+
+    /// Gives a late round up for the next one.
+    fn probe_hurried<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(probe) = self.probes.get_mut(key) else { return };
+        if let Some(conn) = probe.conn.take() {
+            self.ctx.roles.clear(conn);
+            d.abort(conn);
+        }
+        probe.input = Vec::new();
+        self.probe_start(d, key, now);
     }
 
     /// Makes a regular probe soon that is not due yet.
@@ -365,11 +415,19 @@ impl Flow {
         probe.had_result = true;
         probe.input = Vec::new();
         let evidence = Evidence { origin: Origin::Check, passed, what, detail };
+        let took = now.since(probe.started);
+        let hurried = std::mem::take(&mut probe.hurried) >= HURRIED;
         for watcher in &probe.watchers {
             let state = &watcher.backend.state;
             state.shard(worker).add_check(passed);
-            let change = state.observe(&evidence, &watcher.rules, now);
-            self.ctx.changed(&watcher.backend, change);
+            if passed {
+                state.check_took(took);
+            }
+            // Those that were given up were failures, too, as it turns out.
+            for _ in 0..if hurried { watcher.rules.fall } else { 1 } {
+                let change = state.observe(&evidence, &watcher.rules, now);
+                self.ctx.changed(&watcher.backend, change);
+            }
         }
         // A first pass doesn't bring it back yet; the next ones are to come as soon.
         let is_down = |watcher: &Watcher| watcher.backend.state.health() == Health::Down;
@@ -391,11 +449,11 @@ impl Flow {
             Health::Unknown | Health::Healthy => false,
         };
         let open = probe.watchers.iter().any(is_open);
-        if probe.doubt && !open {
+        if probe.doubted.is_some() && !open {
             return self.probe_forget(d, key);
         }
         let pause = probe.pause(passed, now);
-        let spared = !probe.doubt
+        let spared = probe.doubted.is_none()
             && probe.question.endpoints.first().is_some_and(|first| self.ctx.is_spared(first));
         let pause = if spared { pause.max(probe.question.interval) } else { pause };
         // Spread by a tenth, so that probes that began together don't stay together.

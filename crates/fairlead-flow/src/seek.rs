@@ -23,8 +23,8 @@ use crate::idle::Reuse;
 use crate::link::Owner;
 use crate::local::LocalPool;
 use crate::slab::Key;
-use race::Runner;
 pub(crate) use race::{note_connected, reason_of_connect};
+use race::{Runner, RUNNERS};
 
 /// What came of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(crate) struct Seek {
     pub(crate) attempts: u32,
     /// The one tried last.
     pub(crate) last: Option<Slot>,
-    runners: [Option<Runner>; 2],
+    runners: [Option<Runner>; RUNNERS],
     pause: Option<Pause>,
     /// Tries on the backend that was reached last, before that one.
     tries: u32,
@@ -90,7 +90,7 @@ impl Seek {
             tried: Tried::default(),
             attempts: 0,
             last: None,
-            runners: [None; 2],
+            runners: [None; RUNNERS],
             pause: None,
             tries: 0,
             failure: None,
@@ -107,7 +107,7 @@ impl Seek {
         self.tried.clear();
         self.attempts = 0;
         self.last = None;
-        self.runners = [None; 2];
+        self.runners = [None; RUNNERS];
         self.pause = None;
         self.tries = 0;
         self.failure = None;
@@ -116,17 +116,10 @@ impl Seek {
     /// When [`Self::timer`] wants to be called.
     pub(crate) fn deadline(&self) -> Moment {
         let hard = self.pool.connect;
-        let alone = self.runners.iter().flatten().count() == 1;
-        let runners = self.runners.iter().flatten().map(|runner| {
-            let end = runner.started + hard;
-            if alone && !runner.alone && self.pause.is_none() {
-                end.min(runner.late)
-            } else {
-                end
-            }
-        });
+        let ends = self.runners.iter().flatten().map(|runner| runner.started + hard);
+        let late = self.lonely().map(|runner| runner.late);
         let pause = self.pause.iter().map(|pause| pause.until);
-        runners.chain(pause).min().unwrap_or(Moment(u64::MAX))
+        ends.chain(late).chain(pause).min().unwrap_or(Moment(u64::MAX))
     }
 
     /// Goes to the next backend.

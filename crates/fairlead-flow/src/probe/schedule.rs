@@ -88,7 +88,7 @@ impl Flow {
                 continue;
             }
             let question = Rc::new(question);
-            let key = self.probes.all.insert(Probe::new(Rc::clone(&question), watchers, false));
+            let key = self.probes.all.insert(Probe::new(Rc::clone(&question), watchers, None));
             self.probes.regular.insert(question, key);
             self.probe_arm(key, now + Duration::from_millis((fresh / FIRST_AT_ONCE) as u64));
             fresh += 1;
@@ -119,7 +119,8 @@ impl Flow {
                 continue;
             }
             let watchers = vec![Watcher { backend: Rc::clone(backend), rules: pool.rules }];
-            let mut probe = Probe::new(Rc::new(question), watchers, true);
+            let doubted = Some((Rc::clone(&pool), slot));
+            let mut probe = Probe::new(Rc::new(question), watchers, doubted);
             probe.host = host;
             let key = self.probes.all.insert(probe);
             self.probe_arm(key, now);
@@ -134,7 +135,7 @@ impl Flow {
             self.ctx.roles.clear(conn);
             d.abort(conn);
         }
-        if probe.doubt {
+        if probe.doubted.is_some() {
             for watcher in &probe.watchers {
                 watcher.backend.state.release_probe();
             }

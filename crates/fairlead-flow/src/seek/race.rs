@@ -1,8 +1,9 @@
-//! Connects under way: one, or two beside each other; the first to come about wins.
+//! Connects under way: one, or some beside each other; the first to come about wins.
 //!
 //! Rules of this file
 //! 1. A connect that is late against what is learned of its backend gets company: a second one
-//!    beside it, to another backend. `timeouts.connect` stays the hard end of each.
+//!    beside it, to another backend; if that is late too, a third, as hosts may die together.
+//!    `timeouts.connect` stays the hard end of each.
 //! 2. A late connect that nobody waits for any more goes on, as evidence, and is kept if it
 //!    succeeds. When the client leaves, everything ends at once; what was late then is doubted.
 //!
@@ -25,6 +26,10 @@ use crate::driver::{Driver, IoFailure};
 use crate::link::{LinkUse, Owner};
 use crate::slab::Key;
 
+/// So many run beside each other at most: as many as are tried in all where the plan says nothing
+/// else. Who would try more waits for one of these to end.
+pub(super) const RUNNERS: usize = 3;
+
 /// One connect under way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Runner {
@@ -39,7 +44,7 @@ pub(super) struct Runner {
     tries: u32,
     /// When it is late, and gets company.
     pub(super) late: Moment,
-    /// There was nobody to keep it company.
+    /// There was nobody else to keep it company.
     pub(super) alone: bool,
 }
 
@@ -83,8 +88,11 @@ impl Seek {
                     let (started, alone) = (now, false);
                     let runner =
                         Runner { link, slot, started, first, endpoints, tries, late, alone };
-                    let free = usize::from(self.runners[0].is_some());
-                    self.runners[free] = Some(runner);
+                    let free = self.runners.iter_mut().find(|place| place.is_none());
+                    debug_assert!(free.is_some(), "company is sought for a free place only");
+                    if let Some(place) = free {
+                        *place = Some(runner);
+                    }
                     return true;
                 }
                 Err(failure) => {
@@ -202,12 +210,17 @@ impl Seek {
         if found != Found::Waiting {
             return found;
         }
-        if let [Some(runner), None] | [None, Some(runner)] = self.runners {
-            if now >= runner.late && !runner.alone && self.pause.is_none() {
-                return self.add_company(ctx, d, owner, now);
-            }
+        if self.lonely().is_some_and(|runner| now >= runner.late) {
+            return self.add_company(ctx, d, owner, now);
         }
         Found::Waiting
+    }
+
+    /// The one that gets company when it is late: the newest, if there is room for another.
+    pub(super) fn lonely(&self) -> Option<&Runner> {
+        let room = self.pause.is_none() && self.runners.iter().any(Option::is_none);
+        let newest = self.runners.iter().flatten().max_by_key(|runner| runner.started);
+        newest.filter(|runner| room && !runner.alone)
     }
 
     /// The client is gone: everything ends. What was late by now is doubted, since nobody else
@@ -223,7 +236,7 @@ impl Seek {
         }
     }
 
-    /// A second connect beside a late one, if there is anybody for it.
+    /// Another connect beside those that are late, if there is anybody for it.
     fn add_company<D: Driver>(
         &mut self,
         ctx: &mut Context,
@@ -234,7 +247,7 @@ impl Seek {
         let found = self.next(ctx, d, owner, now);
         match found {
             Found::Failed(_) => {
-                // Nobody to race with: the late one runs on alone, to its end.
+                // Nobody else to race with: those that are late run on, to their end.
                 for runner in self.runners.iter_mut().flatten() {
                     runner.alone = true;
                 }

@@ -272,6 +272,21 @@ fn a_late_connect_is_kept_for_the_next_request() {
 }
 
 #[test]
+fn two_hosts_that_die_together_cost_two_waits_and_no_time_out() {
+    let mut told = dialogue(http().backends(4));
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.after(ms(51)).wants([connect(1)]).after(ms(51)).wants([connect(2)]);
+    // As many as the plan tries in all.
+    told.after(ms(500)).wants_nothing();
+    told.connected(L2).wants([request(L2, "GET /a")]);
+    told.is(0, Health::Suspect).is(1, Health::Suspect).active(0, 0).active(1, 0);
+    told.sends(L2, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]);
+    told.connected(L0).wants_nothing().after(ms(900)).wants([abort(L1)]);
+    told.ends_with_kept(&[L0, L2]);
+}
+
+#[test]
 fn who_lost_a_race_is_asked_when_the_winner_fails() {
     let setup = http().pool(|pool| pool.retry.attempts = 2);
     dialogue(setup)

@@ -4,7 +4,7 @@ use fairlead_model::health::Health;
 use fairlead_model::plan::{CheckKind, Millis};
 
 use crate::keep::GET;
-use crate::script::dialogue;
+use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms, pool, Setup};
 use crate::wants::*;
 
@@ -179,4 +179,43 @@ fn checks_need_no_traffic_and_never_stop() {
     }
     assert!((50..=70).contains(&probes), "{probes}");
     told.is(0, Health::Down);
+}
+
+/// Three checks of each of so many backends pass within 10 ms.
+fn checks_pass(told: &mut Dialogue, backends: usize) {
+    for _ in 0..500 {
+        told.after(ms(10)).whatever();
+        for probe in (0..backends).flat_map(|nth| told.connecting(nth)).collect::<Vec<_>>() {
+            told.connected(probe).whatever();
+        }
+    }
+}
+
+#[test]
+fn a_doubt_is_settled_in_the_time_that_checks_take_there() {
+    let mut told = dialogue(http().checked());
+    checks_pass(&mut told, 2);
+    told.is(0, Health::Healthy).is(1, Health::Healthy);
+    told.client_connects().whatever().client_sends(GET).whatever();
+    let refused = told.connecting(0);
+    told.refused(refused[0]).whatever().is(0, Health::Suspect);
+    let mut waited = 0;
+    while told.state(0).health() != Health::Down {
+        told.after(ms(10)).whatever();
+        waited += 10;
+        assert!(waited <= 700, "the time-out of 1 s was waited for");
+    }
+    assert!(waited >= 400, "{waited}");
+    let why = "check: no answer to the connect (3 times within 200 ms), 3 in a row";
+    assert_eq!(told.why(0), why);
+}
+
+#[test]
+fn with_nobody_else_there_a_doubt_has_the_checks_time_out() {
+    let mut told = dialogue(http().backends(1).checked());
+    checks_pass(&mut told, 1);
+    told.client_connects().whatever().client_sends(GET).whatever();
+    let refused = told.connecting(0);
+    told.refused(refused[0]).whatever().is(0, Health::Suspect);
+    told.after(ms(1_900)).whatever().is(0, Health::Suspect);
 }
