@@ -231,8 +231,22 @@ impl BackendState {
     /// what is late, `detail` by how much, or empty.
     #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
     pub fn doubt(&self, what: &'static str, detail: String, now: Moment) -> Option<Transition> {
+        self.suspect(now, |tracker| tracker.doubt(what, &detail, now))
+    }
+
+    /// The same, and for a while no pass refutes it; see [`Tracker::overdue`].
+    #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
+    pub fn overdue(&self, what: &'static str, detail: String, now: Moment) -> Option<Transition> {
+        self.suspect(now, |tracker| tracker.overdue(what, &detail, now))
+    }
+
+    fn suspect(
+        &self,
+        now: Moment,
+        say: impl FnOnce(&mut Tracker) -> Option<Transition>,
+    ) -> Option<Transition> {
         let mut tracker = self.tracker();
-        let change = tracker.doubt(what, &detail, now);
+        let change = say(&mut tracker);
         self.health.store(tracker.health() as u8, Relaxed);
         self.on_trial.store(tracker.on_trial(), Relaxed);
         // Perhaps there is nothing to forgive; the next request that goes well finds out.

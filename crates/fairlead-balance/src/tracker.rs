@@ -230,6 +230,13 @@ impl Tracker {
         })
     }
 
+    /// Makes a backend suspect that is late but hasn't failed, where passes can't refute it: a check
+    /// page is quick while all else waits. Held as after a wrong answer, and no failure is counted.
+    pub fn overdue(&mut self, what: &str, detail: &str, now: Moment) -> Option<Transition> {
+        self.hold_suspicion(now);
+        self.doubt(what, detail, now)
+    }
+
     /// Takes a wrong answer: a failure of traffic, which passes can't refute for a while.
     ///
     /// The hold doubles when it happens again within a minute of its end; wrong answers during a
@@ -241,6 +248,15 @@ impl Tracker {
         rules: &Rules,
         now: Moment,
     ) -> Option<Transition> {
+        self.hold_suspicion(now);
+        let (to, in_a_row) = self.traffic_says(false, rules, now);
+        self.turn(to, Origin::Traffic, now, || {
+            format!("traffic: {}, {in_a_row} in a row", told(what, detail))
+        })
+    }
+
+    /// For a while nothing lifts a suspicion.
+    fn hold_suspicion(&mut self, now: Moment) {
         if now >= self.wrong_until {
             let again = self.wrong_at.is_some() && now.since(self.wrong_until) < HEALED;
             let doubled = (self.wrong_hold * 2).min(LONGEST_FLAP_HOLD);
@@ -248,10 +264,6 @@ impl Tracker {
             self.wrong_until = now + self.wrong_hold;
         }
         self.wrong_at = Some(now);
-        let (to, in_a_row) = self.traffic_says(false, rules, now);
-        self.turn(to, Origin::Traffic, now, || {
-            format!("traffic: {}, {in_a_row} in a row", told(what, detail))
-        })
     }
 
     /// Takes it down at once: others answer better.

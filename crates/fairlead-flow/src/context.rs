@@ -320,6 +320,21 @@ impl Context {
         link.watch.answered(d.ask_path(link.conn), &link.backend, sent_at, now);
     }
 
+    /// A backend is late where others answered, and its check may well not show it; nothing failed
+    /// yet.
+    pub(crate) fn overdue(
+        &mut self,
+        pool: &Rc<LocalPool>,
+        slot: Slot,
+        what: &'static str,
+        detail: String,
+        now: Moment,
+    ) {
+        let change = pool.backend(slot).state.overdue(what, detail, now);
+        self.changed(pool.backend(slot), change);
+        self.doubts.push((Rc::clone(pool), slot));
+    }
+
     /// Tells a change of health.
     pub(crate) fn changed(&mut self, backend: &LocalBackend, change: Option<Transition>) {
         if let Some(Transition { from, to, why }) = change {

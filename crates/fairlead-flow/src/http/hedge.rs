@@ -34,7 +34,7 @@ use crate::slab::Key;
 
 /// So many requests in a row that another backend answered first make a backend suspect. One is
 /// a page that takes longer now and then.
-const DOUBTED: u32 = 2;
+pub(crate) const DOUBTED: u32 = 2;
 
 /// How long a backend that was overtaken has to begin its answer, from when it got the request. A
 /// page takes longer only where all its kind do; and then it is not overtaken.
@@ -46,8 +46,8 @@ const STICKY: Duration = Duration::from_millis(500);
 /// From here on people notice that they wait.
 const NOTICED: Duration = Duration::from_millis(200);
 
-/// When a request that is sent now is late enough for a second backend; never, if it may not be
-/// sent twice.
+/// When a request that is sent now is late enough for a second backend or, if it may not be sent
+/// twice side by side, for being evidence (`wait`); never, while it isn't whole.
 pub(crate) fn late_at(
     exchange: &Exchange,
     (pool, slot): (&LocalPool, Slot),
@@ -60,9 +60,6 @@ pub(crate) fn late_at(
     let earned = budget.borrow_mut().earn();
     if earned {
         pool.note_budget(worker);
-    }
-    if !exchange.facts.method.is_safe() {
-        return Moment(u64::MAX);
     }
     let late = late_after(pool, slot);
     // Who hashes wants the same backend each time; another one is worse than a little patience.
@@ -90,16 +87,18 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         exchange.late = Moment(u64::MAX);
+        if !exchange.facts.method.is_safe() {
+            return self.late_alone(key, now);
+        }
         let pool = &exchange.seek.pool;
         let may = pool.budget.as_ref().is_some_and(|budget| budget.borrow_mut().spend());
         pool.note_budget(self.ctx.worker);
         if !may {
             pool.count(self.ctx.worker, Count::HedgeDenied);
+            return self.late_alone(key, now);
         }
-        if may {
-            let owner = Owner::Client(key);
-            self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
-        }
+        let owner = Owner::Client(key);
+        self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
     }
 
     /// A second backend is there: it gets the request, too.

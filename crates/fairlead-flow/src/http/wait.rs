@@ -7,9 +7,14 @@
 //!    backend is suspect and a hedge follows at once; if it was sent again in vain, it moves, PUT
 //!    and DELETE too, while somebody is there who is well. A network that loses packets everywhere
 //!    moves nothing.
-//! 3. The time-outs of the configuration are the hard end.
+//! 3. What may not be sent to a second backend side by side (PUT, DELETE, POST; a GET with the
+//!    budget used up) makes suspect when it is late, twice in a row, while others answered: the
+//!    next ones go to those, for a second that doubles with each relapse. Else a pool that takes nothing but PUTs would never notice a frozen
+//!    member.
+//! 4. The time-outs of the configuration are the hard end.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use fairlead_balance::{may_resend, Count};
 use fairlead_model::moment::Moment;
@@ -20,12 +25,17 @@ use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
 use crate::http::exchange::{Exchange, Phase};
+use crate::http::hedge::DOUBTED;
 use crate::link::Owner;
 use crate::path::{next_look, Verdict, WATCH};
+use crate::seek::millis;
 use crate::slab::Key;
 
 /// What the events say of it.
 pub(crate) const UNACKNOWLEDGED: &str = "no acknowledgement";
+
+/// So long after its sending a request is compared with what others get at the same time.
+const ALONE: Duration = Duration::from_millis(400);
 
 impl Flow {
     /// Sets the time at which a request that was sent is looked after.
@@ -87,10 +97,32 @@ impl Flow {
         if !before || lost {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
         }
-        if exchange.late < Moment(u64::MAX) {
+        if exchange.late < Moment(u64::MAX) && exchange.facts.method.is_safe() {
             exchange.late = now;
         }
         false
+    }
+
+    /// Rule 3: a request is late, and no second backend is asked.
+    pub(crate) fn late_alone(&mut self, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) else { return };
+        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
+        let waited = now.since(exchange.sent_at);
+        let others = pool.backends.iter().enumerate().filter(|(index, _)| *index != slot.index());
+        let answer = others.map(|(_, backend)| backend.answered.get()).max();
+        if answer.is_none_or(|at| at <= exchange.sent_at) {
+            // With little traffic others may not have been asked yet.
+            if waited < ALONE {
+                exchange.late = now + ALONE / 8;
+            }
+            return;
+        }
+        if pool.backend(slot).note_silence() >= DOUBTED {
+            let detail = format!("for {}, while others answered", millis(waited));
+            self.ctx.overdue(&pool, slot, "no answer", detail, now);
+        }
     }
 
     fn sent_check<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
@@ -115,7 +147,7 @@ impl Flow {
         if exchange.request_done || exchange.held_back {
             let limit = link.pool.response;
             if waited >= limit {
-                let detail = format!("within {}", crate::seek::millis(limit));
+                let detail = format!("within {}", millis(limit));
                 let reason = Reason::ResponseTimeout;
                 let failure = Failure { reason, what: "no answer", detail: &detail };
                 return self.attempt_failed(d, key, link_key, failure, now);

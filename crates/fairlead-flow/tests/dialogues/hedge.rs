@@ -186,3 +186,46 @@ fn a_second_that_is_left_alone_is_timed_by_its_own_clock() {
     told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
     told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
 }
+
+/// Clients that have sent a PUT each to the same backend, which says nothing.
+fn puts_unanswered(count: usize) -> Dialogue {
+    let mut told = dialogue(http().hedged().pool(|pool| pool.check.fall = 100));
+    for nth in 0..count {
+        told.client_connects().wants_nothing().sends(Who::Client(nth), PUT).wants([connect(0)]);
+        told.connected(Who::Link(nth)).whatever();
+    }
+    told
+}
+
+/// Another client gets its answer from the second backend.
+fn another_is_answered(told: &mut Dialogue, nth: usize) {
+    told.client_connects().wants_nothing().sends(Who::Client(nth), PUT).wants([connect(0)]);
+    told.after(ms(51)).wants([connect(1)]).connected(Who::Link(nth + 1)).whatever();
+    told.sends(Who::Link(nth + 1), OK).whatever();
+}
+
+#[test]
+fn puts_that_are_late_while_others_are_answered_are_evidence() {
+    let mut told = puts_unanswered(2);
+    told.after(ms(202)).wants_nothing().nobody_is_blamed();
+    another_is_answered(&mut told, 2);
+    told.after(ms(52)).wants_nothing().is(0, Health::Suspect).failures(0, 0);
+    assert!(told.why(0).contains("not counted as a failure"), "{}", told.why(0));
+    // A pass doesn't refute it: this answer may be of the one page that is quick.
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]).is(0, Health::Suspect);
+}
+
+#[test]
+fn one_put_that_takes_long_is_no_evidence() {
+    let mut told = puts_unanswered(1);
+    another_is_answered(&mut told, 1);
+    told.after(ms(600)).whatever();
+    assert!(!told.why(0).contains("no answer ("), "{}", told.why(0));
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+}
+
+#[test]
+fn puts_that_are_late_everywhere_are_nobodys_fault() {
+    let mut told = puts_unanswered(3);
+    told.after(ms(2_000)).wants_nothing().nobody_is_blamed().failures(0, 0);
+}
