@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairlead.balancer import Balancer
+    from fairlead.blocking import BlockingBalancer
     from fairlead.config.schema import Config
     from fairlead.errors import (
         ConfigError,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         ControlError,
         EngineError,
         FairleadError,
+        ReloadError,
     )
     from fairlead.health.function import Probe
     from fairlead.model import Backend, Event, Status
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Backend",
     "Balancer",
+    "BlockingBalancer",
     "Config",
     "ConfigError",
     "ConfigErrors",
@@ -36,6 +39,7 @@ __all__ = [
     "FairleadError",
     "Policy",
     "Probe",
+    "ReloadError",
     "Status",
     "__version__",
 ]
@@ -43,6 +47,7 @@ __all__ = [
 _HOMES = {
     "Backend": "model",
     "Balancer": "balancer",
+    "BlockingBalancer": "blocking",
     "Config": "config.schema",
     "ConfigError": "errors",
     "ConfigErrors": "errors",
@@ -52,6 +57,7 @@ _HOMES = {
     "FairleadError": "errors",
     "Policy": "policy.policy",
     "Probe": "health.function",
+    "ReloadError": "errors",
     "Status": "model",
 }
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fairlead.config.loaded import LoadedConfig
-    from fairlead.config.schema import Config
+    from fairlead.config.schema import Backend, Config
 
 
 class Balancer:
@@ -183,7 +183,7 @@ class Balancer:
             What changed, one line for each step.
 
         Raises:
-            fairlead.control.reload.ReloadError: Nothing has changed.
+            ReloadError: Nothing has changed.
         """
         return await self._started().reload_now()
 
@@ -203,6 +203,53 @@ class Balancer:
         """
         self._started().set_backend(pool, backend, state, weight)
 
+    async def add_backend(self, pool: str, backend: str | Backend) -> None:
+        """Add a backend to a pool; it holds over reloads, until the configuration has it too.
+
+        Args:
+            pool: The pool's name.
+            backend: As in a configuration: ``"app3:8000"``, ``"app3:8000*2"``, or a
+                `fairlead.config.Backend`.
+
+        Raises:
+            KeyError: There is no such pool.
+            ValueError: The pool has it already.
+            ConfigErrors: It is no address.
+            ReloadError: Its name doesn't resolve.
+        """
+        from fairlead import _engine
+        from fairlead.config.loaded import check_backend
+
+        loop, known = self._started(), self._addresses_of(pool)
+        new = check_backend(backend, _engine)
+        if new.address in known:
+            raise ValueError(f"pool `{pool}` has `{new.address}` already")
+        await loop.add_backend_now(pool, new)
+
+    async def remove_backend(self, pool: str, backend: str) -> None:
+        """Remove a backend from its pool; what it has under way is finished.
+
+        Args:
+            pool: The pool's name.
+            backend: The backend's address as configured.
+
+        Raises:
+            KeyError: There is no such backend.
+            ValueError: It is the only one of its pool: disable it instead.
+        """
+        loop, known = self._started(), self._addresses_of(pool)
+        if backend not in known:
+            raise KeyError(f"no backend `{backend}` in a pool `{pool}`")
+        if len(known) == 1:
+            raise ValueError(f"`{backend}` is the only backend of pool `{pool}`")
+        await loop.remove_backend_now(pool, backend)
+
+    def _addresses_of(self, pool: str) -> list[str]:
+        pools = self._running.loaded.config.pools
+        if pool not in pools:
+            raise KeyError(f"no pool `{pool}`")
+        return [backend.address for backend in pools[pool].backends]
+
     # -- what it says ----------------------------------------------------------------------
 
     @property
@@ -210,9 +257,24 @@ class Balancer:
         """Listener name and real address, for everything that listens."""
         return self._running.engine.addresses()
 
+    @property
+    def address(self) -> str:
+        """The real address of the first listener: ``127.0.0.1:41234``."""
+        return self.addresses[0][1]
+
     def status(self) -> Status:
         """Everything, at this moment."""
         return Status.from_json(json.loads(self._running.status()))
+
+    def metrics(self, *, openmetrics: bool = False) -> str:
+        """Everything that is counted, as text for Prometheus.
+
+        Args:
+            openmetrics: In OpenMetrics 1.0 rather than in the older text format.
+        """
+        running = self._running
+        text = running.metrics(dict(running.events.counts), openmetrics=openmetrics)
+        return text.decode()
 
     async def events(self, *, after: int | None = None) -> AsyncGenerator[Event, None]:
         """What happens from now on, for ever.

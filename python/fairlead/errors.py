@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from fairlead.config.place import Place
 
-__all__ = ["ConfigError", "ConfigErrors", "ControlError", "EngineError", "FairleadError"]
+__all__ = [
+    "ConfigError",
+    "ConfigErrors",
+    "ControlError",
+    "EngineError",
+    "FairleadError",
+    "ReloadError",
+]
 
 
 _LONGEST = 300
@@ -136,3 +143,28 @@ class EngineError(FairleadError):
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class ReloadError(FairleadError):
+    """A reload that changed nothing.
+
+    Attributes:
+        code: ``config`` (it is wrong), ``bind`` (an address can't be had), ``stopping``.
+        hint: What to do about it, or ``None``.
+        errors: All that is wrong with the configuration, if it is that.
+        first: The first thing that is wrong, in one line.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        *,
+        errors: ConfigErrors | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+        self.errors = errors
+        self.first = str(errors.errors[0]) if errors else message.partition("\n")[0]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import fairlead
-from fairlead.testing import FakeBackend
+from fairlead.config import Backend
+from fairlead.testing import FakeBackend, balancer_before
+from fairlead.testing.plugin import MakeBackend, MakeBalancer
 
 
 async def embed(path: str) -> list[str]:
@@ -57,3 +59,43 @@ def misbehave() -> str:
         one.answer(status=503, times=1)
         one.hang()
         return one.address
+
+
+def hold(text: str) -> dict[str, float | None]:
+    """Use it without an event loop, steer it, read its statistics."""
+    config: fairlead.Config = fairlead.Config.from_toml(text)
+    again: str = config.to_toml()
+    with fairlead.BlockingBalancer.from_text(again) as balancer:
+        balancer.add_backend("app", Backend("app3:8000", weight=2))
+        balancer.add_backend("app", "app4:8000*3")
+        balancer.set_backend("app", "app3:8000", state="draining")
+        balancer.remove_backend("app", "app4:8000")
+        found: dict[str, float | None] = {}
+        for pool in balancer.status().pools:
+            rate: float = pool.totals.rates.requests.last_10_seconds
+            found[pool.name] = pool.totals.latency_ms.p999
+            for backend in pool.backends:
+                why: list[str] = [change.why for change in backend.history]
+                count: int = backend.failures_by_reason.get("connect_refused", 0)
+                assert (why, count, rate) is not None
+        for event in balancer.events(after=0, timeout_seconds=1):
+            assert event.kind
+        try:
+            balancer.reload()
+        except fairlead.ReloadError as error:
+            found[error.first] = None
+        assert balancer.metrics()
+    return found
+
+
+def before(one: FakeBackend) -> str:
+    """Put a balancer before a backend of the kit."""
+    one.websocket(messages=3, then="reset")
+    with balancer_before(one) as balancer:
+        return balancer.address
+
+
+def test_with_fixtures(fairlead_backend: MakeBackend, fairlead_balancer: MakeBalancer) -> None:
+    """A user's own test, typed."""
+    one = fairlead_backend("one")
+    assert fairlead_balancer(one).address

@@ -9,6 +9,9 @@ fairlead.Balancer("fairlead.toml")  # expect: arg-type
 fairlead.Balancer.from_file(7)  # expect: arg-type
 fairlead.NoSuchThing  # expect: attr-defined
 FakeBackend("one").answer(status="503")  # expect: arg-type
+FakeBackend("one").websocket(then="explode")  # expect: arg-type
+fairlead.BlockingBalancer.from_text("").set_backend("app", "a:1", weight="3")  # expect: arg-type
+fairlead.BlockingBalancer.from_text("").status().pools[0].totals.requests = 3  # expect: misc
 
 
 class Wrong(fairlead.Policy):

@@ -34,6 +34,7 @@ COMMANDS = (
     Row("run", "run", _RUN, "Balance as a configuration file says"),
     Row("demo", "demo", _RUN, "Watch fairlead at work over backends that misbehave"),
     Row("status", "status", _ASK, "Show listeners, pools and the health of each backend"),
+    Row("top", "top", _ASK, "Show the same as it changes"),
     Row("events", "events", _ASK, "Show what happens: who went down, why, who came back"),
     Row("drain", "wish", _ASK, "Give a backend no new traffic; let it finish what it has"),
     Row("disable", "wish", _ASK, "Take a backend out of use"),

@@ -18,6 +18,7 @@ from fairlead.config.parse import parse
 from fairlead.config.place import Source
 from fairlead.config.read import is_yaml, read, read_token, read_toml
 from fairlead.config.resolve import Answer, resolve_all, system_resolver
+from fairlead.config.schema import Backend, Config, Listener, Pool
 from fairlead.config.spelling import is_named
 from fairlead.config.write import write_toml
 from fairlead.errors import ConfigError, ConfigErrors
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from fairlead.config.parse import Parsed
     from fairlead.config.place import Place
     from fairlead.config.resolve import Resolver
-    from fairlead.config.schema import Config
     from fairlead.config.tree import Grammars
 
 __all__ = [
     "LoadedConfig",
+    "check_backend",
     "load_config",
     "load_file",
     "load_parsed",
@@ -174,6 +175,20 @@ def load_config(
     be texts in a file's spelling.
     """
     return _load_source(Source("<Config>", write_toml(config)), grammars, previous, resolver)
+
+
+def check_backend(backend: str | Backend, grammars: Grammars) -> Backend:
+    """A backend as a file could have it, checked like one.
+
+    Raises:
+        ConfigErrors: What is wrong with it.
+    """
+    # A text is a backend to whoever writes and reads the file.
+    pool = Pool(backends=(backend,))  # type: ignore[arg-type]
+    listener = Listener(bind=("127.0.0.1:0",), pool="pool")
+    config = Config(listeners={"listener": listener}, pools={"pool": pool})
+    parsed = parse_source(Source("<Backend>", write_toml(config)), grammars)
+    return parsed.config.pools["pool"].backends[0]
 
 
 def load_parsed(

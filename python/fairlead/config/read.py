@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fairlead.config.place import Place
     from fairlead.config.tree import Grammars, Kind
 
-__all__ = ["find", "is_yaml", "read", "read_token", "read_toml", "searched"]
+__all__ = ["find", "grammars", "is_yaml", "read", "read_token", "read_toml", "searched"]
 
 # Ten thousand pools take about 2 MiB. What is larger is some other file.
 _LARGEST: Final = 16 * 1024 * 1024
@@ -126,6 +126,13 @@ def _decode(name: str, data: bytes) -> Source:
 def is_yaml(name: str) -> bool:
     """Whether a file is YAML, by its extension; all others are TOML."""
     return name.lower().endswith((".yaml", ".yml"))
+
+
+def grammars() -> Grammars:
+    """What is read by native code, for those who have nobody to hand it to them."""
+    from fairlead import _engine  # noqa: PLC0415  # not for who only looks at values
+
+    return _engine
 
 
 def read_toml(source: Source, grammars: Grammars) -> tuple[Node, list[ConfigError]]:

@@ -10,6 +10,7 @@ Values are plain Python: durations are ``timedelta``, sizes are bytes, shares ar
 and networks are texts in the file's spelling.
 """
 
+import os
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -17,6 +18,7 @@ import msgspec
 
 from fairlead.config import spelling, units
 from fairlead.config.form import Choice, Duration, Form, Many, Path, Reading, Spelled, Whole
+from fairlead.config.place import Source
 from fairlead.config.schema_listener import (
     LISTENER,
     NETWORKS,
@@ -284,6 +286,52 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "Sets of interchangeable backends, by name.",
         ),
     ]
+
+    @classmethod
+    def from_toml(cls, text: str) -> "Config":
+        """Read a configuration from TOML text. Names are not resolved yet.
+
+        Args:
+            text: What would stand in the file.
+
+        Raises:
+            ConfigErrors: Everything that is wrong with it.
+        """
+        return _parsed(Source("<text>", text))
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> "Config":
+        """Read a configuration from a file. Names are not resolved yet.
+
+        Args:
+            path: A file in TOML, or in YAML if it ends in .yaml or .yml.
+
+        Raises:
+            ConfigErrors: The file can't be read, or is wrong.
+        """
+        from fairlead.config.read import read  # noqa: PLC0415  # it imports this
+
+        return _parsed(read(path))
+
+    def to_toml(self) -> str:
+        """The same as text, without what goes without saying.
+
+        >>> app = Pool(backends=(Backend("app1:8000", weight=3), Backend("app2:8000")))
+        >>> web = Listener(bind=(":8080",), pool="app")
+        >>> config = Config(listeners={"web": web}, pools={"app": app})
+        >>> Config.from_toml(config.to_toml()) == config
+        True
+        """
+        from fairlead.config.write import write_toml  # noqa: PLC0415  # it imports this
+
+        return write_toml(self)
+
+
+def _parsed(source: Source) -> Config:
+    from fairlead.config.loaded import parse_source  # noqa: PLC0415  # it imports this
+    from fairlead.config.read import grammars  # noqa: PLC0415  # it imports this
+
+    return parse_source(source, grammars()).config
 
 
 POOL_DEFAULTS: Final = Table(PoolDefaults, "the defaults of pools")

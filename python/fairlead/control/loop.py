@@ -15,11 +15,12 @@ from fairlead.control import paths
 from fairlead.control.api import Api
 from fairlead.control.guard import Access
 from fairlead.control.http import ApiError
-from fairlead.control.reload import Reloader, ReloadError
+from fairlead.control.reload import Reloader
 from fairlead.control.socket import Door
 from fairlead.control.thread import in_thread
 from fairlead.control.wants import wrong_config
 from fairlead.discovery.dns import Names, has_names
+from fairlead.errors import ReloadError
 from fairlead.health.repeat import Checks
 
 if TYPE_CHECKING:
@@ -157,17 +158,28 @@ class ControlLoop:
 
     async def add_backend(self, pool: str, backend: Backend) -> None:
         """Add a backend to a pool; `ApiError` if that can't be."""
-        await self._change_members(lambda members, _: members.add(pool, backend))
+        await _or_refused(self.add_backend_now(pool, backend))
 
     async def remove_backend(self, pool: str, backend: str) -> None:
         """Remove a backend from a pool; `ApiError` if that can't be."""
-        await self._change_members(lambda members, config: members.remove(pool, backend, config))
+        await _or_refused(self.remove_backend_now(pool, backend))
 
-    async def _change_members(self, change: Callable[[Members, Config], Members]) -> None:
-        steps = await _or_refused(self._reloader.change_members(change))
+    async def add_backend_now(self, pool: str, backend: Backend) -> list[str]:
+        """Add a backend to a pool; the steps taken. Raises `ReloadError`."""
+        return await self._change_members(lambda members, _: members.add(pool, backend))
+
+    async def remove_backend_now(self, pool: str, backend: str) -> list[str]:
+        """Remove a backend from a pool; the steps taken. Raises `ReloadError`."""
+        return await self._change_members(
+            lambda members, config: members.remove(pool, backend, config)
+        )
+
+    async def _change_members(self, change: Callable[[Members, Config], Members]) -> list[str]:
+        steps = await self._reloader.change_members(change)
         for step in steps:
             self._say(f"asked for: {step}")
         self._follow()
+        return steps
 
     def config_text(self) -> str:
         """The configuration in force as TOML, without its admin address and the token."""

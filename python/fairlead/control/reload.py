@@ -13,7 +13,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from fairlead.control.thread import in_thread
-from fairlead.errors import ConfigErrors, EngineError, FairleadError
+from fairlead.errors import ConfigErrors, EngineError, ReloadError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,31 +28,6 @@ if TYPE_CHECKING:
 
 _IMPORT_SECONDS = 10
 """A module that takes longer to import waits for something that doesn't come."""
-
-
-class ReloadError(FairleadError):
-    """A reload that changed nothing.
-
-    Attributes:
-        code: ``config`` (it is wrong), ``bind`` (an address can't be had), ``stopping``.
-        hint: What to do about it, or ``None``.
-        errors: All that is wrong with the configuration, if it is that.
-        first: The first thing that is wrong, in one line.
-    """
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        hint: str | None = None,
-        *,
-        errors: ConfigErrors | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.hint = hint
-        self.errors = errors
-        self.first = str(errors.errors[0]) if errors else message.partition("\n")[0]
 
 
 class Reloader:

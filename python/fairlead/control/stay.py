@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fairlead.control.loop import ControlLoop
-from fairlead.control.reload import ReloadError
 from fairlead.control.run import CAUGHT
 from fairlead.control.teller import Teller
+from fairlead.errors import ReloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

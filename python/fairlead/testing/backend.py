@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from fairlead.testing.connection import Stream, serve_echo, serve_http
 from fairlead.testing.door import Door
 from fairlead.testing.loop import PATIENCE_SECONDS, LoopThread
-from fairlead.testing.script import Answer, Raw, Script
+from fairlead.testing.script import Answer, Raw, Script, Socket
 from fairlead.testing.seen import Seen
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class FakeBackend:
     | ``close``, ``reset`` | FIN or RST instead of an answer (or at once: ``at="accept"``) |
     | ``garbage`` | bytes that are not HTTP |
     | ``half_head``, ``half_body`` | an answer that breaks off |
+    | ``websocket`` | a WebSocket that sends messages back, and ends when told |
     | ``refuse`` | connects refused and open connections reset, at once: the process is gone |
     | ``freeze`` | nothing at all is done any more, at once: SIGSTOP as seen from outside |
     | ``swallow`` | connects are not even answered, at once: the host is gone |
@@ -219,6 +220,24 @@ class FakeBackend:
         else:
             body = b"Content-Length: 100\r\n\r\n" + b"x" * 50
         self._set_raw(Raw(head + body, then), path, times)
+
+    def websocket(
+        self,
+        *,
+        messages: int | None = None,
+        then: Literal["close", "reset", "hang"] = "close",
+        path: str | None = None,
+        times: int | None = None,
+    ) -> None:
+        """Accept WebSockets and send back every message; 426 to whoever doesn't ask for one.
+
+        Args:
+            messages: End after so many messages; left out, when the client does.
+            then: How: with a close frame (1001, going away) and FIN, by RST, or by silence.
+            path: Only for paths that begin so; all others are left as they are.
+            times: Only for so many requests.
+        """
+        self._change(lambda: self._script.set(Socket(messages, then), path=path, times=times))
 
     def refuse(self) -> None:
         """Refuse connects and reset open connections, as if the process were gone."""

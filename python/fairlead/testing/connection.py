@@ -17,7 +17,8 @@ from http import HTTPStatus
 
 import h11
 
-from fairlead.testing.script import Answer, Raw, Script
+from fairlead.testing import websocket
+from fairlead.testing.script import Answer, Raw, Script, Socket
 from fairlead.testing.seen import BODY_KEPT_BYTES, Seen, SeenRequest
 
 _PIECES = 10
@@ -81,8 +82,8 @@ async def serve_http(stream: Stream, name: str, script: Script, seen: Seen) -> N
             return
         request = incoming.request()
         seen.add_request(request)
-        if isinstance(behaviour, Raw):
-            await stream.perform(behaviour)
+        if not isinstance(behaviour, Answer):
+            await _leave_http(stream, connection, behaviour, request)
             return
         await _answer(stream, connection, behaviour, name, request)
         if early:
@@ -94,6 +95,40 @@ async def serve_http(stream: Stream, name: str, script: Script, seen: Seen) -> N
         connection.start_next_cycle()
 
 
+async def _leave_http(
+    stream: Stream, connection: h11.Connection, behaviour: Raw | Socket, request: SeenRequest
+) -> None:
+    """Do what is no answer of HTTP, or ends it. The connection is of no use afterwards."""
+    if isinstance(behaviour, Raw):
+        await stream.perform(behaviour)
+        return
+    key = request.header("sec-websocket-key")
+    if key is None:
+        head = h11.Response(status_code=426, headers=[("Upgrade", "websocket")])
+        data = connection.send(head) + connection.send(h11.EndOfMessage())
+        await stream.send(data)
+        return
+    lines = ["Upgrade: websocket", "Connection: Upgrade"]
+    lines.append(f"Sec-WebSocket-Accept: {websocket.accept(key)}")
+    await stream.send("\r\n".join(["HTTP/1.1 101 Switching Protocols", *lines, "", ""]).encode())
+    with contextlib.suppress(asyncio.IncompleteReadError):
+        await _converse(stream, behaviour)
+
+
+async def _converse(stream: Stream, behaviour: Socket) -> None:
+    """Send messages of a WebSocket back, and end as the script wants it."""
+    left = behaviour.messages
+    while left is None or left > 0:
+        opcode, payload, final = await websocket.read_frame(stream.reader)
+        await stream.send(websocket.reply(opcode, payload, final=final))
+        if websocket.is_close(opcode):
+            return
+        if left is not None and websocket.is_message(opcode, final=final):
+            left -= 1
+    closing = websocket.closing(websocket.GOING_AWAY) if behaviour.then == "close" else b""
+    await stream.perform(Raw(closing, behaviour.then))
+
+
 async def serve_echo(stream: Stream, script: Script, seen: Seen) -> None:
     """Send back what comes, until the client's FIN; then ours."""
     while data := await stream.reader.read(_READ):
@@ -102,6 +137,8 @@ async def serve_echo(stream: Stream, script: Script, seen: Seen) -> None:
         if isinstance(behaviour, Raw):
             await stream.perform(behaviour)
             return
+        if isinstance(behaviour, Socket):
+            raise TypeError("a backend for tcp has no WebSockets")
         if behaviour.delay_seconds:
             await asyncio.sleep(behaviour.delay_seconds)
         await stream.send(data if behaviour.body is None else behaviour.body)

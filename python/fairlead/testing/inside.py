@@ -1,24 +1,18 @@
-"""BalancerThread: a `Balancer` in a thread of its own, for tests without an event loop."""
+"""BalancerThread: a balancer from a text, and its own thread to run things in."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING
 
 from fairlead.balancer import Balancer
-from fairlead.testing.loop import PATIENCE_SECONDS, LoopThread
+from fairlead.blocking import BlockingBalancer, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from types import TracebackType
     from typing import Any
 
-    from fairlead.model import Status
 
-Result = TypeVar("Result")
-
-
-class BalancerThread:
+class BalancerThread(BlockingBalancer):
     """A balancer that runs beside the test.
 
     Example:
@@ -41,58 +35,18 @@ class BalancerThread:
 
         Args:
             text: A configuration in TOML.
+
+        Raises:
+            ConfigErrors: It is wrong.
         """
-        self._text = text
-        self._thread = LoopThread("balancer")
-        self._balancer: Balancer | None = None
+        self._wire(lambda: Balancer.from_text(text))
 
     @property
     def balancer(self) -> Balancer:
         """The balancer; use it in its own thread only, by `run`."""
-        if self._balancer is None:
-            raise RuntimeError("the balancer is not running")
+        self._running()
         return self._balancer
-
-    @property
-    def address(self) -> str:
-        """The address of the first listener."""
-        return self.balancer.addresses[0][1]
-
-    def start(self) -> Self:
-        """Start it."""
-        self._thread.start()
-        self._balancer = Balancer.from_text(self._text)
-        self.run(self._balancer.start)
-        return self
-
-    def stop(self) -> None:
-        """Stop it. Stopping twice is fine."""
-        if self._balancer is not None:
-            self.run(self._balancer.stop)
-            self._balancer = None
-        self._thread.stop()
-
-    def status(self) -> Status:
-        """Everything, at this moment."""
-
-        async def status() -> Status:
-            return self.balancer.status()
-
-        return self.run(status)
 
     def run(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Run a coroutine function in the balancer's thread and wait for it."""
-        return asyncio.run_coroutine_threadsafe(call(), self._thread.loop).result(PATIENCE_SECONDS)
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop."""
-        self.stop()
+        return self._run(call())

@@ -4,8 +4,8 @@ A script holds one behaviour for everything and, where a test asked for it, othe
 below a prefix or for a number of requests. `Script.next` answers what is to be done with one
 request and counts that number down.
 
-There are only two behaviours. `Answer` is a proper HTTP response; `Raw` is everything else: some
-bytes or none, and then the connection is closed, reset or left hanging. Refusing, freezing and
+There are three behaviours. `Answer` is a proper HTTP response, `Socket` a WebSocket; `Raw` is
+everything else: some bytes or none, and then the connection is closed, reset or left hanging. Refusing, freezing and
 swallowing are not here: they happen to the listening socket or to the whole thread, before there
 is a request.
 """
@@ -54,7 +54,20 @@ class Raw:
     then: Then = "close"
 
 
-Behaviour = Answer | Raw
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A WebSocket that sends back what it gets.
+
+    Attributes:
+        messages: End after so many messages; ``None`` when the client does.
+        then: How: with a close frame and FIN, by RST, or by saying nothing ever again.
+    """
+
+    messages: int | None = None
+    then: Then = "close"
+
+
+Behaviour = Answer | Raw | Socket
 
 
 @dataclass(slots=True)
