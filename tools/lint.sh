@@ -20,8 +20,8 @@ if cargo clippy --version >/dev/null 2>&1; then
 else
 	echo 'stage clippy: left out, it is not installed (rustup component add clippy)'
 fi
-stage 'ruff' '^All checks' "$bin/ruff" check python tests tools
-stage 'ruff format' '' "$bin/ruff" format --check --quiet python tests tools
+stage 'ruff' '^All checks' "$bin/ruff" check python tests tools examples
+stage 'ruff format' '' "$bin/ruff" format --check --quiet python tests tools examples
 stage 'mypy' '^Success' "$bin/mypy"
 stage 'import-linter' '^Contracts:' "$bin/lint-imports" --no-cache
 if cargo deny --version >/dev/null 2>&1; then

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fairlead.health.function import Probe
     from fairlead.model import Backend, Event, Status
     from fairlead.policy.policy import Policy
+    from fairlead.policy.request import Request
 
     __version__: str
 
@@ -40,6 +41,7 @@ __all__ = [
     "Policy",
     "Probe",
     "ReloadError",
+    "Request",
     "Status",
     "__version__",
 ]
@@ -58,6 +60,7 @@ _HOMES = {
     "Policy": "policy.policy",
     "Probe": "health.function",
     "ReloadError": "errors",
+    "Request": "policy.request",
     "Status": "model",
 }
 

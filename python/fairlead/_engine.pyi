@@ -29,6 +29,9 @@ _Scalar: TypeAlias = tuple[
 _Table: TypeAlias = tuple[Literal["table"], int, int, list[tuple[str, int, int, _Node]]]
 _Array: TypeAlias = tuple[Literal["array"], int, int, list[_Node]]
 _Node: TypeAlias = _Table | _Array | _Scalar
+_Question: TypeAlias = tuple[
+    list[int], list[int], str, tuple[str, int] | None, int, bytes, bytes, float
+]
 
 class EngineError(Exception):
     """A plan can't be put in force; nothing has changed.
@@ -185,11 +188,12 @@ class Engine:
             KeyError: There is no such backend.
         """
 
-    def sit_down(self, pool: str) -> Seat:
+    def sit_down(self, pool: str, picks: bool) -> Seat:
         """Sit down at the desk of a pool's policy in Python, in the place of whoever sat there.
 
         Args:
             pool: A pool of the plan in force that has such a policy.
+            picks: Whether the policy is to be asked about each request.
 
         Raises:
             KeyError: There is no such pool.
@@ -235,21 +239,43 @@ class Seat:
     Calls by a thread whose seat is gone do nothing.
     """
 
-    def rest(self, timeout: float) -> bool:
-        """Wait, without the interpreter's lock.
+    def take(self, timeout: float) -> list[_Question] | None:
+        """Wait for questions, without the interpreter's lock, and take some.
 
         From the return until the next call the thread counts as busy; one that is busy for a
-        second is told of as stuck.
+        second is told of as stuck. What it hasn't answered by then is not answered at all.
 
         Args:
             timeout: Seconds; it may return after half a second already.
 
         Returns:
-            Whether the seat is still there.
+            At most 64 questions, or none if the time is over; ``None`` once the seat is gone. Each
+            is ``(candidates, active, listener, client, attempts, head, body, left)``: indices of
+            backends in the plan's order, how many are in flight to each of them, the listener's
+            name, the client's address and port (``None`` on a Unix socket), backends tried before,
+            the request's head (empty on tcp), the beginning of its body, and how many seconds the
+            answer is waited for.
         """
+
+    def answer(self, answers: list[tuple[int, int]]) -> None:
+        """Answer questions that were taken last.
+
+        Args:
+            answers: The place of each among them, and the index of the backend chosen, or -1 for
+                no preference, -2 for a failure.
+        """
+
+    def fail_pick(self, why: str) -> None:
+        """Say that the policy failed at a question, and why: told now and then."""
 
     def backends(self) -> bytes:
         """The pool's backends as in `Engine.status`: a JSON list, in the plan's order."""
+
+    def asked_about(self) -> bytes:
+        """The backends that the questions taken last are about, in the same form."""
+
+    def configuration(self) -> int:
+        """A number that is another when those questions came under another configuration."""
 
     def set_scores(self, scores: list[int]) -> None:
         """Put scores in force, in the place of the weights; they lapse after two seconds.

@@ -237,6 +237,9 @@ class PythonPolicy:
 
     Attributes:
         fallback: What picks where it does not.
+        picks: Whether it is asked about each request; ``steps["policy_decisions"]`` of the pool
+            says what came of that.
+        waiting: Requests that wait for it.
         scores: Rounds of scores that it made.
         score_failures: Rounds that it failed, or that lapsed.
         scored: Whether scores of its are in force.
@@ -245,6 +248,8 @@ class PythonPolicy:
     """
 
     fallback: str
+    picks: bool
+    waiting: int
     scores: int
     score_failures: int
     scored: bool
@@ -256,6 +261,8 @@ class PythonPolicy:
         """Read ``python`` of a pool."""
         return cls(
             fallback=row.get("fallback", ""),
+            picks=row.get("picks", False),
+            waiting=row.get("waiting", 0),
             scores=row.get("scores", 0),
             score_failures=row.get("score_failures", 0),
             scored=row.get("scored", False),

@@ -48,6 +48,19 @@ class Cheapest(fairlead.Policy):
         return [backend.weight / (1 + backend.active) for backend in backends]
 
 
+class LeastBusy(fairlead.Policy):
+    """A policy that picks."""
+
+    def pick(
+        self, request: fairlead.Request, backends: Sequence[fairlead.Backend]
+    ) -> fairlead.Backend | None:
+        """Whoever has least to do, for those who say who they are."""
+        tier: str | None = request.headers.get("x-tier")
+        if tier is None or request.client is None:
+            return None
+        return min(backends, key=lambda backend: backend.active / backend.weight)
+
+
 def is_well(probe: fairlead.Probe) -> bool | str:
     """A check."""
     return probe.port is not None or f"{probe.host} of {probe.pool} has no port"

@@ -21,6 +21,13 @@ class Wrong(fairlead.Policy):
         return []
 
 
+class AlsoWrong(fairlead.Policy):
+    """A policy that picks by address."""
+
+    def pick(self, request: fairlead.Request, backends: object) -> str:  # expect: override
+        return f"{request.path} {backends}"
+
+
 async def wrong(balancer: fairlead.Balancer) -> None:
     """Calls that can't be right."""
     balancer.status().no_such_field  # expect: attr-defined

@@ -27,6 +27,7 @@ use crate::policies::{Recipe, Table};
 use crate::pool::Pool;
 use crate::state::BackendState;
 use crate::tracker::Rules;
+use crate::view::Tried;
 use crate::warm::{self, FULL};
 
 /// Turns of a wheel for whose sake weights are multiplied during slow start: made in a tenth of a
@@ -53,6 +54,11 @@ impl Row {
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         self.max == u32::MAX || self.state.active() < self.max
+    }
+
+    /// Whether it may be used for a request that has tried these.
+    pub(crate) fn is_usable(&self, tried: &Tried) -> bool {
+        self.has_room() && !tried.contains(self.slot)
     }
 
     /// Counts one more in flight, if there is room.

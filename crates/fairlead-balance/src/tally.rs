@@ -51,6 +51,18 @@ counts! {
     MovedUnacknowledged = "moved", "unacknowledged";
     /// A request that waited on a backend which went down was put to another.
     MovedFromDown = "moved", "down";
+    /// A policy in Python chose, and its choice was used.
+    PolicyChosen = "policy_decisions", "chosen";
+    /// It had no preference.
+    PolicyAbstained = "policy_decisions", "abstained";
+    /// It raised, or answered what is no backend.
+    PolicyFailed = "policy_decisions", "failed";
+    /// It chose a backend that can't be used any more.
+    PolicyUnavailable = "policy_decisions", "unavailable";
+    /// It did not answer in time.
+    PolicyLate = "policy_decisions", "late";
+    /// It was not asked: too many wait for it, or it is stuck in an earlier question.
+    PolicyUnasked = "policy_decisions", "unasked";
 }
 
 /// What each family is, for people.
@@ -66,6 +78,7 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "moved",
         "Requests that waited for an answer and were put to another backend, by what was wrong",
     ),
+    ("policy_decisions", "Picks that were put to a policy in Python, and what came of it"),
 ];
 
 /// One worker's counts of one pool.

@@ -136,6 +136,49 @@ impl View {
         self.pick_for(Asker::Unrepeatable, key, tried, now, random)
     }
 
+    /// Finds out whom a policy outside may choose from: into `candidates`, in the plan's order.
+    ///
+    /// Answers a pick instead where there is nothing to choose: a trial is due (and begun), or
+    /// nobody is left.
+    pub fn consult(
+        &mut self,
+        repeatable: bool,
+        key: Option<u64>,
+        tried: &Tried,
+        now: Moment,
+        candidates: &mut Vec<Slot>,
+    ) -> Option<Pick> {
+        candidates.clear();
+        if self.groups.epoch != self.pool.epoch() || now >= self.groups.until {
+            self.refresh(now);
+        }
+        let asker = if repeatable { Asker::Repeatable } else { Asker::Unrepeatable };
+        if now >= self.look_at[asker as usize] && tried.is_empty() {
+            if let Some(slot) = self.pick_trial(asker, key, now) {
+                return Some(Pick::Backend(slot));
+            }
+        }
+        for tier in &self.groups.tiers {
+            let usable = tier.rows.iter().filter(|row| row.is_usable(tried));
+            candidates.extend(usable.map(|row| row.slot));
+            if !candidates.is_empty() {
+                return None;
+            }
+        }
+        Some(self.pick_otherwise(key, tried, now))
+    }
+
+    /// Begins what a policy outside has chosen, if it is still among those whom it may choose from.
+    pub fn begin(&mut self, slot: Slot, tried: &Tried, now: Moment) -> bool {
+        if self.groups.epoch != self.pool.epoch() {
+            self.refresh(now);
+        }
+        let first = |tier: &&Tier| tier.rows.iter().any(|row| row.is_usable(tried));
+        let tier = self.groups.tiers.iter().find(first);
+        let row = tier.and_then(|tier| tier.rows.iter().find(|row| row.slot == slot));
+        row.is_some_and(|row| row.is_usable(tried) && row.try_begin())
+    }
+
     #[inline]
     fn pick_for(
         &mut self,

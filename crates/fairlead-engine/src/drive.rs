@@ -14,12 +14,14 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use fairlead_flow::driver::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent};
+use fairlead_flow::{Question, Ticket};
 use fairlead_model::backend::Endpoint;
 use fairlead_model::limits::{FORWARD_BYTES, FORWARD_LEAST, READS_PER_TURN};
 use fairlead_model::moment::Moment;
 
 use crate::connect;
 use crate::connection::{Connection, Drawn, Forward, Phase, Told};
+use crate::policy::Asking;
 use crate::slots::Slots;
 use crate::sys::pipe::Pipes;
 use crate::sys::poll::{Poller, Signs};
@@ -47,6 +49,8 @@ pub(crate) struct Sockets {
     /// When the next look for dead ends is due.
     round: Moment,
     now: Moment,
+    /// Where questions to policies go.
+    asking: Option<Asking>,
 }
 
 impl Sockets {
@@ -60,7 +64,13 @@ impl Sockets {
             pipes: Pipes::default(),
             round: Moment::ZERO + ROUND,
             now: Moment::ZERO,
+            asking: None,
         }
+    }
+
+    /// With somewhere to go with questions to policies.
+    pub(crate) fn with_policies(self, asking: Asking) -> Self {
+        Sockets { asking: Some(asking), ..self }
     }
 
     pub(crate) fn poller(&self) -> &Poller {
@@ -324,6 +334,10 @@ impl Driver for Sockets {
 
     fn ask_path(&mut self, id: ConnId) -> Option<PathState> {
         socket::path_state(&self.in_use(id)?.socket)
+    }
+
+    fn ask_policy(&mut self, ticket: Ticket, question: &Question<'_>) -> bool {
+        self.asking.as_ref().is_some_and(|asking| asking.ask(ticket, question, self.now))
     }
 
     #[inline]

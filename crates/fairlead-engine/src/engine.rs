@@ -362,11 +362,12 @@ impl Engine {
     }
 
     /// Sits down at the desk of a pool's policy in Python, in the place of whoever sat there.
+    /// `picks` says whether it is to be asked about each request.
     ///
     /// # Errors
     ///
     /// If there is no such pool, or none with a policy in Python.
-    pub fn sit_down(&self, pool: &str) -> Result<Seat, Unknown> {
+    pub fn sit_down(&self, pool: &str, picks: bool) -> Result<Seat, Unknown> {
         let inner = self.lock();
         let pools = inner.snapshot.as_deref().map_or(&[][..], Snapshot::pools);
         let found = pools.iter().find(|known| known.plan.name == pool).map(Arc::clone);
@@ -375,7 +376,7 @@ impl Engine {
         let (Some(found), Some(python)) = (&found, python) else {
             return Err(Unknown { pool: pool.to_owned(), backend: String::new() });
         };
-        let seat = self.desks.sit_down(found, &python.name);
+        let seat = self.desks.sit_down(found, &python.name, picks);
         // Worker 0 looks after desks, and may be asleep without a deadline.
         self.wake();
         Ok(seat)

@@ -42,5 +42,5 @@ mod worker;
 
 pub use engine::{file_limit, Engine, Unknown};
 pub use metrics::Dialect;
-pub use policy::Seat;
+pub use policy::{Answer, Asked, Seat};
 pub use publish::Problem;

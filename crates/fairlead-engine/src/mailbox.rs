@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fairlead_flow::driver::{ListenerId, Peer};
-use fairlead_flow::Snapshot;
+use fairlead_flow::{Snapshot, Ticket, Verdict};
 use rustix::event::EventfdFlags;
 use rustix::io::Errno;
 
@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Accept,
     /// Serve this connection, which another worker accepted.
     Adopt(OwnedFd, ListenerId, Peer),
+    /// What a policy in Python says to questions of this worker.
+    Verdicts(Vec<(Ticket, Verdict)>),
     /// Stop gracefully: accept nothing more, finish what is under way.
     Stop,
     /// Give up what is still open, and end.
@@ -90,6 +92,12 @@ impl Mailbox {
         drop((ours, theirs));
         boxes[to].wake();
         Ok(())
+    }
+
+    /// Puts a command that may come at any time into this box.
+    pub(crate) fn put(&self, command: Command) {
+        self.lock().push(command);
+        self.wake();
     }
 
     /// Takes everything out.

@@ -23,9 +23,12 @@ use crate::events::Events;
 
 mod complaint;
 mod desk;
+mod question;
 mod seat;
 
 pub(crate) use desk::{Desk, DeskStatus};
+pub(crate) use question::Asking;
+pub use question::{Answer, Asked};
 pub use seat::Seat;
 
 /// How often desks are looked at for somebody who hangs.
@@ -45,15 +48,16 @@ impl Desks {
         Desks { clock, events, by_pool: Mutex::default(), any: AtomicBool::new(false) }
     }
 
-    /// Sits down at the desk of a pool, in the place of whoever sat there. `policy` is its name.
-    pub(crate) fn sit_down(&self, pool: &Arc<Pool>, policy: &str) -> Seat {
+    /// Sits down at the desk of a pool, in the place of whoever sat there. `policy` is its name;
+    /// `picks` says whether it is to be asked about each request.
+    pub(crate) fn sit_down(&self, pool: &Arc<Pool>, policy: &str, picks: bool) -> Seat {
         let mut desks = self.lock();
         let name = &pool.plan.name;
         let new = || Arc::new(Desk::new(self.clock, Arc::clone(&self.events), Arc::clone(pool)));
         let desk = Arc::clone(desks.entry(name.clone()).or_insert_with(new));
         self.any.store(true, Ordering::Relaxed);
         drop(desks);
-        Seat::at(desk, policy)
+        Seat::at(desk, policy, picks)
     }
 
     /// The desk of a pool.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_flow::driver::{ConnId, Driver, ListenerId, Peer};
-use fairlead_flow::{Flow, Snapshot};
+use fairlead_flow::{Flow, Snapshot, Ticket, Verdict};
 use fairlead_model::event::Event;
 use fairlead_model::limits::{READS_PER_TURN, RECEIVE_BYTES};
 use fairlead_model::moment::Moment;
@@ -26,7 +26,7 @@ use crate::events::Events;
 use crate::guard;
 use crate::log::AccessLog;
 use crate::mailbox::{Command, Mailbox, Open};
-use crate::policy::Desks;
+use crate::policy::{Asking, Desks};
 use crate::sys::poll::{self, Poller, Source};
 use crate::sys::signals;
 use crate::worker::lines::Lines;
@@ -97,7 +97,10 @@ impl Worker {
         Worker {
             number,
             mailbox: Arc::clone(&common.boxes[number]),
-            sockets: Sockets::new(poller),
+            sockets: Sockets::new(poller).with_policies(Asking {
+                desks: Arc::clone(&common.desks),
+                back: Arc::clone(&common.boxes[number]),
+            }),
             flow: Flow::new(number, workers, seed),
             listening: Listening::new(workers),
             happened: poll::Events::new(),
@@ -330,9 +333,25 @@ impl Worker {
                 Command::Publish(snapshot, open) => self.publish(&snapshot, &open),
                 Command::Accept => self.listening.start(self.sockets.poller(), self.now),
                 Command::Adopt(socket, listener, peer) => self.adopt(socket, listener, peer),
+                Command::Verdicts(verdicts) => self.hear(verdicts),
                 Command::Stop => self.stop(),
                 Command::End => self.end(),
                 Command::Report(number) => self.report = Some(number),
+            }
+        }
+    }
+
+    /// A policy in Python has answered.
+    fn hear(&mut self, verdicts: Vec<(Ticket, Verdict)>) {
+        for (ticket, verdict) in verdicts {
+            let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+            let work = || flow.handle_verdict(sockets, ticket, verdict, now);
+            if let Err(what) = guard::catch(work) {
+                let cleared = guard::catch(|| flow.handle_timer_panic(sockets, now));
+                self.tell_panic(what);
+                if let Err(what) = cleared {
+                    self.tell_panic(what);
+                }
             }
         }
     }

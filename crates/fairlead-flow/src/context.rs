@@ -79,6 +79,10 @@ pub(crate) struct Context {
     pub(crate) hosts: Hosts,
     /// Hosts that have just given a sign of life.
     pub(crate) revived: Vec<Rc<LocalHost>>,
+    /// Whom the policy may choose that is about to be asked.
+    pub(crate) candidates: Vec<Slot>,
+    /// The number of the last question to a policy.
+    asked: u32,
 }
 
 impl Context {
@@ -93,7 +97,15 @@ impl Context {
             doubts: Vec::new(),
             hosts: Hosts::new(),
             revived: Vec::new(),
+            candidates: Vec::new(),
+            asked: 0,
         }
+    }
+
+    /// The number of the next question to a policy.
+    pub(crate) fn next_number(&mut self) -> u32 {
+        self.asked = self.asked.wrapping_add(1);
+        self.asked
     }
 
     /// Starts a connection to the `nth` endpoint of a backend, counted in a ring.

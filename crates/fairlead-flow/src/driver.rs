@@ -20,6 +20,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fairlead_model::backend::Endpoint;
+
+use crate::ask::{Question, Ticket};
 use fairlead_model::plan::{Keepalive, PoolPlan};
 
 /// A connection of one worker: an index that is used again, and a number that tells its lives
@@ -158,6 +160,13 @@ pub trait Driver {
     /// How what was sent on a connection fares; `None` where that can't be known (Unix sockets).
     /// A system call: asked only when an answer is late.
     fn ask_path(&mut self, id: ConnId) -> Option<PathState>;
+
+    /// Puts a question to the pool's policy outside. If it answers true, `handle_verdict` follows,
+    /// at most once; false says that nobody is there to be asked.
+    fn ask_policy(&mut self, ticket: Ticket, question: &Question<'_>) -> bool {
+        let _ = (ticket, question);
+        false
+    }
 
     /// Whether the driver knows already, without a look at the socket, that something has arrived
     /// on an idle connection and has yet to be told.

@@ -385,6 +385,16 @@ impl Flow {
         }
     }
 
+    /// Notes whose turn it is, should its handler panic.
+    pub(crate) fn watch(&mut self, alarm: Alarm) {
+        self.firing = Some(alarm);
+    }
+
+    /// Its handler has ended.
+    pub(crate) fn unwatch(&mut self) {
+        self.firing = None;
+    }
+
     fn link_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(link) = self.ctx.links.get_mut(key) else { return };
         if !link.filed.fired(now) {
@@ -481,7 +491,7 @@ impl Flow {
     }
 
     /// Does what the last happening left to be done.
-    fn settle<D: Driver>(&mut self, d: &mut D, now: Moment) {
+    pub(crate) fn settle<D: Driver>(&mut self, d: &mut D, now: Moment) {
         while let Some(key) = self.ready.pop() {
             self.client_proceed(d, key, now);
         }

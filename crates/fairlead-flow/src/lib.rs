@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ask;
 mod context;
 pub mod driver;
 mod flow;
@@ -27,6 +28,7 @@ mod snapshot;
 mod tcp;
 mod wheel;
 
+pub use ask::{Question, Ticket, Verdict};
 pub use driver::{ConnId, Driver, IoFailure, ListenerId, Outgoing, PathState, Peer, Sent};
 pub use flow::Flow;
 pub use listener::{ListenerState, ListenerStats};

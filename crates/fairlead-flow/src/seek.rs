@@ -7,6 +7,7 @@
 //! Not here: the connects under way (`race`), what is sent once somebody answered (http, tcp), and
 //! whether what was sent may be sent again (`fairlead_balance::retry`).
 
+pub(crate) mod decision;
 mod race;
 
 use std::rc::Rc;
@@ -23,6 +24,7 @@ use crate::idle::Reuse;
 use crate::link::Owner;
 use crate::local::LocalPool;
 use crate::slab::Key;
+use decision::Decision;
 pub(crate) use race::{note_connected, reason_of_connect};
 use race::{Runner, RUNNERS};
 
@@ -36,6 +38,8 @@ pub(crate) enum Found {
     Link(Key),
     /// Nobody.
     Failed(Reason),
+    /// The pool's policy outside has to be asked; the candidates are in the context.
+    Undecided,
 }
 
 /// Whom to connect to, and what was tried there before.
@@ -77,6 +81,10 @@ pub(crate) struct Seek {
     /// Tries on the backend that was reached last, before that one.
     tries: u32,
     failure: Option<Reason>,
+    /// What a policy outside is asked, or has said.
+    decision: Decision,
+    /// How long it was waited for.
+    spent: Duration,
 }
 
 impl Seek {
@@ -94,6 +102,8 @@ impl Seek {
             pause: None,
             tries: 0,
             failure: None,
+            decision: Decision::Open,
+            spent: Duration::ZERO,
         }
     }
 
@@ -111,6 +121,8 @@ impl Seek {
         self.pause = None;
         self.tries = 0;
         self.failure = None;
+        self.decision = Decision::Open;
+        self.spent = Duration::ZERO;
     }
 
     /// When [`Self::timer`] wants to be called.
@@ -119,7 +131,8 @@ impl Seek {
         let ends = self.runners.iter().flatten().map(|runner| runner.started + hard);
         let late = self.lonely().map(|runner| runner.late);
         let pause = self.pause.iter().map(|pause| pause.until);
-        ends.chain(late).chain(pause).min().unwrap_or(Moment(u64::MAX))
+        let decided = self.decision.until();
+        ends.chain(late).chain(pause).chain(decided).min().unwrap_or(Moment(u64::MAX))
     }
 
     /// Goes to the next backend.
@@ -135,7 +148,7 @@ impl Seek {
                 return Found::Failed(self.failure.unwrap_or(Reason::NoBackend));
             }
             let pool = Rc::clone(&self.pool);
-            let pick = self.pick(ctx, now);
+            let Some(pick) = self.choose(ctx, now) else { return self.decision.found() };
             let slot = match pick {
                 Pick::Backend(slot) => slot,
                 Pick::Saturated => return Found::Failed(self.failure.unwrap_or(Reason::Saturated)),
@@ -178,7 +191,8 @@ impl Seek {
 
     /// Whether nothing is on the way.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.pause.is_none() && self.runners.iter().all(Option::is_none)
+        let nobody = self.runners.iter().all(Option::is_none);
+        nobody && self.pause.is_none() && !self.decision.is_pending()
     }
 
     /// Tries the backend that has just been used once more, on a fresh connection: a kept one

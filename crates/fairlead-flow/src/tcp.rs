@@ -101,6 +101,12 @@ impl Relay {
         }
     }
 
+    /// Its listener's name and its search, while there is one.
+    pub(crate) fn seeking(&mut self) -> Option<(&str, &mut Seek)> {
+        let seek = self.seek.as_mut()?;
+        Some((&self.listener.plan().name, seek))
+    }
+
     /// The search is over; what it came to is kept.
     fn take_seek(&mut self) -> Option<Box<Seek>> {
         let seek = self.seek.take()?;
@@ -210,6 +216,7 @@ impl Flow {
                 self.relay_join(d, key, link, now);
             }
             Found::Failed(reason) => self.relay_end(d, key, reason, now),
+            Found::Undecided => self.relay_ask(d, key, now),
         }
     }
 

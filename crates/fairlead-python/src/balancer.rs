@@ -114,8 +114,8 @@ impl Engine {
         self.engine.report_check(pool, backend, passed, what).map_err(key_error)
     }
 
-    fn sit_down(&self, pool: &str) -> PyResult<Seat> {
-        self.engine.sit_down(pool).map(Seat::new).map_err(key_error)
+    fn sit_down(&self, pool: &str, picks: bool) -> PyResult<Seat> {
+        self.engine.sit_down(pool, picks).map(Seat::new).map_err(key_error)
     }
 
     fn reopen_log(&self) {

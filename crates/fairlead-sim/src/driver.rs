@@ -7,11 +7,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent};
+use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, PathState, Question, Sent, Ticket};
 use fairlead_model::backend::Endpoint;
 use fairlead_model::limits::RECEIVE_BYTES;
 
-use crate::network::{Network, Owner, Phase, Place, SocketId};
+use crate::network::{Network, Owner, Phase, Place, SocketId, Wake};
+use crate::policy::Questions;
 use crate::report::Notes;
 use crate::wire;
 
@@ -109,6 +110,7 @@ pub(crate) struct Hand<'a> {
     pub(crate) network: &'a mut Network,
     pub(crate) lines: &'a mut Lines,
     pub(crate) notes: &'a mut Notes,
+    pub(crate) questions: &'a mut Questions,
 }
 
 impl Hand<'_> {
@@ -239,6 +241,16 @@ impl Driver for Hand<'_> {
     fn ask_path(&mut self, id: ConnId) -> Option<PathState> {
         let socket = self.lines.socket(id)?;
         Some(self.network.path_state(socket))
+    }
+
+    fn ask_policy(&mut self, ticket: Ticket, question: &Question<'_>) -> bool {
+        let now = self.network.now();
+        self.notes.digest.add(&[6, u64::from(question.attempts), now.0]);
+        let taken = self.questions.take(ticket, question, &mut self.network.random);
+        if let Some((number, Some(after))) = taken {
+            self.network.wake(now + after, Wake::Verdict(self.worker, number));
+        }
+        taken.is_some()
     }
 
     fn is_quiet(&mut self, id: ConnId) -> bool {

@@ -23,6 +23,7 @@ pub mod claims;
 mod client;
 mod driver;
 mod network;
+mod policy;
 mod report;
 mod run;
 mod setting;

@@ -53,6 +53,8 @@ pub(crate) enum Wake {
     Trouble(usize),
     /// The nth change by the operator.
     Change(usize),
+    /// A policy's answer to the nth question of a worker.
+    Verdict(usize, usize),
 }
 
 /// What happened.

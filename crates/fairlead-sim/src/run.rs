@@ -20,6 +20,7 @@ use crate::backend::Backend;
 use crate::client::Client;
 use crate::driver::{Hand, Lines, News};
 use crate::network::{Network, Owner, SocketId, Told, Wake};
+use crate::policy::Questions;
 use crate::report::{Notes, Report};
 use crate::setting::{Change, Setting, Trouble, TCP, WEB};
 
@@ -50,6 +51,7 @@ struct World {
     network: Network,
     flows: Vec<Flow>,
     lines: Vec<Lines>,
+    questions: Vec<Questions>,
     /// For each worker: for which deadline it is woken next, and when. Wakes for others are old.
     woken: Vec<(Moment, Moment)>,
     backends: Vec<Backend>,
@@ -77,6 +79,7 @@ impl World {
                 .map(|nth| Flow::new(nth, workers, setting.seed + nth as u64))
                 .collect(),
             lines: (0..workers).map(|_| Lines::default()).collect(),
+            questions: (0..workers).map(|_| Questions::default()).collect(),
             woken: vec![NEVER; workers],
             backends,
             clients: Vec::new(),
@@ -113,6 +116,9 @@ impl World {
             Ok(snapshot) => {
                 for worker in 0..self.flows.len() {
                     self.tell(worker, |flow, hand, now| flow.publish(hand, &snapshot, now));
+                }
+                for pool in snapshot.pools() {
+                    pool.set_asking(pool.plan.python.is_some());
                 }
                 self.snapshot = Some(snapshot);
             }
@@ -288,6 +294,13 @@ impl World {
             }
             Wake::Trouble(nth) => self.trouble(nth / 2, nth % 2 == 0),
             Wake::Change(nth) => self.change(nth),
+            Wake::Verdict(worker, number) => {
+                if let Some((ticket, verdict)) = self.questions[worker].answer(number) {
+                    self.tell(worker, |flow, hand, now| {
+                        flow.handle_verdict(hand, ticket, verdict, now);
+                    });
+                }
+            }
         }
     }
 
@@ -300,6 +313,7 @@ impl World {
             network: &mut self.network,
             lines: &mut self.lines[worker],
             notes: &mut self.notes,
+            questions: &mut self.questions[worker],
         };
         call(flow, &mut hand, now);
         while let Some(event) = flow.take_event() {

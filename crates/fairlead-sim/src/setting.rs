@@ -21,6 +21,7 @@ use fairlead_model::plan::Plan;
 use crate::backend::{BadManners, Character};
 use crate::client::Client;
 use crate::network::Weather;
+use crate::policy;
 
 /// The listener that speaks HTTP.
 pub(crate) const WEB: ListenerId = ListenerId(0);
@@ -213,9 +214,16 @@ impl Setting {
             .collect();
         let lives: Vec<_> = characters.iter().map(|host| crossing(host, &weather)).collect();
         let clients = clients::draw(theme, &plan, &lives, random);
-        let changes = draw_changes(theme, &plan, &pools, &anchors, random);
+        let mut changes = draw_changes(theme, &plan, &pools, &anchors, random);
         let exhaustion = if theme == Theme::Mixed && one_in(random, 8) { 20 } else { 0 };
         let workers = 1 + random.below(3);
+        let mut plan = plan;
+        policy::draw(&mut plan, seed);
+        for (_, change) in &mut changes {
+            if let Change::Reload(plan) = change {
+                policy::draw(plan, seed);
+            }
+        }
         Setting {
             seed,
             theme,

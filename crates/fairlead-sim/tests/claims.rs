@@ -61,6 +61,15 @@ fn holds(theme: Theme) {
 }
 
 #[test]
+fn some_pools_have_a_policy_outside_and_their_worlds_stay_the_same() {
+    let plans = || (0..40).map(|seed| Setting::of(Theme::Fair, seed).plan);
+    let pools: Vec<_> = plans().flat_map(|plan| plan.pools).collect();
+    let outside = pools.iter().filter(|pool| pool.python.is_some()).count();
+    assert!(outside * 10 > pools.len() && outside * 2 < pools.len(), "{outside}");
+    assert!(plans().flat_map(|plan| plan.pools).eq(pools));
+}
+
+#[test]
 fn nothing_fails_where_nothing_is_wrong() {
     holds(Theme::Fair);
 }

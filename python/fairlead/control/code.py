@@ -83,7 +83,7 @@ class Code:
     """
 
     def __init__(
-        self, sit_down: Callable[[str], Seat], tell: Callable[[str, str, str], None]
+        self, sit_down: Callable[[str, bool], Seat], tell: Callable[[str, str, str], None]
     ) -> None:
         """Nothing is loaded before `prepare`.
 
@@ -193,7 +193,7 @@ def prepare_once(loaded: LoadedConfig) -> None:
         ConfigErrors: All that can't be used.
     """
 
-    def nobody(_: str) -> Seat:
+    def nobody(_pool: str, _picks: bool) -> Seat:  # noqa: FBT001  # as the engine has it
         raise KeyError
 
     Code(nobody, lambda *_: None).prepare(loaded)

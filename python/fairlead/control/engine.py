@@ -48,7 +48,7 @@ class Engine(Protocol):
     def report_check(self, pool: str, backend: str, passed: bool, what: str) -> None:  # noqa: FBT001  # as the native module has it
         """Hand over the result of a check that Python made."""
 
-    def sit_down(self, pool: str) -> Seat:
+    def sit_down(self, pool: str, picks: bool) -> Seat:  # noqa: FBT001  # as the native module has it
         """Take the place at the desk of a pool's policy in Python."""
 
     def reopen_log(self) -> None:

@@ -48,8 +48,9 @@ def make(name: str, of: Any) -> Made:
     else:
         hint = "write `class Name(fairlead.Policy):`" if isinstance(of, type) else None
         raise LoadError(f"`{name}` is {_kind(of)}, not a policy", _EXPECTED, hint)
-    if not policy._writes("score"):  # noqa: SLF001  # a question that no user has to ask
-        raise LoadError(f"`{name}` has no `score`", "a policy with a method `score`")
+    if not policy.writes("score") and not policy.writes("pick"):
+        expected = "a policy with a method `score` or `pick`"
+        raise LoadError(f"`{name}` has neither `score` nor `pick`", expected)
     return Made(name, of, policy)
 
 
@@ -60,11 +61,12 @@ def _kind(of: Any) -> str:
 class Policies:
     """The policies at work. Its methods are called from one thread at a time."""
 
-    def __init__(self, sit_down: Callable[[str], Seat]) -> None:
+    def __init__(self, sit_down: Callable[[str, bool], Seat]) -> None:
         """Nothing runs before `use`.
 
         Args:
-            sit_down: Gives the place at a pool's desk; `KeyError` if there is no such pool.
+            sit_down: Gives the place at a pool's desk, for one who picks or only scores;
+                `KeyError` if there is no such pool.
         """
         self._sit_down = sit_down
         self._running: dict[str, tuple[Made, Runner]] = {}
@@ -82,7 +84,8 @@ class Policies:
             if self.made(pool) is made:
                 continue
             # Whoever sat there before loses the seat to this one.
-            runner = Runner(pool, made.policy, self._sit_down(pool))
+            seat = self._sit_down(pool, made.policy.writes("pick"))
+            runner = Runner(pool, made.policy, seat)
             self._running[pool] = made, runner
             runner.start()
 

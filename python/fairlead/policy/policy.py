@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fairlead.model import Backend
+    from fairlead.policy.request import Request
 
 
 class Policy:
     """How a pool picks a backend, written in Python.
 
-    Derive from it, write `score`, and name the class in a pool: ``policy =
+    Derive from it, write `score`, `pick` or both, and name the class in a pool: ``policy =
     "my_policies:Cheapest"``. fairlead makes one instance for each pool and calls it from one
     thread, never from the event loop: keep what you like on ``self``, without a lock. When the
     file changes, a new instance takes the old one's place; when the configuration is reloaded and
@@ -33,6 +34,29 @@ class Policy:
                 def score(self, backends):
                     return [1 / PRICE[backend.address] for backend in backends]
     """
+
+    def pick(self, request: Request, backends: Sequence[Backend]) -> Backend | None:
+        """Choose who gets this request.
+
+        Called for each request (http) or connection (tcp), and again for a retry; by then the
+        backend that failed is no longer in ``backends``. The request waits meanwhile, over all its
+        attempts at most ``policy_timeout`` (20 ms unless the pool says otherwise); then the
+        fallback picks in your place. While a call takes five times as long, and while more than a
+        thousand requests wait, nobody waits at all.
+
+        Args:
+            request: Its head is read when it is looked at. On tcp only where it came from is set.
+            backends: Who may be used now (enabled, not down, of the lowest group that has anybody),
+                in the configuration's order and never empty. ``active`` is of this moment and over
+                all workers; the other numbers are up to 100 ms old.
+
+        Returns:
+            A member of ``backends``, or ``None`` for no preference: then the fallback picks. If
+            the policy scores, too, it picks by those scores.
+
+        An exception, or an answer that is no member, is told and counted, and the fallback picks.
+        """
+        raise NotImplementedError
 
     def score(self, backends: Sequence[Backend]) -> Sequence[float]:
         """Say what share of the traffic each backend is worth now.
@@ -56,6 +80,6 @@ class Policy:
         raise NotImplementedError
 
     @classmethod
-    def _writes(cls, method: str) -> bool:
+    def writes(cls, method: str) -> bool:
         """Whether a policy has a method of its own."""
         return getattr(cls, method) is not getattr(Policy, method)

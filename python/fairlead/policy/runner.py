@@ -1,4 +1,4 @@
-"""The thread that asks a policy: round after round, and whatever comes of it.
+"""The thread that asks a policy: questions and rounds of scores, and whatever comes of them.
 
 Rules of this file
 1. Only this thread runs the policy's code. It waits in the engine, without the interpreter's lock.
@@ -9,6 +9,7 @@ Rules of this file
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import threading
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fairlead.loader import describe
 from fairlead.model import Backend
+from fairlead.policy.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +26,14 @@ if TYPE_CHECKING:
     from fairlead.policy.policy import Policy
 
 SCORE_SECONDS = 0.1
-"""Between two rounds of scores."""
+"""Between two rounds of scores, and how old statistics may be that a pick sees."""
+
+Question = tuple[list[int], list[int], str, tuple[str, int] | None, int, bytes, bytes, float]
+"""What `fairlead._engine.Seat.take` gives."""
+
+_WAIT_SECONDS = 0.5
+_SAY_SECONDS = 0.0005
+_ABSTAINED, _FAILED = -1, -2
 
 _BEST = 256
 _SHOWN = 60
@@ -33,8 +42,20 @@ _SHOWN = 60
 class Seat(Protocol):
     """The engine's side, see `fairlead._engine.Seat`."""
 
-    def rest(self, timeout: float) -> bool:
-        """Wait; whether the seat is still there."""
+    def take(self, timeout: float) -> list[Question] | None:
+        """Wait for questions; ``None`` once the seat is gone."""
+
+    def answer(self, answers: list[tuple[int, int]]) -> None:
+        """Answer questions that were taken last, by their places."""
+
+    def fail_pick(self, why: str) -> None:
+        """Say that a question was answered badly, or not at all."""
+
+    def asked_about(self) -> bytes:
+        """The backends that the questions are about, as JSON."""
+
+    def configuration(self) -> int:
+        """A number that is another when those are others."""
 
     def backends(self) -> bytes:
         """The pool's backends, as JSON."""
@@ -57,6 +78,7 @@ class Runner:
         self._pool = pool
         self._policy = policy
         self._seat = seat
+        self._offered = Offered(pool)
         self._thread = threading.Thread(target=self._run, name=f"policy {pool}", daemon=True)
 
     def start(self) -> None:
@@ -68,13 +90,54 @@ class Runner:
         self._seat.leave()
 
     def _run(self) -> None:
-        due = time.monotonic()
-        while self._seat.rest(max(0.0, due - time.monotonic())):
-            if time.monotonic() < due:
+        scores, picks = self._policy.writes("score"), self._policy.writes("pick")
+        due = time.monotonic() if scores else math.inf
+        while True:
+            questions = self._seat.take(min(_WAIT_SECONDS, max(0.0, due - time.monotonic())))
+            if questions is None:
+                return
+            if questions and picks:
+                self._pick(questions)
+            if time.monotonic() >= due:
+                self._score()
+                # From the end: a policy that takes long leaves the others their time.
+                due = time.monotonic() + SCORE_SECONDS
+
+    def _pick(self, questions: list[Question]) -> None:
+        """Answer a batch of questions. Who was waited for too long isn't asked any more."""
+        taken = said = time.monotonic()
+        offer = self._offered.of(self._seat, taken)
+        answers: list[tuple[int, int]] = []
+        for place, question in enumerate(questions):
+            slots, active, listener, client, attempts, head, body, left = question
+            now = time.monotonic()
+            if now - taken >= left:
                 continue
-            self._score()
-            # From the end: a policy that takes long leaves the others their time.
-            due = time.monotonic() + SCORE_SECONDS
+            if answers and now - said >= _SAY_SECONDS:
+                self._seat.answer(answers)
+                answers, said = [], now
+            request = Request(listener, client, attempts, head, body)
+            answers.append((place, self._ask(request, slots, offer.backends(slots, active))))
+        self._seat.answer(answers)
+
+    def _ask(self, request: Request, slots: list[int], backends: list[Backend]) -> int:
+        chosen: Any
+        try:
+            chosen = self._policy.pick(request, backends)
+        except BaseException as error:  # noqa: BLE001  # SystemExit would end the thread unseen
+            self._seat.fail_pick(f"raised {describe(error)}")
+            return _FAILED
+        if chosen is None:
+            return _ABSTAINED
+        for slot, backend in zip(slots, backends, strict=True):
+            if backend is chosen:
+                self._offered.note_picked(slot)
+                return slot
+        if isinstance(chosen, Backend):
+            self._seat.fail_pick(f"answered `{chosen.address}`, which was not offered")
+        else:
+            self._seat.fail_pick(f"answered {_short(chosen)}, not one of the backends")
+        return _FAILED
 
     def _score(self) -> None:
         rows = json.loads(self._seat.backends())
@@ -87,6 +150,52 @@ class Runner:
             self._seat.fail_scores(f"raised {describe(error)}")
         else:
             self._seat.set_scores(scores)
+
+
+class Offered:
+    """Backends as they are shown to `Policy.pick`.
+
+    Statistics are read ten times a second at most; what is in flight is of the moment. A backend
+    looks the same to all questions between which nothing has changed, so that it is made once.
+    """
+
+    def __init__(self, pool: str) -> None:
+        self._pool = pool
+        self._rows: list[Backend] = []
+        self._made: dict[tuple[int, int], Backend] = {}
+        self._picked: dict[int, int] = {}
+        self._stale = 0.0
+        self._configuration = 0
+
+    def of(self, seat: Seat, now: float) -> Offered:
+        """What is offered to the questions that were taken from a seat just now."""
+        self._picked.clear()
+        configuration = seat.configuration()
+        if now >= self._stale or configuration != self._configuration:
+            rows = json.loads(seat.asked_about())
+            self._rows = [Backend.from_json(self._pool, row) for row in rows]
+            self._made.clear()
+            self._stale = now + SCORE_SECONDS
+            self._configuration = configuration
+        return self
+
+    def note_picked(self, slot: int) -> None:
+        """One more is about to be in flight: the next question of the batch should know."""
+        self._picked[slot] = self._picked.get(slot, 0) + 1
+
+    def backends(self, slots: list[int], active: list[int]) -> list[Backend]:
+        """The backends of these slots with so many in flight."""
+        return [
+            self._one(slot, count + self._picked.get(slot, 0))
+            for slot, count in zip(slots, active, strict=True)
+        ]
+
+    def _one(self, slot: int, active: int) -> Backend:
+        made = self._made.get((slot, active))
+        if made is None:
+            made = dataclasses.replace(self._rows[slot], active=active)
+            self._made[slot, active] = made
+        return made
 
 
 class RubbishError(Exception):

@@ -21,8 +21,8 @@ class Seat:
     def __init__(self):
         self.gone = threading.Event()
 
-    def rest(self, timeout):
-        return not self.gone.wait(timeout)
+    def take(self, timeout):
+        return None if self.gone.wait(timeout) else []
 
     def leave(self):
         self.gone.set()
@@ -114,11 +114,11 @@ class FakeEngine:
     def reopen_log(self):
         self.reopened += 1
 
-    def sit_down(self, pool):
+    def sit_down(self, pool, picks):
         if pool not in {row["name"] for row in self.plan["pools"]}:
             raise KeyError(pool)
         seat = Seat()
-        self.seats.append((pool, seat))
+        self.seats.append((pool, picks, seat))
         return seat
 
     def event_fd(self):

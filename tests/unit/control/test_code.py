@@ -27,8 +27,8 @@ def is_well(probe):
 
 
 class Seat:
-    def rest(self, _timeout):
-        return False
+    def take(self, _timeout):
+        return None
 
     def leave(self):
         pass
@@ -38,7 +38,7 @@ class Seat:
 def code(monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
-    made = Code(lambda _: Seat(), lambda *_: None)
+    made = Code(lambda *_: Seat(), lambda *_: None)
     yield made
     made.stop()
     for new in set(sys.modules) - before:

@@ -43,8 +43,8 @@ class Seat:
     def __init__(self):
         self.left = False
 
-    def rest(self, _timeout):
-        return False
+    def take(self, _timeout):
+        return None
 
     def leave(self):
         self.left = True
@@ -53,7 +53,8 @@ class Seat:
 def test_what_stays_goes_on_and_what_goes_leaves_its_seat():
     seats = {}
 
-    def sit_down(pool):
+    def sit_down(pool, picks):
+        assert not picks
         seats.setdefault(pool, []).append(Seat())
         return seats[pool][-1]
 

@@ -5,29 +5,47 @@ import threading
 
 import pytest
 
+from fairlead.model import Backend
 from fairlead.policy.policy import Policy
-from fairlead.policy.runner import RubbishError, Runner, scaled
+from fairlead.policy.runner import Offered, RubbishError, Runner, scaled
 
 ROWS = [{"address": f"b:{number}", "weight": 1} for number in range(2)]
 
 
 class Desk:
-    """Grants so many rounds, then the seat is gone."""
+    """Grants so many rounds, each with what questions there are; then the seat is gone."""
 
-    def __init__(self, rounds):
+    def __init__(self, rounds, questions=()):
         self.rounds = rounds
+        self.questions = list(questions)
         self.scores = []
         self.failures = []
+        self.answers = []
         self.gone = threading.Event()
 
-    def rest(self, timeout):
-        assert 0 <= timeout <= 0.1
-        # Long enough for what was asked for: time is the runner's own to look at.
-        threading.Event().wait(timeout)
+    def take(self, timeout):
+        assert 0 <= timeout <= 0.5
         self.rounds -= 1
         if self.rounds < 0:
             self.gone.set()
-        return self.rounds >= 0
+            return None
+        if self.questions:
+            return self.questions.pop(0)
+        # Long enough for what was asked for: time is the runner's own to look at.
+        threading.Event().wait(timeout)
+        return []
+
+    def answer(self, answers):
+        self.answers += answers
+
+    def fail_pick(self, why):
+        self.failures.append(why)
+
+    def asked_about(self):
+        return self.backends()
+
+    def configuration(self):
+        return 1
 
     def backends(self):
         return json.dumps(ROWS).encode()
@@ -56,8 +74,8 @@ class Mine(Policy):
         return answer
 
 
-def run(policy, rounds):
-    desk = Desk(rounds)
+def run(policy, rounds, questions=()):
+    desk = Desk(rounds, questions)
     runner = Runner("app", policy, desk)
     runner.start()
     assert desk.gone.wait(10)
@@ -132,3 +150,88 @@ class Unspeakable:
 def test_rubbish_is_told_as_such(answer):
     with pytest.raises(RubbishError):
         scaled(answer, 2)
+
+
+def question(slots=(0, 1), active=(0, 0), left=5.0, head=b"GET /a HTTP/1.1\r\n\r\n"):
+    return list(slots), list(active), "web", ("192.0.2.1", 9), 0, head, b"", left
+
+
+class Picking(Policy):
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.seen = []
+
+    def pick(self, request, backends):
+        self.seen.append((request.path, [(one.address, one.active) for one in backends]))
+        answer = self.answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer(backends) if callable(answer) else answer
+
+
+def first(backends):
+    return backends[0]
+
+
+def test_a_batch_is_answered_by_place():
+    policy = Picking(first, None, lambda backends: backends[1], first)
+    questions = [question(), question(), question(), question(slots=(1,), active=(4,))]
+    desk = run(policy, 1, [questions])
+    assert desk.answers == [(0, 0), (1, -1), (2, 1), (3, 1)]
+    assert policy.seen[3] == ("/a", [("b:1", 5)]), "what was just picked is in flight, too"
+
+
+def test_within_a_batch_what_was_picked_counts_as_in_flight():
+    policy = Picking(first, first)
+    run(policy, 1, [[question(), question()]])
+    assert [seen for _, seen in policy.seen] == [
+        [("b:0", 0), ("b:1", 0)],
+        [("b:0", 1), ("b:1", 0)],
+    ]
+
+
+def test_a_pick_that_fails_is_told_and_answered_as_such():
+    stranger = Backend.from_json("app", {"address": "c:1"})
+    policy = Picking(ValueError("x"), stranger, "b:0", first)
+    desk = run(policy, 1, [[question() for _ in range(4)]])
+    assert desk.answers == [(0, -2), (1, -2), (2, -2), (3, 0)]
+    assert desk.failures[0].startswith("raised ValueError: x (test_runner.py:")
+    assert desk.failures[1:] == [
+        "answered `c:1`, which was not offered",
+        "answered 'b:0', not one of the backends",
+    ]
+
+
+def test_who_is_not_waited_for_any_more_is_not_asked():
+    policy = Picking(first)
+    desk = run(policy, 1, [[question(left=0.0), question()]])
+    assert desk.answers == [(1, 0)]
+    assert len(policy.seen) == 1
+
+
+class Slow(Policy):
+    def pick(self, _request, backends):
+        threading.Event().wait(0.02)
+        return backends[0]
+
+
+def test_a_slow_batch_is_answered_piece_by_piece():
+    said = []
+
+    class Seat(Desk):
+        def answer(self, answers):
+            said.append(list(answers))
+
+    desk = Seat(1, [[question() for _ in range(3)]])
+    Runner("app", Slow(), desk).start()
+    assert desk.gone.wait(10)
+    assert said == [[(0, 0)], [(1, 0)], [(2, 0)]]
+
+
+def test_backends_are_made_anew_only_when_something_changed():
+    offered = Offered("app")
+    desk = Desk(1)
+    one = offered.of(desk, 10.0).backends([0, 1], [0, 3])
+    assert offered.of(desk, 10.05).backends([0], [0])[0] is one[0]
+    assert offered.of(desk, 10.05).backends([0], [1])[0] is not one[0]
+    assert offered.of(desk, 10.2).backends([0], [0])[0] is not one[0]

@@ -41,7 +41,7 @@ WRONG = {
     "a_number": ("Mine = 7", "`mine:Mine` is a `int`, not a policy"),
     "nothing_written": (
         "import fairlead\nclass Mine(fairlead.Policy): pass",
-        "`mine:Mine` has no `score`",
+        "`mine:Mine` has neither `score` nor `pick`",
     ),
     "raises": ("import fairlead\n1 / 0", "ZeroDivisionError: division by zero (mine.py:2, in <mod"),
     "syntax": ("def f(:", "SyntaxError"),

@@ -1,10 +1,14 @@
-//! One pool's desk: scores in force, and whether whoever makes them is still at work.
+//! One pool's desk: questions that wait, scores in force, and whether whoever sits there is still
+//! at work.
 //!
 //! Rules of this file
-//! 1. Scores hold for [`SCORES_HOLD`]. Whoever hangs can't take them back, so they lapse, and the
+//! 1. A question is left only where it can be answered in time: not while [`WAITING`] others wait,
+//!    and not while whoever sits there has been in Python for several times the time-out.
+//! 2. Scores hold for [`SCORES_HOLD`]. Whoever hangs can't take them back, so they lapse, and the
 //!    configured weights count again.
-//! 2. A thread that has been in Python for [`STUCK`] is told of, once; and again when it is back.
+//! 3. A thread that has been in Python for [`STUCK`] is told of, once; and again when it is back.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,10 +20,22 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::policy::complaint::Complaints;
+use crate::policy::question::Parked;
 use crate::status::BackendStatus;
 
 /// How long scores count without being made again: twenty rounds.
 const SCORES_HOLD: Duration = Duration::from_secs(2);
+
+/// Questions that wait at most: sixteen rounds of [`TAKEN`], more than can be answered in any
+/// time-out that a client would wait for.
+const WAITING: usize = 1_024;
+
+/// Questions taken at once. One turn of the interpreter's lock costs some microseconds, and in
+/// rounds of 64 a fifth of one each (measured).
+const TAKEN: usize = 64;
+
+/// Times the time-out that one round may be away before nobody is asked any more.
+const ROUND: u32 = 5;
 
 /// Nobody is that long in Python for one round.
 const STUCK: Duration = Duration::from_secs(1);
@@ -29,6 +45,10 @@ const STUCK: Duration = Duration::from_secs(1);
 pub(crate) struct DeskStatus {
     /// What picks where the policy in Python does not.
     fallback: &'static str,
+    /// It is asked about each request; otherwise it makes scores alone.
+    picks: bool,
+    /// Questions that wait for it.
+    waiting: usize,
     /// Rounds of scores that were put in force.
     scores: u64,
     /// Rounds that failed, or came to nothing because they took too long.
@@ -71,11 +91,25 @@ struct Inner {
     seats: u64,
     /// Whoever sits there is in Python since.
     away: Option<Moment>,
+    picks: bool,
+    waiting: VecDeque<Parked>,
     stuck: bool,
     scored_at: Option<Moment>,
     scores: u64,
     score_failures: u64,
     complaints: Complaints,
+}
+
+impl Inner {
+    /// The next questions that have time left, about one configuration.
+    fn take(&mut self, now: Moment) -> Vec<Parked> {
+        self.waiting.retain(|parked| parked.until > now);
+        let first = self.waiting.front().map(|parked| Arc::clone(&parked.pool));
+        let alike =
+            |parked: &&Parked| first.as_ref().is_some_and(|pool| Arc::ptr_eq(pool, &parked.pool));
+        let count = self.waiting.iter().take(TAKEN).take_while(alike).count();
+        self.waiting.drain(..count).collect()
+    }
 }
 
 impl Desk {
@@ -86,6 +120,8 @@ impl Desk {
             seat: 0,
             seats: 0,
             away: None,
+            picks: false,
+            waiting: VecDeque::new(),
             stuck: false,
             scored_at: None,
             scores: 0,
@@ -96,11 +132,14 @@ impl Desk {
     }
 
     /// Gives the place to somebody new; the number of the seat.
-    pub(super) fn seat(&self, policy: &str) -> u64 {
+    pub(super) fn seat(&self, policy: &str, picks: bool) -> u64 {
         let mut inner = self.lock();
+        inner.picks = picks;
+        inner.pool.set_asking(picks);
         inner.seats += 1;
         inner.seat = inner.seats;
-        inner.away = Some(self.clock.now());
+        // Questions that wait are answered by whoever is there now.
+        inner.away = None;
         inner.stuck = false;
         policy.clone_into(&mut inner.policy);
         inner.complaints.clear();
@@ -113,6 +152,7 @@ impl Desk {
     pub(super) fn follow(&self, pool: &Arc<Pool>) {
         let mut inner = self.lock();
         inner.pool = Arc::clone(pool);
+        pool.set_asking(inner.picks && inner.seat != 0);
         if pool.plan.python.is_none() {
             self.vacate(&mut inner);
         }
@@ -135,24 +175,63 @@ impl Desk {
         inner.away = None;
         inner.stuck = false;
         inner.scored_at = None;
+        inner.waiting.clear();
+        inner.pool.set_asking(false);
         inner.pool.set_scores(None);
         self.rung.notify_all();
     }
 
-    pub(super) fn rest(&self, seat: u64, timeout: Duration) -> bool {
+    /// Whether this seat is still there.
+    pub(super) fn is_seat(&self, seat: u64) -> bool {
+        self.lock().seat == seat
+    }
+
+    /// Takes a question, if it can be answered in time.
+    pub(super) fn ask(&self, question: impl FnOnce() -> Parked, now: Moment) -> bool {
+        let mut inner = self.lock();
+        let python = inner.pool.plan.python.as_ref();
+        let round = python.map_or(Duration::ZERO, |python| python.timeout.duration() * ROUND);
+        let away = inner.away.is_some_and(|since| now >= since + round);
+        if inner.seat == 0 || !inner.picks || away || inner.waiting.len() >= WAITING {
+            return false;
+        }
+        inner.waiting.push_back(question());
+        if inner.away.is_none() {
+            self.rung.notify_all();
+        }
+        true
+    }
+
+    pub(super) fn fail_pick(&self, seat: u64, why: &str) {
+        let mut inner = self.lock();
+        if inner.seat == seat {
+            let fallback = inner.pool.plan.policy.name();
+            self.complain(&mut inner, &format!("{why}; {fallback} picked instead"));
+        }
+    }
+
+    /// Waits for questions that still have time, and takes some; `None` once the seat is gone.
+    pub(super) fn take(&self, seat: u64, timeout: Duration) -> Option<(Vec<Parked>, Moment)> {
         let mut inner = self.lock();
         if inner.seat != seat {
-            return false;
+            return None;
         }
         self.come_back(&mut inner);
-        let gone = |inner: &mut Inner| inner.seat == seat;
-        let waited = self.rung.wait_timeout_while(inner, timeout, gone);
-        let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if inner.seat != seat {
-            return false;
+        let end = self.clock.now() + timeout;
+        loop {
+            let now = self.clock.now();
+            let taken = inner.take(now);
+            let left = end.since(now);
+            if !taken.is_empty() || left.is_zero() {
+                inner.away = Some(now);
+                return Some((taken, now));
+            }
+            let waited = self.rung.wait_timeout(inner, left);
+            (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if inner.seat != seat {
+                return None;
+            }
         }
-        inner.away = Some(self.clock.now());
-        true
     }
 
     /// The thread is out of Python.
@@ -164,8 +243,9 @@ impl Desk {
         }
     }
 
-    pub(super) fn backends(&self) -> Vec<u8> {
-        let pool = Arc::clone(&self.lock().pool);
+    /// The backends of a pool, of the one in force unless another is given.
+    pub(super) fn backends(&self, pool: Option<Arc<Pool>>) -> Vec<u8> {
+        let pool = pool.unwrap_or_else(|| Arc::clone(&self.lock().pool));
         let now = self.clock.now();
         let rows: Vec<_> = BackendStatus::all(&pool, self.clock, now).collect();
         serde_json::to_vec(&rows).expect("strings and numbers can always be written")
@@ -224,6 +304,8 @@ impl Desk {
         let inner = self.lock();
         DeskStatus {
             fallback: inner.pool.plan.policy.name(),
+            picks: inner.picks,
+            waiting: inner.waiting.len(),
             scores: inner.scores,
             score_failures: inner.score_failures,
             scored: inner.scored_at.is_some(),

@@ -45,6 +45,7 @@ impl Flow {
             Found::Failed(reason) if exchange.phase == Phase::Seeking => {
                 self.answer(d, key, reason, "", now);
             }
+            Found::Undecided => self.exchange_ask(d, key, now),
             // Somebody has the request already; this was the search for a second one.
             Found::Link(link) => self.hedge_send(d, key, link, now),
             Found::Waiting => self.sent_arm(key, now),

@@ -17,6 +17,7 @@ use fairlead_model::reason::Reason;
 use fairlead_proto::forwarded::Scheme;
 use fairlead_proto::http1::{write_request, BodyReader, ForwardRequest, Framing, RequestHead};
 
+use crate::ask::{body_until, wants_body};
 use crate::context::Context;
 use crate::driver::{Driver, Peer};
 use crate::flow::Flow;
@@ -47,6 +48,7 @@ impl Flow {
             version: head.version(),
             keep_alive: head.keep_alive() && !leaving,
             upgrade: head.upgrade().is_some(),
+            chunked: head.framing() == Framing::Chunked,
         };
         let found = listener.routes().find(&Looked { bytes, head });
         let Some(pool) = found.and_then(|index| listener.pools.get(index)) else {
@@ -94,10 +96,22 @@ impl Flow {
         }
         let used = self.body_data(d, key, behind, now);
         if self.clients.get(key).is_some_and(|client| client.exchange.is_some()) {
-            let owner = Owner::Client(key);
-            self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
+            self.exchange_start(d, key, head, now);
         }
         used
+    }
+
+    /// Begins the search for a backend, or waits for what the pool's policy wants to see.
+    fn exchange_start<D: Driver>(&mut self, d: &mut D, key: Key, head: &RequestHead, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        if wants_body(exchange, head) {
+            let until = body_until(now);
+            exchange.seek.wait_for_body(until);
+            return self.client_arm(key, until);
+        }
+        let owner = Owner::Client(key);
+        self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
     }
 
     /// No route takes the request. Its body has to be gone before the next request can be read,

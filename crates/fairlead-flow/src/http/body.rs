@@ -9,10 +9,12 @@ use fairlead_model::limits::REPLAY_BYTES;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
+use crate::ask::has_prefix;
 use crate::driver::{Driver, Sent};
 use crate::flow::Flow;
 use crate::http::answer::reason_of;
 use crate::http::exchange::{Kept, Phase};
+use crate::link::Owner;
 use crate::slab::Key;
 
 impl Flow {
@@ -80,9 +82,19 @@ impl Flow {
                 let idle = exchange.seek.pool.idle;
                 self.client_arm(key, now + idle);
             }
-            Phase::Seeking => {}
+            Phase::Seeking => self.body_grew(d, key, now),
         }
         fed.consumed
+    }
+
+    /// More of a body is there that nobody has yet: it may be all that was waited for.
+    fn body_grew<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        if has_prefix(exchange) && exchange.seek.body_came() {
+            let owner = Owner::Client(key);
+            self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
+        }
     }
 
     /// What was queued for the backend is gone: the client is read again.

@@ -49,6 +49,8 @@ pub(crate) struct Facts {
     pub(crate) keep_alive: bool,
     /// It asked for a WebSocket.
     pub(crate) upgrade: bool,
+    /// Its body comes in chunks.
+    pub(crate) chunked: bool,
 }
 
 /// One request and its answer.

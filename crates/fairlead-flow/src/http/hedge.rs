@@ -62,9 +62,10 @@ pub(crate) fn late_at(
         pool.note_budget(worker);
     }
     let late = late_after(pool, slot);
-    // Who hashes wants the same backend each time; another one is worse than a little patience.
+    // Who hashes wants the same backend each time; another one is worse than a little patience. So
+    // may a policy outside.
     let group = pool.backend_plan(slot).group;
-    let sticky = pool.plan().policy_of(group) == Policy::Hash;
+    let sticky = pool.plan().policy_of(group) == Policy::Hash || pool.pool.is_asking();
     now + if sticky { late.max(STICKY) } else { late }
 }
 

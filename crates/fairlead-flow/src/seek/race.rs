@@ -20,6 +20,7 @@ use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
+use super::decision::Decision;
 use super::{millis, Found, Seek, Target};
 use crate::context::{place, Context};
 use crate::driver::{Driver, IoFailure};
@@ -59,6 +60,7 @@ impl Seek {
     /// Nobody waits for those on the way any more. They go on, and are kept if they succeed.
     pub(crate) fn leave(&mut self, ctx: &mut Context) {
         self.pause = None;
+        self.decision = Decision::Open;
         for runner in std::mem::take(&mut self.runners).into_iter().flatten() {
             self.pool.backend(runner.slot).state.end();
             if let Some(link) = ctx.links.get_mut(runner.link) {
@@ -126,6 +128,7 @@ impl Seek {
         note_connected(ctx, link, now);
         debug_assert!(self.pool.backend(winner.slot).state.active() > 0);
         self.pause = None;
+        self.decision = Decision::Open;
         self.tries = winner.tries;
         self.outrun(ctx, now);
         Found::Link(link)
@@ -210,6 +213,9 @@ impl Seek {
         if found != Found::Waiting {
             return found;
         }
+        if self.decision.is_pending() {
+            return self.overdue(ctx, d, owner, now);
+        }
         if self.lonely().is_some_and(|runner| now >= runner.late) {
             return self.add_company(ctx, d, owner, now);
         }
@@ -218,7 +224,8 @@ impl Seek {
 
     /// The one that gets company when it is late: the newest, if there is room for another.
     pub(super) fn lonely(&self) -> Option<&Runner> {
-        let room = self.pause.is_none() && self.runners.iter().any(Option::is_none);
+        let nothing_else = self.pause.is_none() && !self.decision.is_pending();
+        let room = nothing_else && self.runners.iter().any(Option::is_none);
         let newest = self.runners.iter().flatten().max_by_key(|runner| runner.started);
         newest.filter(|runner| room && !runner.alone)
     }
@@ -227,6 +234,7 @@ impl Seek {
     /// would learn of it (nginx's clients that leave first erase the evidence, measured).
     pub(crate) fn cancel<D: Driver>(&mut self, ctx: &mut Context, d: &mut D, now: Moment) {
         self.pause = None;
+        self.decision = Decision::Open;
         for runner in std::mem::take(&mut self.runners).into_iter().flatten() {
             self.pool.backend(runner.slot).state.end();
             if now >= runner.late {
@@ -237,7 +245,7 @@ impl Seek {
     }
 
     /// Another connect beside those that are late, if there is anybody for it.
-    fn add_company<D: Driver>(
+    pub(super) fn add_company<D: Driver>(
         &mut self,
         ctx: &mut Context,
         d: &mut D,
@@ -259,6 +267,9 @@ impl Seek {
                 self.outrun(ctx, now);
                 found
             }
+            // Not begun before it is decided who is to race.
+            Found::Undecided => found,
+            Found::Waiting if self.decision.is_pending() => found,
             Found::Waiting => {
                 self.pool.count(ctx.worker, Count::RaceBegun);
                 found

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent};
+use fairlead_flow::{ConnId, Driver, IoFailure, Outgoing, PathState, Question, Sent, Ticket};
 use fairlead_model::backend::Endpoint;
 
 use crate::wants::{Who, Wish};
@@ -37,6 +37,8 @@ pub(crate) struct Desk {
     pub(crate) looks: usize,
     /// What the next connects fail with at once.
     pub(crate) fails_at_once: Vec<IoFailure>,
+    /// Questions to the policy, oldest first; `None`: nobody is there to be asked.
+    pub(crate) asked: Option<Vec<Ticket>>,
 }
 
 impl Desk {
@@ -153,6 +155,16 @@ impl Driver for Desk {
     fn ask_path(&mut self, id: ConnId) -> Option<PathState> {
         self.looks += 1;
         Some(self.paths.get(&self.who(id)).copied().unwrap_or_default())
+    }
+
+    fn ask_policy(&mut self, ticket: Ticket, question: &Question<'_>) -> bool {
+        let candidates = question.candidates.iter().map(|slot| slot.index()).collect();
+        let line = question.head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line).into_owned();
+        self.wishes.push(Wish::Ask(candidates, line, question.body.to_vec()));
+        let Some(asked) = &mut self.asked else { return false };
+        asked.push(ticket);
+        true
     }
 
     fn is_quiet(&mut self, id: ConnId) -> bool {

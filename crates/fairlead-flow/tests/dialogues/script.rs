@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_balance::{BackendState, Registry};
+use fairlead_flow::Verdict;
 use fairlead_flow::{Flow, IoFailure, ListenerId, PathState, Peer, Sent, Snapshot};
 use fairlead_model::event::Event;
 use fairlead_model::health::Health;
@@ -266,6 +267,41 @@ impl Dialogue {
     /// How often the kernel was asked about a connection.
     pub(crate) fn looks(&self) -> usize {
         self.desk.looks
+    }
+
+    // What the policy outside does.
+
+    /// Somebody is there to be asked from now on.
+    pub(crate) fn policy_listens(&mut self) -> &mut Self {
+        self.snapshot.pools()[0].set_asking(true);
+        self.desk.asked = Some(Vec::new());
+        self
+    }
+
+    /// Nobody can be asked now, though there is a policy.
+    pub(crate) fn policy_is_busy(&mut self) -> &mut Self {
+        self.snapshot.pools()[0].set_asking(true);
+        self.desk.asked = None;
+        self
+    }
+
+    /// The answer to the oldest question.
+    pub(crate) fn policy_says(&mut self, verdict: Verdict) -> &mut Self {
+        let ticket = self.desk.asked.as_mut().expect("somebody listens").remove(0);
+        self.happens(format!("the policy says {verdict:?}"), |flow, desk, now| {
+            flow.handle_verdict(desk, ticket, verdict, now);
+        })
+    }
+
+    /// So many decisions came about in this way.
+    #[track_caller]
+    pub(crate) fn decisions(&mut self, result: &str, count: u64) -> &mut Self {
+        let families = self.snapshot.pools()[0].tallies().families();
+        let counted = families["policy_decisions"][result];
+        if counted != count {
+            self.fail(&format!("{counted} decisions were {result}"));
+        }
+        self
     }
 
     // What the world does.

@@ -7,7 +7,7 @@ use fairlead_model::backend::{Endpoint, Wish as Operator};
 use fairlead_model::plan::{
     BackendPlan, Bind, CheckKind, CheckPlan, HashOn, HashTable, ListenerLimits, ListenerPlan,
     ListenerTimeouts, Millis, OutlierPlan, Plan, Policy, PoolPlan, PoolTimeouts, Protocol,
-    RetryPlan,
+    PythonPlan, RetryPlan,
 };
 
 /// A duration.
@@ -112,6 +112,12 @@ pub(crate) fn pool(name: &str, backends: std::ops::Range<usize>) -> PoolPlan {
 }
 
 impl Setup {
+    /// With a policy outside, that is waited for 20 ms and shown so much of a body.
+    pub(crate) fn asking(self, body_prefix: u64) -> Setup {
+        let (name, timeout) = ("mine:Mine".into(), Millis(20));
+        self.pool(|pool| pool.python = Some(PythonPlan { name, timeout, body_prefix }))
+    }
+
     /// With so many backends.
     pub(crate) fn backends(mut self, count: usize) -> Setup {
         self.plan.pools[0].backends = (0..count).map(backend).collect();

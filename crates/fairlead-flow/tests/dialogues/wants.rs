@@ -47,6 +47,8 @@ pub(crate) enum Wish {
     Forward(Who, Who, u64),
     Close(Who),
     Abort(Who),
+    /// One of these backends, for this request line and beginning of a body.
+    Ask(Vec<usize>, String, Vec<u8>),
 }
 
 impl fmt::Display for Wish {
@@ -60,6 +62,9 @@ impl fmt::Display for Wish {
             Wish::Forward(from, to, most) => write!(out, "forward({from}, {to}, {most})"),
             Wish::Close(who) => write!(out, "close({who})"),
             Wish::Abort(who) => write!(out, "abort({who})"),
+            Wish::Ask(backends, line, body) => {
+                write!(out, "ask({backends:?}, {line:?}, {:?})", shown(body))
+            }
         }
     }
 }
@@ -177,6 +182,16 @@ pub(crate) fn resume(who: Who) -> Want {
 /// Bytes may go from one to the other without being told.
 pub(crate) fn forward(from: Who, to: Who, most: u64) -> Want {
     Want::Exactly(Wish::Forward(from, to, most))
+}
+
+/// The policy is asked about a request without a body.
+pub(crate) fn ask(backends: &[usize], line: &str) -> Want {
+    ask_with(backends, line, "")
+}
+
+/// The policy is asked, and shown this of the body.
+pub(crate) fn ask_with(backends: &[usize], line: &str, body: &str) -> Want {
+    Want::Exactly(Wish::Ask(backends.to_vec(), line.into(), body.into()))
 }
 
 /// An end in order.

@@ -135,6 +135,7 @@ def _policies(now: Status) -> str:
             pool.name,
             pool.policy,
             output.paint("stuck", "bad") if each.stuck else "working",
+            _decisions(pool.steps.get("policy_decisions", {})) if each.picks else "-",
             _count(each.scores),
             _count(each.score_failures),
             each.trouble,
@@ -142,8 +143,13 @@ def _policies(now: Status) -> str:
         for pool in now.pools
         if (each := pool.python) is not None
     ]
-    heads = ["POOL", "POLICY IN PYTHON", "NOW", "SCORES", "FAILED", "LAST TROUBLE"]
-    return output.table(heads, rows, numbers=(3, 4)) if rows else ""
+    heads = ["POOL", "POLICY IN PYTHON", "NOW", "PICKS", "SCORES", "FAILED", "LAST TROUBLE"]
+    return output.table(heads, rows, numbers=(4, 5)) if rows else ""
+
+
+def _decisions(results: dict[str, int]) -> str:
+    """What came of asking a policy: ``1,200 chosen, 3 late``."""
+    return ", ".join(f"{_count(count)} {result}" for result, count in results.items() if count)
 
 
 def _backends(now: Status) -> str:

@@ -78,6 +78,9 @@ def test_a_policy_in_python_has_a_line_of_its_own():
     pool = {"name": "app", "policy": "mine:Mine", "python": python | {"trouble": "raised E"}}
 
     assert render({"pools": [pool]}).split("\n\n")[-1] == (
-        "POOL  POLICY IN PYTHON  NOW    SCORES  FAILED  LAST TROUBLE\n"
-        "app   mine:Mine         stuck   1,200       3  raised E"
+        "POOL  POLICY IN PYTHON  NOW    PICKS  SCORES  FAILED  LAST TROUBLE\n"
+        "app   mine:Mine         stuck  -       1,200       3  raised E"
     )
+    steps = {"policy_decisions": {"chosen": 1000, "failed": 0, "late": 2}}
+    pool |= {"python": python | {"picks": True, "trouble": ""}, "steps": steps}
+    assert "stuck  1,000 chosen, 2 late   1,200" in render({"pools": [pool]})
