@@ -115,6 +115,11 @@ class Balancer:
 
     def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """A call on the local control socket: status and JSON."""
+        status, text = self.text(path, method, body)
+        return status, json.loads(text) if text else None
+
+    def text(self, path: str, method: str = "GET", body: object = None) -> tuple[int, str]:
+        """The same, as text."""
         path_of_socket = self.runtime / "fairlead" / f"{self.process.pid}.sock"
         connection = http.client.HTTPConnection("localhost", timeout=10)
         connection.sock = socket.socket(socket.AF_UNIX)
@@ -125,8 +130,8 @@ class Balancer:
             headers = {} if body is None else {"Content-Type": "application/json"}
             connection.request(method, path, data, headers)
             answer = connection.getresponse()
-            text = answer.read()
-        return answer.status, json.loads(text) if text else None
+            text = answer.read().decode()
+        return answer.status, text
 
     def status(self) -> dict[str, Any]:
         """What ``fairlead status --json`` is made of."""

@@ -188,6 +188,8 @@ def test_a_full_disk_costs_lines_and_no_request(http, backend) -> None:
     events = [event for event in balancer.events() if event["event"] == "access_log"]
     assert events
     assert all("no space left on device" in event["why"] for event in events)
+    code, text = balancer.text("/metrics")
+    assert (code, 'fairlead_access_log_lines_total{result="lost"} 300\n' in text) == (200, True)
     assert len(events) <= 3, "once a second at most"
     balancer.wait_for_output("`/dev/full`: no space left on device; lines lost: ")
 
