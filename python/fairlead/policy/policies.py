@@ -5,6 +5,7 @@ Not here: loading modules (`loader`), running a policy (`runner`).
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairlead.loader import LoadError, describe
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from fairlead.policy.runner import Seat
 
+_END_SECONDS = 0.2
 _EXPECTED = "a class derived from `fairlead.Policy`"
 
 
@@ -70,6 +72,8 @@ class Policies:
         """
         self._sit_down = sit_down
         self._running: dict[str, tuple[Made, Runner]] = {}
+        # A thread that waits in the engine must not come back to an interpreter that is ending.
+        weakref.finalize(self, _end, self._running)
 
     def made(self, pool: str) -> Made | None:
         """What is at work for a pool."""
@@ -92,3 +96,11 @@ class Policies:
     def stop(self) -> None:
         """Let none work any more."""
         self.use({})
+
+
+def _end(running: dict[str, tuple[Made, Runner]]) -> None:
+    """Let the threads end that are left; one that hangs in a policy isn't waited for."""
+    for _, runner in running.values():
+        runner.stop()
+    for _, runner in running.values():
+        runner.join(_END_SECONDS)

@@ -89,6 +89,10 @@ class Runner:
         """Tell the thread that it is not needed any more; it isn't waited for."""
         self._seat.leave()
 
+    def join(self, seconds: float) -> None:
+        """Wait for the thread's end, so long at most."""
+        self._thread.join(seconds)
+
     def _run(self) -> None:
         scores, picks = self._policy.writes("score"), self._policy.writes("pick")
         due = time.monotonic() if scores else math.inf

@@ -1,5 +1,7 @@
 """Which policy works for which pool."""
 
+import gc
+
 import pytest
 
 from fairlead.loader import LoadError
@@ -72,3 +74,19 @@ def test_what_stays_goes_on_and_what_goes_leaves_its_seat():
 
     policies.stop()
     assert seats["app"][-1].left
+
+
+def test_what_is_left_at_the_end_is_told_and_waited_for():
+    seats = []
+
+    def sit_down(_pool, _picks):
+        seats.append(Seat())
+        return seats[-1]
+
+    policies = Policies(sit_down)
+    policies.use({"app": make("m:Mine", Mine)})
+    thread = policies._running["app"][1]._thread
+    del policies
+    gc.collect()
+    assert seats[0].left
+    assert not thread.is_alive()

@@ -3,6 +3,7 @@
 mod http;
 mod kit;
 mod limits;
+mod policy;
 mod reload;
 mod stop;
 mod tcp;

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""What policies in Python cost: throughput with scores, latency of picks, and other pools meanwhile.
+
+    python3 bench/policies.py                      # about four minutes
+    python3 bench/policies.py --short              # forty seconds, rough
+    python3 bench/policies.py --out bench/results/policies-YYYYMMDD.json
+
+Three questions, each answered by a ratio of runs that take turns on one machine:
+1. `score`: requests per second and CPU per request of a pool whose policy scores, against the same
+   pool with `round-robin` (issue: at least 0.98).
+2. `pick`: how much longer a request takes whose policy picks, alone and 64 at once.
+3. `held`: p99 of another pool at a constant rate while a policy thread holds the interpreter's lock
+   for 30 s without a break, and while one computes in Python, against the same pool before and after
+   (issue: within 10 %).
+
+Needs a C compiler and OpenSSL's headers, for the tools that bench.py uses, and this checkout's .venv.
+The balancer is pinned to core 1, everything else to core 0; with one core all share it.
+"""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROGRAM = HERE.parent / ".venv/bin/fairlead"
+CORES = sorted(os.sched_getaffinity(0))
+LOAD, BALANCER = CORES[0], CORES[-1]
+
+MODULE = """
+import ctypes, time
+import fairlead
+
+class Scores(fairlead.Policy):
+    def score(self, backends):
+        return [1 / (1 + each.active) for each in backends]
+
+class Picks(fairlead.Policy):
+    def pick(self, request, backends):
+        return min(backends, key=lambda each: each.active)
+
+class Holds(fairlead.Policy):
+    def pick(self, request, backends):
+        ctypes.PyDLL(None).usleep(int(request.path[1:]) * 1_000_000)
+
+class Computes(fairlead.Policy):
+    def pick(self, request, backends):
+        end = time.perf_counter() + int(request.path[1:])
+        while time.perf_counter() < end:
+            pass
+"""
+
+
+def build(work: Path) -> None:
+    for name, libraries in (("backend", []), ("hload", ["-lssl", "-lcrypto"])):
+        source = str(HERE / "tools" / f"{name}.c")
+        subprocess.run(["cc", "-O2", "-o", str(work / name), source, *libraries], check=True)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@contextlib.contextmanager
+def running(words: list[str], core: int, ready: str | None = None, **more):
+    process = subprocess.Popen(["taskset", "-c", str(core), *words], stderr=subprocess.PIPE, text=True, **more)
+    try:
+        if ready:
+            for line in process.stderr:
+                if ready in line:
+                    break
+            else:
+                raise SystemExit(f"{words[0]} did not start")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def cpu(pid: int) -> float:
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+class Bench:
+    def __init__(self, work: Path, policies: dict[str, str]) -> None:
+        self.work = work
+        ports = free_ports(2 + len(policies))
+        self.origin = ports[0]
+        self.ports = dict(zip(policies, ports[2:]))
+        (work / "mine.py").write_text(MODULE)
+        text = "workers = 1\n"
+        for name, policy in policies.items():
+            text += (
+                f'[listeners.{name}]\nbind = "127.0.0.1:{self.ports[name]}"\npool = "{name}"\n'
+                f'[pools.{name}]\npolicy = "{policy}"\ncheck = {{ type = "none" }}\n'
+                f'backends = ["127.0.0.1:{self.origin}", "127.0.0.1:{self.origin + 1}"]\n'
+            )
+        (work / "fairlead.toml").write_text(text)
+        (work / "run").mkdir(mode=0o700, exist_ok=True)
+        self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(work / "run")}
+
+    @contextlib.contextmanager
+    def balancer(self):
+        with running([str(self.work / "backend"), "127.0.0.1", str(self.origin), "2"], LOAD):
+            words = [str(PROGRAM), "run", str(self.work / "fairlead.toml")]
+            with running(words, BALANCER, "fairlead: ready", env=self.environment) as process:
+                self.pid = process.pid
+                yield self
+
+    def load(self, name: str, *words: object, seconds: float) -> dict[str, float]:
+        before = cpu(self.pid)
+        done = subprocess.run(
+            ["taskset", "-c", str(LOAD), str(self.work / "hload"), "-d", str(seconds), "-w", "0.3",
+             *map(str, words), f"127.0.0.1:{self.ports[name]}"],
+            capture_output=True, text=True, check=True,
+        )
+        found = json.loads(done.stdout)
+        found["cpu_us"] = (cpu(self.pid) - before) * 1e6 / max(found["all_requests"], 1)
+        return found
+
+    def ask(self, name: str, path: str) -> None:
+        """One request; its answer is not looked at."""
+        line = http.client.HTTPConnection("127.0.0.1", self.ports[name], timeout=60)
+        line.request("GET", path)
+        line.getresponse().read()
+        line.close()
+
+    def decisions(self, name: str) -> dict[str, int]:
+        done = subprocess.run([str(PROGRAM), "status", "--json"], capture_output=True, text=True,
+                              check=True, env=self.environment)
+        pools = json.loads(done.stdout)["pools"]
+        steps = next(pool for pool in pools if pool["name"] == name)["steps"]["policy_decisions"]
+        return {result: count for result, count in steps.items() if count}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    ordered = sorted(values)
+    quarter = statistics.quantiles(ordered, n=4) if len(ordered) > 1 else ordered * 3
+    return {"median": statistics.median(ordered), "low": quarter[0], "high": quarter[2], "runs": len(ordered)}
+
+
+def measure_scores(work: Path, rounds: int, seconds: float) -> dict:
+    """Native and scored take turns; each round's order is the other way round."""
+    runs: dict[str, list[dict]] = {"native": [], "scored": []}
+    with Bench(work, {"native": "round-robin", "scored": "mine:Scores"}).balancer() as bench:
+        for name in runs:
+            bench.load(name, seconds=1)
+        for turn in range(rounds):
+            for name in list(runs)[:: 1 if turn % 2 else -1]:
+                runs[name].append(bench.load(name, seconds=seconds))
+    pairs = list(zip(runs["native"], runs["scored"]))
+    return {
+        "throughput": spread([scored["rps"] / native["rps"] for native, scored in pairs]),
+        "cpu_per_request": spread([scored["cpu_us"] / native["cpu_us"] for native, scored in pairs]),
+        "native_rps": spread([native["rps"] for native in runs["native"]]),
+        "errors": sum(run["errors"] for each in runs.values() for run in each),
+    }
+
+
+def measure_picks(work: Path, rounds: int, seconds: float) -> dict:
+    found: dict = {}
+    with Bench(work, {"native": "round-robin", "picked": "mine:Picks"}).balancer() as bench:
+        for connections in (1, 8, 64):
+            runs: dict[str, list[dict]] = {"native": [], "picked": []}
+            for turn in range(rounds):
+                for name in list(runs)[:: 1 if turn % 2 else -1]:
+                    runs[name].append(bench.load(name, "-c", connections, seconds=seconds))
+            found[f"{connections} at once"] = {
+                name: {key: spread([run[key] for run in each]) for key in ("p50_us", "p99_us", "rps", "cpu_us")}
+                for name, each in runs.items()
+            }
+            found[f"{connections} at once"]["errors"] = sum(run["errors"] for each in runs.values() for run in each)
+        found["decisions"] = bench.decisions("picked")
+    return found
+
+
+def measure_held(work: Path, rounds: int, seconds: int) -> dict:
+    """p99 of the other pool while the lock is held, against the mean of before and after."""
+    found: dict = {}
+    for kind in ("Holds", "Computes"):
+        ratios: list[float] = []
+        rows: list[dict] = []
+        with Bench(work, {"other": "round-robin", "bad": f"mine:{kind}"}).balancer() as bench:
+            bench.load("other", "-r", 2000, seconds=1)
+            for _ in range(rounds):
+                before = bench.load("other", "-r", 2000, seconds=seconds)
+                bench.ask("bad", f"/{seconds + 3}")
+                held = bench.load("other", "-r", 2000, seconds=seconds)
+                time.sleep(4)
+                after = bench.load("other", "-r", 2000, seconds=seconds)
+                rows.append({"before": before, "held": held, "after": after})
+                ratios.append(held["p99_us"] * 2 / (before["p99_us"] + after["p99_us"]))
+        found[kind.lower()] = {
+            "p99_ratio": spread(ratios),
+            "p99_us": [{name: run["p99_us"] for name, run in row.items()} for row in rows],
+            "errors": sum(run["errors"] for row in rows for run in row.values()),
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="rough, in about a minute")
+    parser.add_argument("--only", choices=("score", "pick", "held"))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    short = options.short
+    found: dict = {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+    with tempfile.TemporaryDirectory(prefix="fl-bench-") as folder:
+        work = Path(folder)
+        build(work)
+        if options.only in (None, "score"):
+            found["score"] = measure_scores(work, 3 if short else 12, 1.0 if short else 2.0)
+        if options.only in (None, "pick"):
+            found["pick"] = measure_picks(work, 2 if short else 5, 1.0 if short else 2.0)
+        if options.only in (None, "held"):
+            found["held"] = measure_held(work, 1 if short else 2, 5 if short else 27)
+    text = json.dumps(found, indent=2)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
