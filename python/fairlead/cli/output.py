@@ -24,6 +24,7 @@ __all__ = [
     "error",
     "json_data",
     "paint",
+    "piece",
     "render_errors",
     "say",
     "table",
@@ -60,6 +61,12 @@ def paint(text: str, role: str, stream: TextIO | None = None) -> str:
 def data(text: str) -> None:
     """Write what was asked for, to standard output, at once."""
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def piece(text: str) -> None:
+    """Write text as it is, to standard output, at once: a part of a line, or several."""
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

@@ -32,6 +32,7 @@ COMMANDS = (
     Row("http", "quick", _RUN, "Balance HTTP, set up by this command line alone"),
     Row("tcp", "quick", _RUN, "Balance TCP connections, set up by this command line alone"),
     Row("run", "run", _RUN, "Balance as a configuration file says"),
+    Row("balance", "balance", _RUN, "Inlab balance's own command line, for who comes from it"),
     Row("demo", "demo", _RUN, "Watch fairlead at work over backends that misbehave"),
     Row("status", "status", _ASK, "Show listeners, pools and the health of each backend"),
     Row("top", "top", _ASK, "Show the same as it changes"),

@@ -14,7 +14,6 @@ from fairlead.config.suggest import nearest
 __all__ = ["explain"]
 
 _NOT_YET = {
-    "balance": "Inlab balance's command line",
     "top": "the live view of what runs",
     "why": "explaining single requests",
     "plan": "comparing a configuration with what runs",

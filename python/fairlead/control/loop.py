@@ -239,6 +239,11 @@ class ControlLoop:
         self._say(f"reloaded: {_count(len(steps), 'change')}")
         self._follow()
 
+    async def change(self, make: Callable[[LoadedConfig], LoadedConfig]) -> None:
+        """Go over to another configuration made of the one in force; see `Reloader.change`."""
+        await self._reloader.change(make)
+        self._follow()
+
     # -- inside ----------------------------------------------------------------------------
 
     def _pass_events_on(self) -> None:

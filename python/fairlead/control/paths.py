@@ -79,6 +79,17 @@ def listen(pid: int | None = None) -> Listening:
     return _listen_at(name)
 
 
+def listen_named(name: str) -> Listening:
+    """Open a socket of this name beside the control sockets, in the place of what was there.
+
+    Raises:
+        OSError: As for `listen`.
+    """
+    where = directory()
+    _prepare(where)
+    return _listen_at(where / name)
+
+
 def listen_admin(listen: str) -> Listening:
     """Listen on the configured admin address.
 
@@ -121,8 +132,9 @@ def close(listening: Listening) -> None:
 
 def _listen_at(path: Path) -> Listening:
     """Listen on a Unix socket of mode 0600 at `path`, in the place of what was there."""
-    # Short, and not ending as sockets do: nobody takes it for one.
-    unfinished = path.with_name(f".{path.stem[:20]}")
+    # Short, not ending as sockets do (nobody takes it for one), and this process' own: names that
+    # begin alike may be opened at the same moment.
+    unfinished = path.with_name(f".{path.stem[:12]}.{os.getpid()}")
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         unfinished.unlink(missing_ok=True)

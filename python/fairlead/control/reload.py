@@ -120,6 +120,23 @@ class Reloader:
             running.members = members
             return steps
 
+    async def change(self, make: Callable[[LoadedConfig], LoadedConfig]) -> None:
+        """Go over to what `make` makes of the configuration in force.
+
+        Args:
+            make: May block, as it runs in a thread, and raise `ConfigErrors`.
+
+        Raises:
+            ConfigErrors: From `make`; nothing has changed.
+            EngineError: An address can't be bound; nothing has changed.
+            ReloadError: It is too late.
+        """
+        async with self._lock:
+            if self._running.stopping:
+                raise ReloadError("stopping", "fairlead is stopping")
+            loaded = await in_thread(lambda: make(self._running.loaded))
+            await in_thread(lambda: self._running.use(loaded))
+
     async def use_resolved(self, before: LoadedConfig, after: LoadedConfig) -> bool:
         """Use what names resolve to now, unless a reload came in between; whether it was used."""
         async with self._lock:

@@ -53,7 +53,7 @@ def serve(
     Returns:
         The exit code: 0 stopped, 2 an address can't be had.
     """
-    early = _catch_early()
+    early = catch_early()
     raise_file_limit()
     running = Running(start_engine(first.config.workers), first)
     try:
@@ -65,7 +65,7 @@ def serve(
         if error.hint:
             tell(f"hint: {error.hint}")
         return _WRONG_USAGE
-    control = _bind_control(tell)
+    control = bind_control(tell)
     _tell_listeners(running, tell)
     open_later = needs_loop_first(first)
     if not open_later:
@@ -73,7 +73,7 @@ def serve(
         tell("ready")
 
     try:
-        runner = _loop_when_possible(tell, early)
+        runner = loop_when_possible(tell, early)
         if runner is None:
             running.engine.stop(first.config.shutdown_timeout.total_seconds())
             return _DONE
@@ -91,7 +91,7 @@ def serve(
     return _DONE
 
 
-def _loop_when_possible(tell: Callable[[str], None], early: list[int]) -> Runner | None:
+def loop_when_possible(tell: Callable[[str], None], early: list[int]) -> Runner | None:
     """Make the event loop; where files run short, wait until some are closed.
 
     Clients are let in already, and nothing that they do may end this process.
@@ -137,7 +137,7 @@ def _short_of_files() -> bool:
 
 def _go_on_without_control(running: Running, tell: Callable[[str], None], error: Exception) -> int:
     """Serve on when the control plane failed: no API, no reload, until a signal ends it."""
-    early = _catch_early()
+    early = catch_early()
     tell(f"the control plane failed, traffic goes on without it: {error!r}")
     tell("hint: this is a bug in fairlead; TERM ends it gracefully")
     while not _ends(early):
@@ -191,7 +191,7 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _catch_early() -> list[int]:
+def catch_early() -> list[int]:
     """Catch signals before there is a loop to handle them; the list fills as they come."""
     came: list[int] = []
 
@@ -203,7 +203,7 @@ def _catch_early() -> list[int]:
     return came
 
 
-def _bind_control(tell: Callable[[str], None]) -> Listening | None:
+def bind_control(tell: Callable[[str], None]) -> Listening | None:
     """Open the control socket; without one fairlead still serves."""
     try:
         return paths.listen()

@@ -33,11 +33,11 @@ _RETRY_SECONDS = 0.25
 class Door:
     """One address at which the API is answered. Made and used inside an event loop."""
 
-    def __init__(self, api: Api, listening: Listening, access: Access) -> None:
+    def __init__(self, api: Api | None, listening: Listening, access: Access) -> None:
         """Nothing is answered before `open`.
 
         Args:
-            api: What answers.
+            api: What answers; `None` where something else is spoken (`_speak`).
             listening: Where; closed by `close`.
             access: Who may ask there.
         """
@@ -70,12 +70,13 @@ class Door:
                 task.cancel()
 
     def _close_listening(self) -> None:
-        if self._listening.socket.fileno() >= 0:
-            self._loop.remove_reader(self._listening.socket)
         if self._retry is not None:
             self._retry.cancel()
         self._give_reserve()
-        paths.close(self._listening)
+        # By the second time the file may be another's.
+        if self._listening.socket.fileno() >= 0:
+            self._loop.remove_reader(self._listening.socket)
+            paths.close(self._listening)
 
     def _accept(self) -> None:
         try:
@@ -107,20 +108,30 @@ class Door:
         with contextlib.closing(connection):
             transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, connection)
             writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
-            local = _local(connection)
-            exchanges = Exchanges(
-                reader, writer, self._api.answer, lambda head: self._admit(head, local)
-            )
-            task = asyncio.current_task()
-            assert task is not None
-            self._tasks[task] = exchanges
-            await exchanges.run()
+            await self._speak(reader, writer, connection)
             # The transport closes the socket once all is written; ours is only for failures.
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
+    async def _speak(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        connection: socket.socket,
+    ) -> None:
+        assert self._api is not None, "who has no API speaks something else"
+        local = _local(connection)
+        exchanges = Exchanges(
+            reader, writer, self._api.answer, lambda head: self._admit(head, local)
+        )
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[task] = exchanges
+        await exchanges.run()
+
     def _admit(self, head: Request, local: str) -> int:
         """Whether the request may come; how long its body may be."""
+        assert self._api is not None, "who has no API speaks something else"
         route = self._api.find(head)
         self.access.check(head, route, local)
         return route.body.bytes_max if route is not None and route.body is not None else SMALL

@@ -36,9 +36,11 @@ class CommandCheck(Check):
 
     Attributes:
         command: What the shell runs.
+        codes: Exit statuses that pass. Where they are given, an end by a signal is no verdict.
     """
 
     command: str
+    codes: tuple[int, ...] | None = None
 
     async def run(self) -> Result | None:
         """Run it once."""
@@ -64,8 +66,8 @@ async def run(check: CommandCheck) -> Result | None:
     """Run the command once.
 
     Returns:
-        What it found, or ``None`` where it couldn't be started: that this machine is short of
-        processes or files is no evidence against a backend.
+        What it found, or ``None`` where it couldn't be started (that this machine is short of
+        processes or files is no evidence against a backend) or was ended by somebody else.
     """
     environment = {
         **os.environ,
@@ -100,7 +102,8 @@ async def run(check: CommandCheck) -> Result | None:
                 threading.Thread(target=process.wait, name="reap", daemon=True).start()
         if not exited:
             return Result(passed=False, what=f"no exit within {check.timeout_seconds:g} s")
-        return _result(process.wait(), first_line(errors.data()) or first_line(output.data()))
+        said = first_line(errors.data()) or first_line(output.data())
+        return _result(process.wait(), said, check.codes)
 
 
 async def _exits(pid: int, timeout_seconds: float) -> bool:
@@ -123,9 +126,11 @@ async def _exits(pid: int, timeout_seconds: float) -> bool:
     return True
 
 
-def _result(status: int, said: str) -> Result:
-    if status == 0:
-        return Result(passed=True, what="exit status 0")
+def _result(status: int, said: str, codes: tuple[int, ...] | None) -> Result | None:
+    if status in (codes or (0,)):
+        return Result(passed=True, what=f"exit status {status}")
+    if status < 0 and codes is not None:
+        return None
     what = f"exit status {status}" if status > 0 else f"killed by signal {-status}"
     return Result(passed=False, what=f"{what}: {said}" if said else what)
 

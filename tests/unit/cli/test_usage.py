@@ -38,8 +38,8 @@ import pytest
             "`fairlead schema --help` explains it",
         ),
         (
-            ["balance"],
-            "`fairlead balance` (Inlab balance's command line) is not available in this version",
+            ["why"],
+            "`fairlead why` (explaining single requests) is not available in this version",
             "`fairlead --help` lists the commands",
         ),
         (["banana"], "there is no command `banana`", "`fairlead --help` lists the commands"),

@@ -1,0 +1,1 @@
+"""Inlab's balance and Last.fm's balance.fm, played by fairlead's engine."""
