@@ -282,11 +282,7 @@ impl Flow {
         if self.log.dumps() {
             self.log.dump(from == Side::Client, bytes);
         }
-        if let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) {
-            // As they pass: a connection that lasts for days shows in the counters meanwhile.
-            let (received, sent) = if from == Side::Client { (count, 0) } else { (0, count) };
-            link.backend.state.shard(self.ctx.worker).add_bytes(received, sent);
-        }
+        self.ctx.count_relayed(relay.link, from == Side::Client, count);
         let (source, target) = match from {
             Side::Client => {
                 relay.received += count;
@@ -316,8 +312,10 @@ impl Flow {
         };
         match d.send(target, bytes, &[]) {
             Sent::Queued => d.pause(source),
-            // Much is coming: it needn't be looked at any more.
-            Sent::All if bytes.len() >= RECEIVE_BYTES => d.forward(source, target, u64::MAX),
+            // Much is coming: it needn't be looked at any more, unless somebody does.
+            Sent::All if bytes.len() >= RECEIVE_BYTES && !self.log.dumps() => {
+                d.forward(source, target, u64::MAX);
+            }
             Sent::All => {}
         }
     }
@@ -334,6 +332,7 @@ impl Flow {
         let Some(relay) = self.relays.get_mut(key) else { return };
         let Some(backend) = relay.backend else { return };
         relay.deadline = now + relay.idle;
+        self.ctx.count_relayed(relay.link, of_client, count);
         let source = if of_client {
             relay.received += count;
             relay.spoke = Some(now);

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -438,3 +440,30 @@ def test_a_configuration_is_nothing_for_an_instance(place, named_backend) -> Non
     assert answer.startswith("HTTP/1.1 4"), answer
     assert "fairlead balance" in answer
     assert instance.ask("version").startswith("  This is balance")
+
+
+@pytest.mark.parametrize("options", [[], ["-p"]], ids=["plain", "dumped"])
+def test_large_transfers_are_counted_and_dumped_whole(place, backend, options) -> None:
+    """Much at once goes from socket to socket, past whoever counts and looks, unless told to."""
+    size = 4 << 20
+    instance = place.foreground(*options, backend(echo))
+    assert instance.process is not None
+    assert instance.process.stdout is not None
+    stdout, dumped = instance.process.stdout, []
+    reading = threading.Thread(target=lambda: dumped.append(stdout.read()))
+    reading.start()
+    with instance.connect() as line:
+        sending = threading.Thread(target=line.send, args=(b"x" * size,))
+        sending.start()
+        line.read(size)
+        sending.join()
+
+        assert (instance.row(0).sent, instance.row(0).rcvd) == (size, size)
+
+    instance.ask("kill")
+    assert instance.process.wait(10) == 0
+    reading.join()
+    pieces = re.findall(rb"^-([><]) (\d+)$", dumped[0], re.MULTILINE)
+    if options:
+        for arrow in (b">", b"<"):
+            assert sum(int(count) for side, count in pieces if side == arrow) == size

@@ -2,6 +2,7 @@
 
 use fairlead_flow::Sent;
 use fairlead_model::limits::RECEIVE_BYTES;
+use fairlead_model::plan::{AccessLogPlan, LogFormat};
 
 use crate::keep::GET;
 use crate::script::{dialogue, Dialogue};
@@ -154,4 +155,29 @@ fn chunks_are_looked_at_each() {
     told.sends(L0, format!("{RECEIVE_BYTES:x}\r\n")).whatever();
     told.sends(L0, much()).wants([write(CLIENT, much())]);
     told.client_resets().wants([abort(L0)]).ends();
+}
+
+#[test]
+fn forwarded_bytes_are_counted_as_they_go() {
+    let mut told = joined();
+    let counted = |told: &Dialogue| {
+        let stats = told.state(0).stats(fairlead_model::moment::Moment::ZERO);
+        (stats.bytes_in, stats.bytes_out)
+    };
+    told.sends(L0, much()).whatever().forwards(L0, 1_000_000, ALL);
+    told.client_sends(much()).whatever().forwards(CLIENT, 5, ALL).wants_nothing();
+    let buffer = RECEIVE_BYTES as u64;
+    assert_eq!(counted(&told), (buffer + 5, buffer + 1_000_000));
+    told.client_finishes().whatever().finishes(L0).whatever().ends();
+    assert_eq!(counted(&told), (buffer + 5, buffer + 1_000_000), "once, and not again at the end");
+}
+
+#[test]
+fn what_is_to_be_seen_is_not_forwarded() {
+    let mut told = dialogue(tcp().plan(|plan| {
+        plan.access_log = Some(AccessLogPlan { to: "-".to_owned(), format: LogFormat::Dump });
+    }));
+    told.client_connects().whatever().connected(L0).whatever();
+    told.sends(L0, much()).wants([write(CLIENT, much())]);
+    told.client_finishes().whatever().finishes(L0).whatever().ends();
 }
