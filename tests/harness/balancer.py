@@ -184,6 +184,11 @@ class Balancer:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def waited_seconds(self) -> float:
+        """How long its main thread was ready to run and others had the processors."""
+        fields = Path(f"/proc/{self.process.pid}/schedstat").read_text().split()
+        return int(fields[1]) / 1e9
+
     def open_files(self) -> int:
         """Descriptors open now."""
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())

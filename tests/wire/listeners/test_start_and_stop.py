@@ -30,18 +30,25 @@ def test_ready_comes_once_all_listeners_accept(fairlead, backend) -> None:
         assert balancer.connect(listen).get().status == 200
 
 
-def test_ready_comes_soon(fairlead, backend) -> None:
+def test_ready_comes_soon(fairlead, backend, tmp_path) -> None:
+    """Within 300 ms, not counting the time that this machine gave its processors to others.
+
+    With compiled modules, as every installation has them: without, the interpreter compiles some
+    sixty of them anew at each start.
+    """
     one = backend()
-    times = []
+    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    fairlead("http", loopback(), one.address, environment=compiled)
+    walls, used = [], []
     for _ in range(5):
         started = time.monotonic()
-        fairlead("http", loopback(), one.address)
-        times.append(time.monotonic() - started)
+        balancer = fairlead("http", loopback(), one.address, environment=compiled)
+        walls.append(time.monotonic() - started - balancer.waited_seconds())
+        used.append(balancer.cpu_seconds())
 
-    # 300 ms are promised, and measured on a quiet machine; here others run beside it.
-    assert min(times) < 1.0, (
-        f"300 ms are promised; best {min(times):.2f}, median {statistics.median(times):.2f}"
-    )
+    # Measured on a machine that does little else: 110 ms, of which 70 to 80 on a processor.
+    assert min(walls) < 0.3, f"best {min(walls):.2f} s, median {statistics.median(walls):.2f} s"
+    assert min(used) < 0.2, f"best {min(used):.2f} s of CPU"
 
 
 @pytest.mark.parametrize("protocol", ["http", "tcp"])
