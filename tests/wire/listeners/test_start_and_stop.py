@@ -7,6 +7,7 @@ import socket
 import statistics
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,18 @@ def test_ready_comes_soon(fairlead, backend, tmp_path) -> None:
     # Measured on a machine that does little else: 110 ms, of which 70 to 80 on a processor.
     assert min(walls) < 0.3, f"best {min(walls):.2f} s, median {statistics.median(walls):.2f} s"
     assert min(used) < 0.2, f"best {min(used):.2f} s of CPU"
+
+
+def test_memory_is_taken_by_the_page(http, backend) -> None:
+    """Nothing asks the kernel for huge pages: a connection's first byte would cost 2 MiB."""
+    balancer = http(backend(saying("hello")))
+    assert balancer.connect().get().status == 200
+
+    maps = Path(f"/proc/{balancer.process.pid}/smaps").read_text().splitlines()
+    asked = [line for line in maps if line.startswith("VmFlags:") and " hg" in line]
+
+    assert asked == []
+    assert balancer.resident_bytes() < 40 << 20
 
 
 @pytest.mark.parametrize("protocol", ["http", "tcp"])

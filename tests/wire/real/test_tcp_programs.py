@@ -160,9 +160,8 @@ def test_ten_thousand_idle_connections_are_held(fairlead, backend, protocol: str
 
     assert balancer.cpu_seconds() - cpu < 0.3
     assert balancer.listener()["connections_active"] == count
-    # The goal is a KiB for a client and two for a backend (which an idle http client has not).
-    # Memory comes in pieces of 2 MiB, which is 0.4 KiB for each of these.
-    assert each < (2 << 10 if protocol == "http" else 3 << 10)
+    # The goal is a KiB for a client and two for a backend, which an idle http client has not.
+    assert each < (1 << 10 if protocol == "http" else 2 << 10)
     for line in (lines[0], lines[count // 2], lines[-1]):
         assert used(line)
     herd.close()
