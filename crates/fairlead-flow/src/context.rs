@@ -119,10 +119,24 @@ impl Context {
     ) -> Result<Key, IoFailure> {
         let backend = Rc::clone(pool.backend(slot));
         let endpoint = backend.endpoint(nth).ok_or(IoFailure::Unreachable)?;
-        let conn = d.connect(&endpoint, pool.plan().into())?;
+        let mut conn = d.connect(&endpoint, pool.plan().into());
+        // A kept connection is worth less than a request that has none.
+        if conn == Err(IoFailure::Exhausted) && self.give_up_kept(d) {
+            conn = d.connect(&endpoint, pool.plan().into());
+        }
+        let conn = conn?;
         let key = self.links.insert(Link::new(conn, Rc::clone(pool), slot, backend, endpoint, now));
         self.roles.set(conn, Role::Link(key));
         Ok(key)
+    }
+
+    /// Ends a connection that is kept for the next request, whichever backend's it is: its
+    /// descriptor is needed. False if there is none.
+    #[cold]
+    fn give_up_kept<D: Driver>(&mut self, d: &mut D) -> bool {
+        let kept = self.links.find(|link| link.used == LinkUse::Idle);
+        // A close in order could keep the descriptor until the other end has closed, too.
+        kept.inspect(|key| self.abort_link(d, *key)).is_some()
     }
 
     /// Takes a kept connection to a backend, if one serves.

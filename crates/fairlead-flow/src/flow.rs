@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fairlead_model::event::Event;
+use fairlead_model::limits::TURNED_AWAY;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Protocol;
 use fairlead_model::reason::Reason;
@@ -47,6 +48,8 @@ pub struct Flow {
     pub(crate) piece: Vec<u8>,
     pub(crate) log: Log,
     pub(crate) stopping: bool,
+    /// Clients that have no place at their listener, and are told so.
+    pub(crate) turned_away: usize,
     /// The alarm whose handler is at work.
     firing: Option<Alarm>,
 }
@@ -70,6 +73,7 @@ impl Flow {
             piece: Vec::new(),
             log: Log::default(),
             stopping: false,
+            turned_away: 0,
             firing: None,
         }
     }
@@ -129,18 +133,18 @@ impl Flow {
         let listener = Rc::clone(listener);
         let room = listener.state.enter(self.ctx.worker);
         match listener.plan().protocol {
-            Protocol::Http => {
-                self.client_accepted(d, id, listener, peer, now);
-                if let (false, Role::Client(key)) = (room, self.ctx.roles.get(id)) {
-                    self.answer(d, key, Reason::ListenerFull, "", now);
-                }
-            }
+            Protocol::Http if room => self.client_accepted(d, id, listener, peer, now),
             Protocol::Tcp if room => self.relay_accepted(d, id, listener, peer, now),
-            Protocol::Tcp => {
+            // Its place is free again at once: it is not served.
+            protocol => {
                 listener.state.leave();
-                listener.state.count(self.ctx.worker, 0, Reason::ListenerFull);
-                self.log_turned_away(&listener, peer, Reason::ListenerFull, now);
-                d.abort(id);
+                if protocol == Protocol::Http && self.turned_away < TURNED_AWAY {
+                    self.client_turned_away(d, id, listener, peer, now);
+                } else {
+                    listener.state.count(self.ctx.worker, 0, Reason::ListenerFull);
+                    self.log_turned_away(&listener, peer, Reason::ListenerFull, now);
+                    d.abort(id);
+                }
             }
         }
         self.settle(d, now);

@@ -26,6 +26,7 @@ mod seek;
 mod slab;
 mod snapshot;
 mod tcp;
+mod unread;
 mod wheel;
 
 pub use ask::{Question, Ticket, Verdict};

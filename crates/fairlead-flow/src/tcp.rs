@@ -189,7 +189,7 @@ impl Flow {
         self.ctx.roles.set(conn, Role::RelayClient(key));
         self.relay_join(d, key, link, now);
         if !unread.is_empty() {
-            self.relay_data(d, key, Side::Client, &unread, now);
+            self.relay_data(d, key, Side::Client, unread.bytes(), now);
         }
     }
 

@@ -56,6 +56,10 @@ pub const DRAIN_BYTES: usize = 256 * 1024;
 /// How long such draining may take, in milliseconds.
 pub const DRAIN_MS: u64 = 2_000;
 
+/// So many http clients that found a listener full are told so at a time, per worker; each may take
+/// [`DRAIN_MS`] to go. Others are reset: a flood of them must not hold more than those served.
+pub const TURNED_AWAY: usize = 256;
+
 /// Kept idle connections per backend and worker. nginx's examples keep 16 to 64; a worker seldom
 /// has more than this in flight to one backend, and each costs the backend a descriptor.
 pub const IDLE_PER_BACKEND: usize = 128;

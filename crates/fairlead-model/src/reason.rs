@@ -103,6 +103,8 @@ reasons! {
     NoRoute = "no_route", 404, Operator, Never, false, "no route of the listener takes this request";
     ClientGone = "client_gone", 0, Client, Never, false, "the client went away";
     ClientIdle = "client_idle", 0, Client, Never, false, "the client sent nothing for the idle time";
+    StreamIdle = "stream_idle", 0, Nobody, Never, false, "an answer without a known end was silent for the idle time";
+    OutOfResources = "out_of_resources", 503, Operator, Always, false, "no descriptor, port or memory is left here for a connection to a backend";
     ListenerFull = "listener_full", 503, Operator, Never, false, "the listener is at its connection limit";
     ShuttingDown = "shutting_down", 503, Operator, Never, false, "the balancer is stopping";
     Internal = "internal", 502, Operator, Never, false, "fairlead failed inside; it is a bug";

@@ -24,6 +24,7 @@ use crate::http::exchange::{Exchange, Phase, LONG};
 use crate::link::Owner;
 use crate::local::LocalListener;
 use crate::slab::Key;
+use crate::unread::Unread;
 use crate::wheel::{Alarm, Filed};
 
 /// How long kept connections may still bring a request after a stop was asked for.
@@ -47,7 +48,7 @@ pub(crate) struct Client {
     pub(crate) state: State,
     pub(crate) exchange: Option<Box<Exchange>>,
     /// A head that has not come whole, or requests that wait for their turn.
-    pub(crate) input: Vec<u8>,
+    pub(crate) input: Unread,
     /// How far the head in `input` was looked at.
     pub(crate) progress: Progress,
     /// Part of a head has come, and its time runs.
@@ -56,6 +57,8 @@ pub(crate) struct Client {
     /// The client has finished sending.
     pub(crate) finished: bool,
     pub(crate) requests: u32,
+    /// It has a place at its listener; one that is turned away has none.
+    pub(crate) has_place: bool,
     pub(crate) deadline: Moment,
     pub(crate) filed: Filed,
 }
@@ -86,18 +89,37 @@ impl Flow {
             listener,
             state: State::Open,
             exchange: None,
-            input: Vec::new(),
+            input: Unread::default(),
             progress: Progress::default(),
             in_head: false,
             paused: false,
             finished: false,
             requests: 0,
+            has_place: true,
             deadline: Moment(u64::MAX),
             filed: Filed::NOTHING,
         });
         self.ctx.roles.set(conn, Role::Client(key));
         let _ = d;
         self.client_arm(key, now + idle);
+    }
+
+    /// A client has connected for whom there is no place: it is told so, and let go.
+    pub(crate) fn client_turned_away<D: Driver>(
+        &mut self,
+        d: &mut D,
+        conn: ConnId,
+        listener: Rc<LocalListener>,
+        peer: Peer,
+        now: Moment,
+    ) {
+        self.client_accepted(d, conn, listener, peer, now);
+        let Role::Client(key) = self.ctx.roles.get(conn) else { return };
+        if let Some(client) = self.clients.get_mut(key) {
+            client.has_place = false;
+            self.turned_away += 1;
+        }
+        self.answer(d, key, Reason::ListenerFull, "", now);
     }
 
     /// Sets a client's deadline.
@@ -145,7 +167,7 @@ impl Flow {
             rest = &bytes[used..];
             if let Some(client) = self.clients.get_mut(key) {
                 if !rest.is_empty() && client.state == State::Open {
-                    client.input.extend_from_slice(rest);
+                    client.input.push(rest);
                 }
             }
             self.client_hold(d, key);
@@ -158,7 +180,7 @@ impl Flow {
         if client.state != State::Open {
             return;
         }
-        client.input.extend_from_slice(rest);
+        client.input.push(rest);
         if client.exchange.is_none() {
             return self.client_proceed(d, key, now);
         }
@@ -181,11 +203,10 @@ impl Flow {
             return;
         }
         let mut waiting = std::mem::take(&mut client.input);
-        let used = self.client_requests(d, key, &waiting, now);
+        let used = self.client_requests(d, key, waiting.bytes(), now);
         if let Some(client) = self.clients.get_mut(key) {
-            // An emptied buffer is let go: rule 2.
-            if used < waiting.len() && client.state == State::Open {
-                waiting.drain(..used);
+            if client.state == State::Open {
+                waiting.advance(used);
                 client.input = waiting;
             }
         }
@@ -355,7 +376,7 @@ impl Flow {
             return self.client_close(d, key);
         }
         client.state = State::Draining(DRAIN_BYTES);
-        client.input = Vec::new();
+        client.input = Unread::default();
         if client.paused {
             client.paused = false;
             d.resume(conn);
@@ -376,7 +397,11 @@ impl Flow {
     /// Takes a client out of the books; its exchange must have ended.
     pub(crate) fn client_forget(&mut self, key: Key) -> Option<Client> {
         let client = self.clients.remove(key)?;
-        client.listener.state.leave();
+        if client.has_place {
+            client.listener.state.leave();
+        } else {
+            self.turned_away -= 1;
+        }
         self.ctx.roles.clear(client.conn);
         Some(client)
     }

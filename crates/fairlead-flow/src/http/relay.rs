@@ -421,6 +421,13 @@ impl Flow {
             let failure = Failure { reason, what: "answer broke off", detail: what };
             self.ctx.failed_alone(&pool, slot, &failure, now);
         }
+        self.cut_off(d, key, reason, now);
+    }
+
+    /// Ends an answer in its middle, so that the client sees that it was.
+    fn cut_off<D: Driver>(&mut self, d: &mut D, key: Key, reason: Reason, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
         // Without any framing only a reset tells that the end is none.
         let silent_end = match exchange.delivery {
             Delivery::AsIs => exchange.response.ends_at_close(),
@@ -450,6 +457,11 @@ impl Flow {
                 d.abort(client.conn);
             }
             return;
+        }
+        if !exchange.response.owes() {
+            // A stream of events with nothing to tell. Its client sees that it broke off, and
+            // comes again.
+            return self.cut_off(d, key, Reason::StreamIdle, now);
         }
         self.broke_off(d, key, Reason::ResponseStalled, "nothing more came for the idle time", now);
     }

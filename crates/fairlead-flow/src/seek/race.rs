@@ -317,6 +317,7 @@ pub(crate) fn reason_of_connect(failure: IoFailure) -> Reason {
     match failure {
         IoFailure::Refused => Reason::ConnectRefused,
         IoFailure::TimedOut => Reason::ConnectTimeout,
+        IoFailure::Exhausted => Reason::OutOfResources,
         _ => Reason::ConnectFailed,
     }
 }

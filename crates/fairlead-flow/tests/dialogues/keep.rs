@@ -1,5 +1,6 @@
 //! Connections that carry one request after the other, on both sides.
 
+use fairlead_flow::driver::IoFailure;
 use fairlead_model::plan::Millis;
 
 use crate::script::dialogue;
@@ -294,6 +295,50 @@ fn a_post_never_goes_out_on_a_connection_that_may_be_closing() {
         .client_resets()
         .wants([abort(L2)])
         .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn a_kept_connection_gives_its_descriptor_to_a_request_that_needs_one() {
+    dialogue(http())
+        .client_connects()
+        .wants_nothing()
+        .client_sends(GET)
+        .wants([connect(0)])
+        .connected(L0)
+        .wants([request(L0, "GET /a")])
+        .sends(L0, OK)
+        .wants([answer(CLIENT, 200).body("hi")])
+        .after(ms(600))
+        .wants_nothing()
+        .next_connect_fails(IoFailure::Exhausted)
+        .client_sends(POST)
+        .wants([connect(0), abort(L0), connect(0)])
+        .connected(L1)
+        .wants([request(L1, "POST /a").body("body")])
+        .sends(L1, OK)
+        .wants([answer(CLIENT, 200).body("hi")])
+        .nobody_is_blamed()
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L1]);
+}
+
+#[test]
+fn running_out_of_descriptors_here_is_no_backends_fault() {
+    dialogue(http())
+        .client_connects()
+        .wants_nothing()
+        .next_connect_fails(IoFailure::Exhausted)
+        .next_connect_fails(IoFailure::Exhausted)
+        .client_sends(GET)
+        .wants([connect(0), connect(1), refusal(CLIENT, 503, "out_of_resources")])
+        .counted("out_of_resources", 1)
+        .failures(0, 0)
+        .failures(1, 0)
+        .nobody_is_blamed()
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends();
 }
 
 #[test]

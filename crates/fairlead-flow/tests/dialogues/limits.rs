@@ -1,8 +1,10 @@
 //! What is too much, and what is wrong in any case.
 
+use fairlead_model::limits::TURNED_AWAY;
+
 use crate::keep::GET;
 use crate::script::dialogue;
-use crate::setup::http;
+use crate::setup::{http, ms};
 use crate::wants::*;
 
 /// What a client sends at once, and how it is refused.
@@ -134,6 +136,46 @@ fn a_full_listener_says_so() {
         .finishes(Who::Client(2))
         .wants([close(Who::Client(2))])
         .ends();
+}
+
+#[test]
+fn who_is_turned_away_takes_nobodys_place() {
+    let setup = http().listener(|listener| listener.limits.connections = 1);
+    dialogue(setup)
+        .client_connects()
+        .wants_nothing()
+        .client_connects()
+        .wants([refusal(OTHER, 503, "listener_full"), finish(OTHER)])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        // The second one is told still, and may take two seconds to go.
+        .client_connects()
+        .wants_nothing()
+        .finishes(Who::Client(2))
+        .wants([close(Who::Client(2))])
+        .after(ms(2_001))
+        .wants([close(OTHER)])
+        .ends();
+}
+
+#[test]
+fn a_flood_at_a_full_listener_holds_nothing() {
+    let setup = http().listener(|listener| listener.limits.connections = 1);
+    let mut told = dialogue(setup);
+    told.client_connects().wants_nothing();
+    for nth in 1..=TURNED_AWAY {
+        let who = Who::Client(nth);
+        told.client_connects().wants([refusal(who, 503, "listener_full"), finish(who)]);
+    }
+    let more = Who::Client(TURNED_AWAY + 1);
+    told.client_connects().wants([abort(more)]);
+    told.counted("listener_full", TURNED_AWAY as u64 + 1);
+    told.after(ms(2_001)).whatever();
+    assert_eq!(told.open_clients(), 1);
+    told.client_connects().wants([
+        refusal(Who::Client(TURNED_AWAY + 2), 503, "listener_full"),
+        finish(Who::Client(TURNED_AWAY + 2)),
+    ]);
 }
 
 #[test]

@@ -63,6 +63,32 @@ fn an_answer_that_stops_in_the_middle_breaks_off() {
 }
 
 #[test]
+fn a_stream_with_nothing_to_tell_is_cut_and_nobody_is_blamed() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
+    for (framing, event) in [
+        ("Transfer-Encoding: chunked\r\n\r\n", "3\r\n: \n\r\n"),
+        ("Connection: close\r\n\r\n", ": \n"),
+    ] {
+        let mut told = sent(GET);
+        told.sends(L0, format!("{head}{framing}{event}")).whatever();
+        told.after(ms(2_999)).wants_nothing().after(ms(2)).whatever();
+        told.counted("stream_idle", 1).counted("response_stalled", 0).nobody_is_blamed().ends();
+    }
+}
+
+#[test]
+fn a_chunk_that_stops_in_the_middle_is_the_backends_fault() {
+    sent(GET)
+        .sends(L0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello")
+        .whatever()
+        .after(ms(3_001))
+        .wants([abort(L0), close(CLIENT)])
+        .counted("response_stalled", 1)
+        .is(0, Health::Suspect)
+        .ends();
+}
+
+#[test]
 fn a_slow_stream_is_no_stalled_one() {
     let mut told = sent(GET);
     told.sends(L0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").whatever();

@@ -106,6 +106,17 @@ impl BodyReader {
         }
     }
 
+    /// Whether something was announced that has not come: the rest of a length, of a chunk or of a
+    /// line. Between two chunks, and in a body that ends with the connection, nothing is: there may
+    /// be no more to say for now.
+    pub fn owes(&self) -> bool {
+        match &self.kind {
+            Kind::Length { left, .. } => *left > 0,
+            Kind::Chunked(chunks) => chunks.owes(),
+            Kind::UntilClose { .. } => false,
+        }
+    }
+
     /// Whether it is whole if the connection ends now.
     pub fn ends_at_close(&self) -> bool {
         self.is_done() || matches!(self.kind, Kind::UntilClose { .. })

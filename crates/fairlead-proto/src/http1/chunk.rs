@@ -132,6 +132,15 @@ impl ChunkReader {
         self.state == State::Done
     }
 
+    /// Whether it stands within a chunk, or within a line: more of it has to come.
+    pub fn owes(&self) -> bool {
+        match self.state {
+            State::Framing(Expect::Size) => self.digits > 0,
+            State::Done | State::Broken(_) => false,
+            State::Framing(_) | State::Data | State::Trailer => true,
+        }
+    }
+
     /// Takes the next piece of the body. What goes on is either the consumed part of `input` as it
     /// is (`verbatim`), or what was appended to `out`. Without `keep_framing`, only data goes on.
     ///
