@@ -202,6 +202,31 @@ def test_an_answer_that_stalls_is_broken_off(fairlead, backend) -> None:
     assert balancer.listener()["reasons"]["response_stalled"] == 1
 
 
+def test_a_stream_of_events_with_nothing_to_tell_is_no_illness(fairlead, backend) -> None:
+    """It is cut after the idle time, and each client that comes again finds the same backend."""
+
+    def play(line) -> None:
+        line.read_request()
+        line.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n3\r\n: \n\r\n"
+        )
+        line.read_some()
+
+    listen, one = loopback(), backend(play)
+    balancer = fairlead(config=site(listen, one, pool='timeouts = { idle = "200ms" }'))
+    for _ in range(5):
+        line = balancer.connect(listen)
+        line.send(GET)
+        head = line.read_head()
+        with pytest.raises((BrokenOff, ConnectionResetError)):
+            line.read_body(head)
+
+    row = balancer.backends()[one.address]
+    assert (row["health"], row["failures"]) == ("healthy", 0)
+    assert balancer.listener()["reasons"]["stream_idle"] == 5
+
+
 def test_an_answer_with_broken_chunks_is_broken_off(http, backend) -> None:
     """Envoy 1.40 reads `5 CRLF helloworld CRLF` as `hello`."""
 
