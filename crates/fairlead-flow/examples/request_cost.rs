@@ -108,10 +108,6 @@ impl Driver for Hand {
         Sent::All
     }
 
-    fn ask_path(&mut self, _id: ConnId) -> Option<PathState> {
-        None
-    }
-
     fn queued(&self, _id: ConnId) -> usize {
         0
     }
