@@ -105,7 +105,7 @@ class Engine:
         with ``name``, ``bind``, ``protocol``, ``connections_active``, ``connections_total``,
         ``requests_total``, ``bytes_in``, ``bytes_out``, ``codes``, ``reasons``, ``rates``,
         ``duration_ms``) and ``pools`` (each as `pool_status` has it); ``access_log`` (``lines``,
-        ``lost``) or null. Rates are per second, over the last 1, 10 and 60 s.
+        ``lost``) or null; ``chaos`` (as `chaos` has it) or null. Rates are per second, over the last 1, 10 and 60 s.
         """
 
     def pool_status(self, name: str) -> bytes | None:
@@ -197,6 +197,50 @@ class Engine:
 
         Raises:
             KeyError: There is no such pool.
+        """
+
+    def play_chaos(
+        self,
+        pool: str,
+        backend: str,
+        *,
+        fault: str,
+        share: float,
+        seconds: float,
+        delay: float,
+        checks: bool,
+    ) -> None:
+        """Play faults at one backend for a while. Every worker does when it returns.
+
+        It ends by itself, in the engine: nobody has to be there for it.
+
+        Args:
+            pool: The backend's pool.
+            backend: Its address as configured.
+            fault: ``drop``, ``delay``, ``reset``, ``error`` or ``freeze``.
+            share: How many of the attempts suffer, 0 to 1.
+            seconds: For how long.
+            delay: Seconds that an answer is held back; for ``delay``.
+            checks: Whether checks get errors, too; for ``error``. The others hit checks always.
+
+        Raises:
+            EngineError: Refused; its two arguments are a code (``unknown_backend``,
+                ``chaos_running``, ``no_healthy_other``, ``no_requests``, ``stopping``) and a text.
+            ValueError: There is no such fault, or a number is out of its range.
+        """
+
+    def end_chaos(self) -> bool:
+        """End what `play_chaos` began, before its time. False if nothing is played."""
+
+    def chaos(self) -> bytes | None:
+        """What is or was last played and what came of it, as JSON; ``None`` if nothing was.
+
+        ``pool``, ``backend``, ``fault``, ``share``, ``delay_ms``, ``checks``, ``started``,
+        ``seconds``, ``running``, ``seconds_left``, ``settled`` (nothing will change any more),
+        ``played`` and ``played_checks`` (each ``of`` and ``suffered``), ``noticed``
+        (``after_seconds``, ``health``, ``why``) or null, ``restored_after_seconds`` or null, and
+        ``clients``: ``served``, ``failed``, ``errors`` by reason, ``left``, ``slow_ms``, ``slow``,
+        ``slow_expected``, ``p99_ms_before``.
         """
 
     def reopen_log(self) -> None:

@@ -424,8 +424,8 @@ class Event:
     Attributes:
         id: Counts up from 1 in each process; 0 when unknown.
         time: When.
-        kind: ``health``, ``wish``, ``applied``, ``accepting``, ``access_log``, ``policy``,
-            ``panic`` (the engine's);
+        kind: ``health``, ``wish``, ``chaos``, ``applied``, ``accepting``, ``access_log``,
+            ``policy``, ``panic`` (the engine's);
             ``resolved``, ``unresolved``, ``reload_failed``, ``check``, ``code_loaded``,
             ``code_failed``, ``stopping``, ``lost`` (control's).
         pool: The pool it is about, or empty.
@@ -474,6 +474,7 @@ class Event:
 _WORDS = {
     "health": "pool {pool} backend {backend} {from} -> {to}: {why}",
     "wish": "pool {pool} backend {backend} {what}",
+    "chaos": "pool {pool} backend {backend} chaos: {what}",
     "policy": "pool {pool} policy {policy} {what}",
     "check": "pool {pool} check in Python {what}",
     "code_loaded": "`{name}` was loaded anew, because its file has changed",

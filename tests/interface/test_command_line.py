@@ -26,7 +26,8 @@ def call(short_path, monkeypatch):
     """Runs ``fairlead WORDS`` in a folder of its own; nothing of the user's is seen."""
     for name in ("NO_COLOR", "FORCE_COLOR", "FAIRLEAD_CONFIG"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    # Nobody runs here, whatever else does on this machine.
+    monkeypatch.setenv("FAIRLEAD_RUNTIME_DIR", str(short_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(short_path))
     monkeypatch.chdir(short_path)
 

@@ -12,13 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fairlead_balance::{BackendState, Registry, Rules};
-use fairlead_flow::Snapshot;
+use fairlead_flow::{ChaosRun, Snapshot};
 use fairlead_model::backend::Wish;
 use fairlead_model::event::Event;
 use fairlead_model::health::{Evidence, Origin, Transition};
 use fairlead_model::plan::Plan;
 
 use crate::board::Board;
+use crate::chaos::{Chaos, ChaosRefused, ChaosWanted};
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::events::Events;
@@ -80,6 +81,7 @@ struct Inner {
     snapshot: Option<Arc<Snapshot>>,
     bound: Vec<Bound>,
     ids: Ids,
+    chaos: Option<Chaos>,
     accepting: bool,
     reports: u64,
     stopped: bool,
@@ -243,11 +245,14 @@ impl Engine {
 
     /// What is counted and believed, as JSON.
     pub fn status(&self) -> Vec<u8> {
-        let inner = self.lock();
+        let mut inner = self.lock();
         let (snapshot, bound) = (inner.snapshot.clone(), inner.bound.clone());
+        let chaos = inner.chaos.as_mut().zip(snapshot.as_deref());
+        let chaos = chaos.map(|(chaos, snapshot)| chaos.status(snapshot, self.clock));
         drop(inner);
         let status = Status::of(snapshot.as_deref(), &bound, &self.common());
-        let status = status.with_log(self.log.stats());
+        let chaos = chaos.filter(|chaos| !chaos.is_settled());
+        let status = status.with_log(self.log.stats()).with_chaos(chaos);
         serde_json::to_vec(&status).expect("strings and numbers can always be written")
     }
 
@@ -380,6 +385,57 @@ impl Engine {
         // Worker 0 looks after desks, and may be asleep without a deadline.
         self.wake();
         Ok(seat)
+    }
+
+    /// Plays faults at one backend. When it returns, every worker does.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not played.
+    pub fn play_chaos(&self, wanted: ChaosWanted) -> Result<(), ChaosRefused> {
+        let mut inner = self.lock();
+        let now = self.clock.now();
+        if let Some(running) = inner.chaos.as_ref().filter(|chaos| chaos.is_running(now)) {
+            let plan = &running.run.plan;
+            return Err(ChaosRefused::Running(plan.pool.clone(), plan.backend.clone()));
+        }
+        let snapshot = inner.snapshot.clone().filter(|_| !inner.stopped);
+        let snapshot = snapshot.ok_or(ChaosRefused::Stopped)?;
+        let chaos = Chaos::begin(wanted, &snapshot, now)?;
+        let run = Arc::clone(&chaos.run);
+        inner.chaos = Some(chaos);
+        self.tell_chaos(inner, Some(&run));
+        Ok(())
+    }
+
+    /// Ends what is played. False if nothing is.
+    pub fn end_chaos(&self) -> bool {
+        let mut inner = self.lock();
+        let now = self.clock.now();
+        let Some(chaos) = inner.chaos.as_mut().filter(|chaos| chaos.is_running(now)) else {
+            return false;
+        };
+        chaos.end(now);
+        self.tell_chaos(inner, None);
+        true
+    }
+
+    fn tell_chaos(&self, mut inner: MutexGuard<'_, Inner>, run: Option<&Arc<ChaosRun>>) {
+        if let Some(crew) = &inner.crew {
+            crew.tell(|| Command::Chaos(run.cloned()));
+        }
+        let number = inner.ask_for_report();
+        drop(inner);
+        self.board.wait_reported(number, TURN);
+    }
+
+    /// The last run of faults and what came of it, as JSON; `None` if there was none.
+    pub fn chaos(&self) -> Option<Vec<u8>> {
+        let mut inner = self.lock();
+        let snapshot = inner.snapshot.clone()?;
+        let status = inner.chaos.as_mut()?.status(&snapshot, self.clock);
+        drop(inner);
+        Some(serde_json::to_vec(&status).expect("strings and numbers can always be written"))
     }
 
     fn wake(&self) {

@@ -8,6 +8,7 @@
 //! | Where | What |
 //! |---|---|
 //! | `engine`, `publish`, `status`, `metrics` | the outside: configurations in, status and events out |
+//! | `chaos` | faults played on purpose: what may be, and what came of it |
 //! | `sampler` | reads the counters once a second, so that there are rates |
 //! | `crew`, `mailbox`, `board`, `events` | between the outside's threads and the workers' |
 //! | `log` | the access log's way out of the workers, and its writer |
@@ -19,6 +20,7 @@
 
 mod accept;
 mod board;
+mod chaos;
 mod clock;
 mod connect;
 mod connection;
@@ -40,6 +42,7 @@ mod status;
 mod sys;
 mod worker;
 
+pub use chaos::{ChaosRefused, ChaosWanted};
 pub use engine::{file_limit, Engine, Unknown};
 pub use metrics::Dialect;
 pub use policy::{Answer, Asked, Seat};

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fairlead_flow::driver::{ListenerId, Peer};
-use fairlead_flow::{Snapshot, Ticket, Verdict};
+use fairlead_flow::{ChaosRun, Snapshot, Ticket, Verdict};
 use rustix::event::EventfdFlags;
 use rustix::io::Errno;
 
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Publish(Arc<Snapshot>, Arc<[Open]>),
     /// Begin to accept.
     Accept,
+    /// Play these faults, or none any more.
+    Chaos(Option<Arc<ChaosRun>>),
     /// Serve this connection, which another worker accepted.
     Adopt(OwnedFd, ListenerId, Peer),
     /// What a policy in Python says to questions of this worker.

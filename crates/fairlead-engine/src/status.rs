@@ -18,6 +18,7 @@ use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, Protocol};
 use serde::Serialize;
 
+use crate::chaos::ChaosStatus;
 use crate::clock::{time_of_day, Clock};
 use crate::log::LogStats;
 use crate::policy::DeskStatus;
@@ -36,6 +37,8 @@ pub(crate) struct Status {
     pools: Vec<PoolStatus>,
     /// `None` without an access log.
     access_log: Option<LogStats>,
+    /// Faults that are played on purpose; `None` if none are, and nothing of the last is left.
+    chaos: Option<ChaosStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -141,12 +144,18 @@ impl Status {
                 .collect(),
             pools: pools.iter().map(|pool| PoolStatus::of(pool, common, now)).collect(),
             access_log: None,
+            chaos: None,
         }
     }
 
     /// The same, with what became of the access log's lines.
     pub(crate) fn with_log(self, access_log: Option<LogStats>) -> Self {
         Status { access_log, ..self }
+    }
+
+    /// The same, with what is played.
+    pub(crate) fn with_chaos(self, chaos: Option<ChaosStatus>) -> Self {
+        Status { chaos, ..self }
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_flow::driver::{ConnId, Driver, ListenerId, Peer};
-use fairlead_flow::{Flow, Snapshot, Ticket, Verdict};
+use fairlead_flow::{ChaosRun, Flow, Snapshot, Ticket, Verdict};
 use fairlead_model::event::Event;
 use fairlead_model::limits::{READS_PER_TURN, RECEIVE_BYTES};
 use fairlead_model::moment::Moment;
@@ -334,6 +334,7 @@ impl Worker {
                 Command::Accept => self.listening.start(self.sockets.poller(), self.now),
                 Command::Adopt(socket, listener, peer) => self.adopt(socket, listener, peer),
                 Command::Verdicts(verdicts) => self.hear(verdicts),
+                Command::Chaos(run) => self.play_chaos(run),
                 Command::Stop => self.stop(),
                 Command::End => self.end(),
                 Command::Report(number) => self.report = Some(number),
@@ -382,6 +383,13 @@ impl Worker {
                 Accepted::Nobody => {}
                 Accepted::Empty | Accepted::Exhausted(_) => return,
             }
+        }
+    }
+
+    fn play_chaos(&mut self, run: Option<Arc<ChaosRun>>) {
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        if let Err(what) = guard::catch(|| flow.play_chaos(sockets, run, now)) {
+            self.tell_panic(what);
         }
     }
 

@@ -14,6 +14,7 @@ use fairlead_model::reason::Reason;
 
 use fairlead_proto::http1::Progress;
 
+use crate::chaos::Chaos;
 use crate::driver::{ConnId, Driver, IoFailure};
 use crate::hosts::{Hosts, LocalHost};
 use crate::idle::Reuse;
@@ -83,6 +84,8 @@ pub(crate) struct Context {
     pub(crate) candidates: Vec<Slot>,
     /// The number of the last question to a policy.
     asked: u32,
+    /// Faults that are played.
+    pub(crate) chaos: Chaos,
 }
 
 impl Context {
@@ -99,6 +102,7 @@ impl Context {
             revived: Vec::new(),
             candidates: Vec::new(),
             asked: 0,
+            chaos: Chaos::new(),
         }
     }
 
@@ -127,6 +131,9 @@ impl Context {
         let conn = conn?;
         let key = self.links.insert(Link::new(conn, Rc::clone(pool), slot, backend, endpoint, now));
         self.roles.set(conn, Role::Link(key));
+        if self.chaos.is_on() {
+            self.afflict(key, now);
+        }
         Ok(key)
     }
 
@@ -162,15 +169,33 @@ impl Context {
                 link.pool = Rc::clone(pool);
                 link.slot = slot;
             }
+            if self.chaos.is_on() {
+                self.afflict(key, now);
+            }
             return Some(key);
         }
+    }
+
+    /// Draws whether an attempt over this connection suffers.
+    #[cold]
+    fn afflict(&mut self, key: Key, now: Moment) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        link.affliction = self.chaos.draw(&link.backend, key, &mut self.random, now);
+    }
+
+    /// Whether a fault is played on this connection.
+    #[cold]
+    pub(crate) fn suffers(&self, link: Option<Key>) -> bool {
+        let link = link.and_then(|link| self.links.get(link));
+        link.is_some_and(|link| link.affliction.is_some())
     }
 
     /// Keeps a connection for the next request, or closes it if it can't serve one.
     pub(crate) fn park<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(link) = self.links.get_mut(key) else { return };
         let keepalive = link.pool.keepalive;
-        if keepalive.is_zero() || !link.backend.is_at(&link.endpoint) {
+        let played = link.affliction.take().is_some_and(|played| !played.leaves_clean());
+        if keepalive.is_zero() || played || !link.backend.is_at(&link.endpoint) {
             return self.close_link(d, key);
         }
         link.used = LinkUse::Idle;
@@ -353,7 +378,8 @@ impl Context {
         now: Moment,
     ) {
         let Some(link) = self.links.get_mut(key) else { return };
-        link.watch.answered(d.ask_path(link.conn), &link.backend, sent_at, now);
+        let path = link.path(d, now);
+        link.watch.answered(path, &link.backend, sent_at, now);
     }
 
     /// A backend is late where others answered, and its check may well not show it; nothing failed

@@ -11,6 +11,7 @@ use fairlead_model::plan::Protocol;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{RequestHead, ResponseHead};
 
+use crate::chaos::News;
 use crate::context::{Context, Role};
 use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Peer, Sent};
 use crate::hosts::hosts;
@@ -102,6 +103,7 @@ impl Flow {
                 None => self.client_arm(key, now + STOP_GRACE),
             }
         }
+        self.ctx.chaos.aim(&self.local);
         self.probes_publish(d, now);
     }
 
@@ -153,6 +155,7 @@ impl Flow {
     /// A connection that was asked for is there.
     pub fn handle_connected<D: Driver>(&mut self, d: &mut D, id: ConnId, now: Moment) {
         match self.ctx.roles.get(id) {
+            Role::Link(key) if self.chaos_keeps(d, key, News::Connected, now) => {}
             Role::Link(key) => self.link_connected(d, key, now),
             Role::Probe(key) => self.probe_connected(d, key, now),
             _ => d.abort(id),
@@ -160,7 +163,7 @@ impl Flow {
         self.settle(d, now);
     }
 
-    fn link_connected<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+    pub(crate) fn link_connected<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         match self.ctx.links.get(key).map(|link| link.used) {
             Some(LinkUse::Connecting(Owner::Client(client))) => {
                 self.exchange_seek(d, client, now, |seek, ctx, d| seek.connected(ctx, d, key, now));
@@ -189,6 +192,7 @@ impl Flow {
         now: Moment,
     ) {
         match self.ctx.roles.get(id) {
+            Role::Link(key) if self.chaos_keeps(d, key, News::Failed(failure), now) => {}
             Role::Link(key) => self.link_connect_failed(d, key, failure, now),
             Role::Probe(key) => self.probe_failed(d, key, failure, now),
             _ => {}
@@ -238,18 +242,25 @@ impl Flow {
         match self.ctx.roles.get(id) {
             Role::Client(key) => self.client_data(d, key, bytes, now),
             Role::RelayClient(key) => self.relay_client_data(d, key, bytes, now),
+            Role::Probe(key) if self.chaos_keeps_probe(key, News::Data(bytes), now) => {}
             Role::Probe(key) => self.probe_data(d, key, bytes, now),
-            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
-                Some(LinkUse::Busy(client)) => self.response_data(d, client, key, bytes, now),
-                Some(LinkUse::Relay(relay)) => self.relay_backend_data(d, relay, bytes, now),
-                Some(LinkUse::Lost { since }) => self.lost_answered(d, key, since, now),
-                // Bytes that nobody asked for: the next answer could be read wrongly.
-                Some(_) => self.ctx.close_link(d, key),
-                None => {}
-            },
+            Role::Link(key) if self.chaos_keeps(d, key, News::Data(bytes), now) => {}
+            Role::Link(key) => self.link_data(d, key, bytes, now),
             Role::None => {}
         }
         self.settle(d, now);
+    }
+
+    #[inline]
+    pub(crate) fn link_data<D: Driver>(&mut self, d: &mut D, key: Key, bytes: &[u8], now: Moment) {
+        match self.ctx.links.get(key).map(|link| link.used) {
+            Some(LinkUse::Busy(client)) => self.response_data(d, client, key, bytes, now),
+            Some(LinkUse::Relay(relay)) => self.relay_backend_data(d, relay, bytes, now),
+            Some(LinkUse::Lost { since }) => self.lost_answered(d, key, since, now),
+            // Bytes that nobody asked for: the next answer could be read wrongly.
+            Some(_) => self.ctx.close_link(d, key),
+            None => {}
+        }
     }
 
     /// So many bytes of this connection have gone on to another, as [`Driver::forward`] allows;
@@ -284,19 +295,24 @@ impl Flow {
             Role::Client(key) => self.client_eof(d, key, now),
             Role::RelayClient(key) => self.relay_eof(d, key, true, now),
             Role::Probe(key) => self.probe_eof(d, key, now),
-            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
-                Some(LinkUse::Busy(client)) => self.response_eof(d, client, key, now),
-                Some(LinkUse::Relay(relay)) => self.relay_eof(d, relay, false, now),
-                Some(LinkUse::Idle) => self.idle_closed(d, key, now),
-                Some(LinkUse::Lost { since }) => {
-                    self.lost_failed(d, key, since, Some("closed before its answer"), now);
-                }
-                Some(_) => self.ctx.close_link(d, key),
-                None => {}
-            },
+            Role::Link(key) if self.chaos_keeps(d, key, News::Finished, now) => {}
+            Role::Link(key) => self.link_eof(d, key, now),
             Role::None => {}
         }
         self.settle(d, now);
+    }
+
+    pub(crate) fn link_eof<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        match self.ctx.links.get(key).map(|link| link.used) {
+            Some(LinkUse::Busy(client)) => self.response_eof(d, client, key, now),
+            Some(LinkUse::Relay(relay)) => self.relay_eof(d, relay, false, now),
+            Some(LinkUse::Idle) => self.idle_closed(d, key, now),
+            Some(LinkUse::Lost { since }) => {
+                self.lost_failed(d, key, since, Some("closed before its answer"), now);
+            }
+            Some(_) => self.ctx.close_link(d, key),
+            None => {}
+        }
     }
 
     fn idle_closed<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
@@ -318,19 +334,30 @@ impl Flow {
             Role::Client(key) => self.client_gone(d, key, now),
             Role::RelayClient(key) => self.relay_failed(d, key, true, failure, now),
             Role::Probe(key) => self.probe_failed(d, key, failure, now),
-            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
-                Some(LinkUse::Busy(client)) => self.response_failed(d, client, key, failure, now),
-                Some(LinkUse::Relay(relay)) => self.relay_failed(d, relay, false, failure, now),
-                Some(LinkUse::Idle) => self.idle_closed(d, key, now),
-                Some(LinkUse::Lost { since }) => {
-                    self.lost_failed(d, key, since, Some(failure.text()), now);
-                }
-                Some(_) => self.ctx.abort_link(d, key),
-                None => {}
-            },
+            Role::Link(key) if self.chaos_keeps(d, key, News::Failed(failure), now) => {}
+            Role::Link(key) => self.link_failed(d, key, failure, now),
             Role::None => {}
         }
         self.settle(d, now);
+    }
+
+    pub(crate) fn link_failed<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        failure: IoFailure,
+        now: Moment,
+    ) {
+        match self.ctx.links.get(key).map(|link| link.used) {
+            Some(LinkUse::Busy(client)) => self.response_failed(d, client, key, failure, now),
+            Some(LinkUse::Relay(relay)) => self.relay_failed(d, relay, false, failure, now),
+            Some(LinkUse::Idle) => self.idle_closed(d, key, now),
+            Some(LinkUse::Lost { since }) => {
+                self.lost_failed(d, key, since, Some(failure.text()), now);
+            }
+            Some(_) => self.ctx.abort_link(d, key),
+            None => {}
+        }
     }
 
     /// A reset was noticed on a connection that isn't being read. For a client that is its end.
@@ -369,6 +396,7 @@ impl Flow {
                 Alarm::Relay(key) => self.relay_timer(d, key, now),
                 Alarm::Link(key) => self.link_timer(d, key, now),
                 Alarm::Probe(key) => self.probe_timer(d, key, now),
+                Alarm::Chaos => self.chaos_timer(d, now),
             }
             self.settle(d, now);
         }
@@ -385,7 +413,7 @@ impl Flow {
             Some(Alarm::Relay(key)) => self.relay_drop(d, key, Reason::Internal, now),
             Some(Alarm::Link(key)) => self.ctx.abort_link(d, key),
             Some(Alarm::Probe(key)) => self.probe_give_up(d, key, now),
-            None => {}
+            Some(Alarm::Chaos) | None => {}
         }
     }
 
@@ -496,6 +524,9 @@ impl Flow {
 
     /// Does what the last happening left to be done.
     pub(crate) fn settle<D: Driver>(&mut self, d: &mut D, now: Moment) {
+        if self.ctx.chaos.has_struck() {
+            self.chaos_strike(d, now);
+        }
         while let Some(key) = self.ready.pop() {
             self.client_proceed(d, key, now);
         }

@@ -175,7 +175,10 @@ impl Context {
     pub(crate) fn host_heard(&mut self, link: &Link, failure: IoFailure, now: Moment) {
         match failure {
             IoFailure::Refused => self.host_answered(&link.endpoint, now),
-            IoFailure::TimedOut => self.host_silent(&link.endpoint, true, link.started, now),
+            // A fault that is played says nothing about the host.
+            IoFailure::TimedOut if link.affliction.is_none() => {
+                self.host_silent(&link.endpoint, true, link.started, now);
+            }
             _ => {}
         }
     }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ask;
+mod chaos;
 mod context;
 pub mod driver;
 mod flow;
@@ -30,6 +31,7 @@ mod unread;
 mod wheel;
 
 pub use ask::{Question, Ticket, Verdict};
+pub use chaos::{ChaosRun, Played};
 pub use driver::{ConnId, Driver, IoFailure, ListenerId, Outgoing, PathState, Peer, Sent};
 pub use flow::Flow;
 pub use listener::{ListenerState, ListenerStats};

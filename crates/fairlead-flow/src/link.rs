@@ -6,7 +6,8 @@ use fairlead_model::backend::{Endpoint, Slot};
 use fairlead_model::moment::Moment;
 use fairlead_proto::http1::Progress;
 
-use crate::driver::ConnId;
+use crate::chaos::Affliction;
+use crate::driver::{ConnId, Driver, PathState, Sent};
 use crate::local::{LocalBackend, LocalPool};
 use crate::path::Watch;
 use crate::slab::Key;
@@ -72,6 +73,8 @@ pub(crate) struct Link {
     pub(crate) paused: bool,
     pub(crate) deadline: Moment,
     pub(crate) filed: Filed,
+    /// What it suffers, if a fault is played on it.
+    pub(crate) affliction: Option<Box<Affliction>>,
 }
 
 impl Link {
@@ -100,6 +103,45 @@ impl Link {
             paused: false,
             deadline: Moment(u64::MAX),
             filed: Filed::NOTHING,
+            affliction: None,
         }
+    }
+
+    /// Sends to the backend.
+    #[inline]
+    pub(crate) fn send<D: Driver>(
+        &mut self,
+        d: &mut D,
+        first: &[u8],
+        then: &[u8],
+        now: Moment,
+    ) -> Sent {
+        if let Some(affliction) = &mut self.affliction {
+            if affliction.takes(now) {
+                return Sent::All;
+            }
+        }
+        d.send(self.conn, first, then)
+    }
+
+    /// It carries bytes and no requests from now on, which have no errors.
+    #[inline]
+    pub(crate) fn spare_stream(&mut self) {
+        if self.affliction.as_ref().is_some_and(|affliction| affliction.is_of_requests()) {
+            self.affliction = None;
+        }
+    }
+
+    /// Sends FIN to the backend.
+    pub(crate) fn finish<D: Driver>(&self, d: &mut D) {
+        if !self.affliction.as_ref().is_some_and(|affliction| affliction.takes_fin()) {
+            d.finish(self.conn);
+        }
+    }
+
+    /// How what was sent fares.
+    pub(crate) fn path<D: Driver>(&self, d: &mut D, now: Moment) -> Option<PathState> {
+        let played = self.affliction.as_ref().and_then(|affliction| affliction.path(now));
+        played.or_else(|| d.ask_path(self.conn))
     }
 }

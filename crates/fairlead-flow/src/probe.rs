@@ -21,6 +21,7 @@ use std::time::Duration;
 use fairlead_balance::deadline::QUICK;
 use fairlead_balance::Rules;
 use fairlead_model::backend::{Endpoint, Slot};
+use fairlead_model::chaos::Fault;
 use fairlead_model::health::{Evidence, Health, Origin};
 use fairlead_model::limits::RESPONSE_HEADERS;
 use fairlead_model::moment::Moment;
@@ -29,6 +30,7 @@ use fairlead_proto::http1::{Limits, Method, Parsed, Progress, ResponseHead};
 
 pub(crate) use schedule::Probes;
 
+use crate::chaos::News;
 use crate::context::Role;
 use crate::driver::{ConnId, Driver, IoFailure, Outgoing};
 use crate::flow::Flow;
@@ -99,6 +101,8 @@ pub(crate) struct Probe {
     failing_since: Option<Moment>,
     deadline: Moment,
     filed: Filed,
+    /// What this round of it suffers.
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Probe {
@@ -125,6 +129,7 @@ impl Probe {
             failing_since: None,
             deadline: Moment(u64::MAX),
             filed: Filed::NOTHING,
+            fault: None,
         }
     }
 
@@ -140,6 +145,21 @@ impl Probe {
         } else {
             timeout
         }
+    }
+
+    /// Whether it is a request, and not only a connect.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self.question.kind, CheckKind::Http { .. })
+    }
+
+    /// Whether it waits for an answer.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.stage == Stage::Asking
+    }
+
+    /// It waits for an answer from now on.
+    pub(crate) fn note_asked(&mut self) {
+        self.stage = Stage::Asking;
     }
 
     /// A backend in doubt is asked more often: while it is suspect, and for a minute after it
@@ -180,10 +200,14 @@ impl Flow {
     fn probe_start<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(probe) = self.probes.get_mut(key) else { return };
         probe.started = now;
+        probe.fault = None;
         probe.first = probe.watchers.first().map_or(0, |watcher| watcher.backend.state.endpoint());
         probe.nth = 0;
         probe.patience = probe.patience();
         let deadline = now + probe.patience;
+        if self.ctx.chaos.is_on() {
+            self.chaos_of_probe(key, now);
+        }
         self.probe_connect(d, key, now);
         if self.probes.get_mut(key).is_some_and(|probe| probe.stage != Stage::Waiting) {
             self.probe_arm(key, deadline);
@@ -227,6 +251,10 @@ impl Flow {
         self.probe_heard(key, true, now);
         let Some(probe) = self.probes.get_mut(key) else { return };
         let Some(conn) = probe.conn else { return };
+        if probe.fault.is_some() && self.chaos_probe_connected(d, key, now) {
+            return;
+        }
+        let Some(probe) = self.probes.get_mut(key) else { return };
         if probe.nth > 0 {
             let good = (probe.first + probe.nth) % probe.question.endpoints.len();
             for watcher in &probe.watchers {
@@ -288,6 +316,9 @@ impl Flow {
     }
 
     pub(crate) fn probe_eof<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        if self.chaos_keeps_probe(key, News::Finished, now) {
+            return;
+        }
         if self.probes.get_mut(key).is_some_and(|probe| probe.stage == Stage::Asking) {
             self.probe_result(d, key, false, "closed before its answer", String::new(), now);
         }
@@ -300,6 +331,9 @@ impl Flow {
         failure: IoFailure,
         now: Moment,
     ) {
+        if self.chaos_keeps_probe(key, News::Failed(failure), now) {
+            return;
+        }
         let Some(probe) = self.probes.get_mut(key) else { return };
         let connecting = probe.stage == Stage::Connecting;
         match failure {
@@ -369,7 +403,7 @@ impl Flow {
         let started = probe.started;
         if answered {
             self.ctx.host_answered(&endpoint, now);
-        } else {
+        } else if probe.fault.is_none() {
             self.ctx.host_silent(&endpoint, true, started, now);
         }
     }
@@ -393,7 +427,7 @@ impl Flow {
         }
     }
 
-    fn probe_result<D: Driver>(
+    pub(crate) fn probe_result<D: Driver>(
         &mut self,
         d: &mut D,
         key: Key,
@@ -414,10 +448,15 @@ impl Flow {
         }
         probe.had_result = true;
         probe.input = Vec::new();
+        // A fault is played at one backend of one pool; whoever else is at this place is not told.
+        let played = probe.fault.take().is_some() && !passed;
         let evidence = Evidence { origin: Origin::Check, passed, what, detail };
         let took = now.since(probe.started);
         let hurried = std::mem::take(&mut probe.hurried) >= HURRIED;
         for watcher in &probe.watchers {
+            if played && !self.ctx.chaos.is_target(&watcher.backend) {
+                continue;
+            }
             let state = &watcher.backend.state;
             state.shard(worker).add_check(passed);
             if passed {

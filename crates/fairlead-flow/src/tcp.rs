@@ -226,6 +226,7 @@ impl Flow {
             return;
         };
         to.used = LinkUse::Relay(key);
+        to.spare_stream();
         // The latency of a connection is the time until it was there.
         if relay.seek.is_some() {
             to.backend.state.shard(self.ctx.worker).add_request(now.since(relay.started));
@@ -279,6 +280,7 @@ impl Flow {
         let Some(backend) = relay.backend else { return };
         relay.deadline = now + relay.idle;
         let count = bytes.len() as u64;
+        let plain = !self.ctx.chaos.is_on() || !self.ctx.suffers(relay.link);
         if self.log.dumps() {
             self.log.dump(from == Side::Client, bytes);
         }
@@ -310,10 +312,14 @@ impl Flow {
                 (backend, relay.client)
             }
         };
-        match d.send(target, bytes, &[]) {
+        let sent = match from {
+            Side::Client if !plain => self.relay_suffers(d, key, bytes, now),
+            _ => d.send(target, bytes, &[]),
+        };
+        match sent {
             Sent::Queued => d.pause(source),
             // Much is coming: it needn't be looked at any more, unless somebody does.
-            Sent::All if bytes.len() >= RECEIVE_BYTES && !self.log.dumps() => {
+            Sent::All if bytes.len() >= RECEIVE_BYTES && plain && !self.log.dumps() => {
                 d.forward(source, target, u64::MAX);
             }
             Sent::All => {}
@@ -386,6 +392,8 @@ impl Flow {
         }
         if relay.client_finished && relay.backend_finished {
             self.relay_end(d, key, Reason::Ok, now);
+        } else if of_client && self.ctx.chaos.is_on() {
+            self.relay_finishes(d, key);
         } else {
             d.finish(if of_client { backend } else { relay.client });
         }

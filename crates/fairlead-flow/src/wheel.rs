@@ -31,6 +31,8 @@ pub(crate) enum Alarm {
     Relay(Key),
     Link(Key),
     Probe(Key),
+    /// Of faults that are played.
+    Chaos,
 }
 
 /// What a machine knows of its entries.

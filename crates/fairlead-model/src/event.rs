@@ -39,6 +39,15 @@ pub enum Event {
         /// What happened.
         what: String,
     },
+    /// Faults are played at a backend on purpose, or are no more.
+    Chaos {
+        /// The pool.
+        pool: String,
+        /// The backend's address as configured.
+        backend: String,
+        /// What: `freeze of 10 % for 30 s begins`, `freeze of 10 % ended`.
+        what: String,
+    },
     /// A new configuration is in force.
     Applied {
         /// How many listeners it has.

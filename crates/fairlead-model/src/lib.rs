@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod chaos;
 pub mod event;
 pub mod health;
 pub mod limits;

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use fairlead_engine::{Dialect, Problem, Unknown};
+use fairlead_engine::{ChaosRefused, ChaosWanted, Dialect, Problem, Unknown};
 use fairlead_model::backend::Wish;
+use fairlead_model::chaos::{Fault, WHOLE};
 use fairlead_model::plan::Plan;
 use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -118,6 +119,39 @@ impl Engine {
         self.engine.sit_down(pool, picks).map(Seat::new).map_err(key_error)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "named, in Python")]
+    #[pyo3(signature = (pool, backend, *, fault, share, seconds, delay, checks))]
+    fn play_chaos(
+        &self,
+        py: Python<'_>,
+        pool: String,
+        backend: String,
+        fault: &str,
+        share: f64,
+        seconds: f64,
+        delay: f64,
+        checks: bool,
+    ) -> PyResult<()> {
+        let known = Fault::ALL.into_iter().find(|known| known.name() == fault);
+        let fault = known.ok_or_else(|| PyValueError::new_err(format!("no fault `{fault}`")))?;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(PyValueError::new_err(format!("{share} is not a share of 0 to 1")));
+        }
+        let share = (share * f64::from(WHOLE)).round() as u32;
+        let (long, delay) = (self::seconds(seconds)?, self::seconds(delay)?);
+        let wanted = ChaosWanted { pool, backend, fault, share, long, delay, checks };
+        py.detach(|| self.engine.play_chaos(wanted)).map_err(refused)
+    }
+
+    fn end_chaos(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.engine.end_chaos())
+    }
+
+    fn chaos<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let status = py.detach(|| self.engine.chaos())?;
+        Some(PyBytes::new(py, &status))
+    }
+
     fn reopen_log(&self) {
         self.engine.reopen_log();
     }
@@ -155,6 +189,11 @@ pub(crate) fn seconds(timeout: f64) -> PyResult<Duration> {
         return Err(PyValueError::new_err(format!("{timeout} is not a time to wait")));
     }
     Ok(Duration::from_secs_f64(timeout.min(LONGEST)))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn refused(refused: ChaosRefused) -> PyErr {
+    EngineError::new_err((refused.code(), refused.to_string()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]

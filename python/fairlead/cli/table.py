@@ -42,6 +42,7 @@ COMMANDS = (
     Row("enable", "wish", _ASK, "Let a backend take traffic again"),
     Row("weight", "weight", _ASK, "Change a backend's share of the traffic"),
     Row("plan", "plan", _ASK, "Tell what a configuration would change, before it changes"),
+    Row("chaos", "chaos", _ASK, "Play faults at one backend, and tell what clients noticed"),
     Row("reload", "reload", _ASK, "Make a running fairlead read its configuration again"),
     Row("check", "check", _FILES, "Tell everything that is wrong with a configuration file"),
     Row("schema", "schema", _FILES, "Print the JSON Schema of the configuration, for editors"),

@@ -279,6 +279,26 @@ class Whole(Form[int]):
         return {"type": "integer", "minimum": self._low, "maximum": self._high}
 
 
+class Flag(Form[bool]):
+    """Yes or no: ``true`` or ``false``."""
+
+    expected = "true or false, without quotes"
+
+    def read(self, node: Node, reading: Reading, path: Path) -> bool:
+        """The flag."""
+        del reading
+        if node.kind == "string" and node.value in ("true", "false"):
+            raise self.misfit(node, path, f"write {node.value} without quotes")
+        if node.kind != "boolean":
+            raise self.misfit(node, path)
+        value: bool = node.value
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """A boolean."""
+        return {"type": "boolean"}
+
+
 class Choice(Form[str]):
     """One of some names.
 

@@ -17,7 +17,17 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from fairlead.config import spelling, units
-from fairlead.config.form import Choice, Duration, Form, Many, Path, Reading, Spelled, Whole
+from fairlead.config.form import (
+    Choice,
+    Duration,
+    Flag,
+    Form,
+    Many,
+    Path,
+    Reading,
+    Spelled,
+    Whole,
+)
 from fairlead.config.place import Source
 from fairlead.config.schema_listener import (
     LISTENER,
@@ -51,6 +61,7 @@ __all__ = [
     "AccessLog",
     "Admin",
     "Backend",
+    "Chaos",
     "Check",
     "Config",
     "DefaultTimeouts",
@@ -236,6 +247,21 @@ class _AccessLog(Form[AccessLog]):
         return {"anyOf": [{"type": "string"}, self._table.schema()]}
 
 
+class Chaos(msgspec.Struct, frozen=True, kw_only=True):
+    """Faults played on purpose, with `fairlead chaos`."""
+
+    enabled: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether faults may be played at backends of this instance. A reload that takes it "
+            "back ends what is played.",
+            why="Whoever may ask on the control socket should not be able to hurt clients by "
+            "mistake.",
+        ),
+    ] = False
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All that fairlead is to do."""
 
@@ -272,6 +298,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             why="Counters and events tell most of it and cost less.",
         ),
     ] = None
+    chaos: Annotated[
+        Chaos,
+        Key(
+            Table(Chaos, "`chaos`"),
+            "Faults played on purpose: see `fairlead chaos`.",
+        ),
+    ] = Chaos()
     listeners: Annotated[
         dict[str, Listener],
         Key(

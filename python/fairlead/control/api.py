@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, quote, unquote
 
-from fairlead.control import metrics, wants
+from fairlead.control import chaos, metrics, wants
 from fairlead.control.http import ApiError, Request, Response, as_json
 from fairlead.control.routes import ROUTES, TOML
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from fairlead.config.schema import Backend
+    from fairlead.control.chaos import Wanted
     from fairlead.control.events import EventLog, Subscription
     from fairlead.control.routes import Route
     from fairlead.model import Json
@@ -70,6 +71,15 @@ class Offer(Protocol):
     async def remove_backend(self, pool: str, backend: str) -> None:
         """Remove a backend that exists from its pool."""
 
+    async def play_chaos(self, wanted: Wanted) -> Json:
+        """Play faults at a backend; what there is to say of it."""
+
+    async def end_chaos(self) -> Json:
+        """End what is played, if anything is; what there is to say of it."""
+
+    async def chaos(self) -> Json:
+        """What is or was played last, and what came of it."""
+
     async def reload(self) -> list[str]:
         """Read the configuration again and use it; the steps taken."""
 
@@ -110,6 +120,9 @@ class Api:
             "change_backend": self._change_backend,
             "remove_backend": self._remove_backend,
             "events": self._events,
+            "chaos": self._chaos,
+            "play_chaos": self._play_chaos,
+            "end_chaos": self._end_chaos,
             "reload": self._reload,
             "config": self._config,
             "use_config": self._use_config,
@@ -180,6 +193,15 @@ class Api:
 
     async def _config(self, _: Call) -> Response:
         return Response(200, self._offer.config_text().encode(), content_type=TOML)
+
+    async def _chaos(self, _: Call) -> Response:
+        return as_json(await self._offer.chaos())
+
+    async def _play_chaos(self, call: Call) -> Response:
+        return as_json(await self._offer.play_chaos(chaos.read(call.request.body)), 201)
+
+    async def _end_chaos(self, _: Call) -> Response:
+        return as_json(await self._offer.end_chaos())
 
     async def _events(self, call: Call) -> Response:
         events = self._offer.events

@@ -51,6 +51,25 @@ class Engine(Protocol):
     def sit_down(self, pool: str, picks: bool) -> Seat:  # noqa: FBT001  # as the native module has it
         """Take the place at the desk of a pool's policy in Python."""
 
+    def play_chaos(  # noqa: PLR0913  # as the native module has it
+        self,
+        pool: str,
+        backend: str,
+        *,
+        fault: str,
+        share: float,
+        seconds: float,
+        delay: float,
+        checks: bool,
+    ) -> None:
+        """Play faults at a backend for a while."""
+
+    def end_chaos(self) -> bool:
+        """End what is played; false if nothing is."""
+
+    def chaos(self) -> bytes | None:
+        """The last run of faults and what came of it, as JSON."""
+
     def reopen_log(self) -> None:
         """Open the access log's file anew; never blocks."""
 

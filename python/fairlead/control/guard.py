@@ -62,7 +62,7 @@ class Access:
             raise ApiError(
                 403,
                 "token_needed",
-                "a configuration can run commands, so this address takes one only with a token",
+                "this can do more than steer traffic, so this address takes it only with a token",
                 hint="set `token_file` in [admin], or use the control socket",
             )
 

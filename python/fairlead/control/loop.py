@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from fairlead.control import paths
+from fairlead.control import chaos, paths
 from fairlead.control.api import Api
 from fairlead.control.guard import Access
 from fairlead.control.http import ApiError
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
     from fairlead.config.loaded import LoadedConfig
     from fairlead.config.schema import Backend, Config
+    from fairlead.control.chaos import Wanted
     from fairlead.control.code import Code
     from fairlead.control.members import Members
     from fairlead.control.paths import Listening
     from fairlead.control.running import Running
-    from fairlead.model import Event
+    from fairlead.model import Event, Json
 
 LOOK_SECONDS = 0.5
 """Between two looks at the files of policies and checks in Python."""
@@ -214,6 +215,18 @@ class ControlLoop:
     def set_backend(self, pool: str, backend: str, state: str | None, weight: int | None) -> None:
         """Change what the operator wants of a backend."""
         self.running.set_backend(pool, backend, state, weight)
+
+    async def play_chaos(self, wanted: Wanted) -> Json:
+        """Play faults at a backend; what there is to say of it."""
+        return await in_thread(lambda: chaos.play(self.running, wanted))
+
+    async def end_chaos(self) -> Json:
+        """End what is played, if anything is; what there is to say of it."""
+        return await in_thread(lambda: chaos.end(self.running))
+
+    async def chaos(self) -> Json:
+        """What is or was played last, and what came of it."""
+        return await in_thread(lambda: chaos.report(self.running))
 
     async def reload(self) -> list[str]:
         """Reload for the API: what went wrong becomes an answer."""

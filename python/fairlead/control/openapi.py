@@ -31,7 +31,7 @@ _ALWAYS = {
 }
 _OF_READS = (400, 401, 403, 405)
 _OF_WRITES = (*_OF_READS, 413, 415)
-_GOOD = {200: "As asked", 201: "Added", 503: "Stopping"}
+_GOOD = {200: "As asked", 201: "Made", 503: "Stopping"}
 
 
 def document(version: str, *, token: bool) -> Json:

@@ -140,6 +140,11 @@ _LIST_OF_EVENTS: dict[str, Any] = {
     "required": ["events"],
     "properties": {"events": {"type": "array", "items": shape("Event")}},
 }
+_CHAOS: dict[str, Any] = {
+    "type": "object",
+    "required": ["chaos"],
+    "properties": {"chaos": {"anyOf": [shape("Chaos"), {"type": "null"}]}},
+}
 _CONFIG = Body((TOML, JSON), shape("Config"), LARGE)
 _BACKEND = "/v1/pools/{pool}/backends/{address}"
 
@@ -234,6 +239,30 @@ ROUTES: tuple[Route, ...] = (
             Parameter("follow", "0: the recent events as JSON, and that is all", _BOOL, "[01]"),
             Parameter("after", "Begin after the event of this id", _ID, "[0-9]{1,18}"),
         ),
+    ),
+    Route(
+        "GET",
+        "/v1/chaos",
+        "chaos",
+        "Tell which faults are played on purpose, or were last, and what came of it",
+        ((200, JSON, _CHAOS),),
+    ),
+    Route(
+        "POST",
+        "/v1/chaos",
+        "play_chaos",
+        "Play faults at a backend on purpose",
+        ((201, JSON, _CHAOS),),
+        (404, 409),
+        body=Body((JSON,), shape("NewChaos")),
+        powerful=True,
+    ),
+    Route(
+        "DELETE",
+        "/v1/chaos",
+        "end_chaos",
+        "End what is played on purpose, if anything is",
+        ((200, JSON, _CHAOS),),
     ),
     Route(
         "POST",

@@ -132,6 +132,8 @@ class Running:
         if loaded.plan != self.loaded.plan:
             apply(self.engine, loaded.plan)
         self.loaded = loaded
+        if not loaded.config.chaos.enabled:
+            self.engine.end_chaos()
         self.use_code(code)
         dropped = self.wishes.carry_over(_configured(loaded))
         self.wishes.apply(self.engine)
@@ -178,6 +180,10 @@ class Running:
         told = [Event.from_json(json.loads(event)) for event in came]
         for event, read in zip(came, told, strict=True):
             self.events.add(event, read.kind)
+        if any(event.kind in ("health", "chaos") for event in told):
+            # Who watches a run of faults is to know when it was noticed, and a backend remembers
+            # its last few changes only.
+            self.engine.chaos()
         return told
 
 

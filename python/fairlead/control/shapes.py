@@ -25,6 +25,9 @@ WEIGHT_MAX = 256
 GROUP_MAX = 65_535
 CONNECTIONS_MAX = 10_000_000
 STATES = ("enabled", "draining", "disabled")
+FAULTS = ("drop", "delay", "reset", "error", "freeze")
+SECONDS_MAX = 3_600
+DELAY_SECONDS_MAX = 60
 
 
 def _object(required: tuple[str, ...], **properties: Any) -> Json:
@@ -166,7 +169,68 @@ SHAPES: dict[str, Json] = {
         listeners=_list(_ref("Listener")),
         pools=_list(_ref("Pool")),
         access_log=_or_null(_object(("lines", "lost"), lines=_COUNT, lost=_COUNT)),
+        chaos=_or_null(_ref("Chaos")),
     ),
+    "Chaos": _object(
+        ("pool", "backend", "fault", "share", "started", "running", "settled", "clients"),
+        pool=_TEXT,
+        backend=_TEXT,
+        fault={"type": "string", "enum": list(FAULTS)},
+        share={"type": "number", "minimum": 0, "maximum": 1},
+        delay_ms=_or_null(_COUNT),
+        checks={"type": "boolean"},
+        started=_TIME,
+        seconds=_NUMBER,
+        running={"type": "boolean"},
+        seconds_left=_NUMBER,
+        settled={"type": "boolean"},
+        played=_ref("Played"),
+        played_checks=_ref("Played"),
+        noticed=_or_null(
+            _object(
+                ("after_seconds", "health", "why"),
+                after_seconds=_NUMBER,
+                health=_HEALTH,
+                why=_TEXT,
+            )
+        ),
+        restored_after_seconds=_or_null(_NUMBER),
+        clients=_object(
+            ("served", "failed", "errors", "slow"),
+            served=_COUNT,
+            failed=_COUNT,
+            errors=_COUNTS,
+            left=_COUNT,
+            slow_ms=_NUMBER,
+            slow=_COUNT,
+            slow_expected=_NUMBER,
+            p99_ms_before=_or_null(_NUMBER),
+        ),
+    ),
+    "Played": _object(("of", "suffered"), of=_COUNT, suffered=_COUNT),
+    "NewChaos": {
+        **_object(
+            ("pool", "backend", "fault"),
+            pool=_TEXT,
+            backend=_TEXT,
+            fault={"type": "string", "enum": list(FAULTS)},
+            share={"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 1},
+            seconds={
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": SECONDS_MAX,
+                "default": 30,
+            },
+            delay_seconds={
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": DELAY_SECONDS_MAX,
+                "default": 2,
+            },
+            checks={"type": "boolean", "default": False},
+        ),
+        "additionalProperties": False,
+    },
     "Event": _object(("id", "time", "event"), id=_COUNT, time=_TIME, event=_TEXT),
     "Config": {
         "type": "object",

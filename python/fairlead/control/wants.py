@@ -33,7 +33,7 @@ def nothing(body: bytes) -> None:
 
 def wish(body: bytes) -> tuple[str | None, int | None]:
     """Read ``{"state": …, "weight": …}``; at least one of the two."""
-    value = _object(body, ("state", "weight"))
+    value = json_object(body, ("state", "weight"))
     if not value:
         hint = 'for example {"state": "draining"}'
         raise ApiError(400, "bad_value", "neither `state` nor `weight` is given", hint=hint)
@@ -44,7 +44,7 @@ def new_backend(body: bytes) -> Backend:
     """Read ``{"address": …}`` and what else a backend may have."""
     from fairlead.config.schema import Backend
 
-    value = _object(body, _NEW)
+    value = json_object(body, _NEW)
     address = value.get("address")
     if not isinstance(address, str):
         found = json.dumps(address) if "address" in value else "missing"
@@ -70,7 +70,7 @@ def config(request: Request) -> tuple[str, bool]:
         raise ApiError(400, "bad_value", "there is no configuration in the body")
     if request.content_type != JSON:
         return text, False
-    _object(request.body, None)
+    json_object(request.body, None)
     return text, True
 
 
@@ -101,7 +101,7 @@ def unknown(kind: str, name: str, known: Iterable[str], *, status: int = 404) ->
     return ApiError(status, f"unknown_{kind}", f"there is no {kind} `{name}`", hint=hint)
 
 
-def _object(body: bytes, known: tuple[str, ...] | None) -> Json:
+def json_object(body: bytes, known: tuple[str, ...] | None) -> Json:
     """A JSON object of these fields; of any, if there is no list."""
     try:
         value = json.loads(body)

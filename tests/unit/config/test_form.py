@@ -66,6 +66,14 @@ def test_a_value_of_another_kind_is_named_with_its_key(each, kind, value, meanin
     assert error.expected
 
 
+def test_a_flag_is_true_or_false_without_quotes():
+    assert read(form.Flag(), "boolean", True) is True
+    assert form.Flag().schema() == {"type": "boolean"}
+    error = refused(form.Flag(), "string", "true")
+    assert (error.code, error.hint) == ("type", "write true without quotes")
+    assert refused(form.Flag(), "integer", 1).hint is None
+
+
 def test_texts_are_written_as_they_are_whatever_the_form():
     assert form.Duration().write("2s") == "2s"
     assert form.Many(form.Whole(0, 9), "numbers").write("7") == "7"

@@ -41,6 +41,8 @@ class FakeEngine:
         self.first_checks = []
         self.checks = []
         self.seats = []
+        self.played = []
+        self.refuses = None
         self._states = {}
         self._events = []
         self._fd = os.eventfd(0, os.EFD_NONBLOCK)
@@ -110,6 +112,19 @@ class FakeEngine:
 
     def report_check(self, pool, backend, passed, what):
         self.checks.append((pool, backend, passed, what))
+
+    def play_chaos(self, **wanted):
+        if self.refuses is not None:
+            raise self.refuses
+        self.played.append({**wanted, "running": True})
+
+    def end_chaos(self):
+        if self.played:
+            self.played[-1]["running"] = False
+        return bool(self.played)
+
+    def chaos(self):
+        return json.dumps(self.played[-1]).encode() if self.played else None
 
     def reopen_log(self):
         self.reopened += 1

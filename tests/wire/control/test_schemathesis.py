@@ -58,7 +58,7 @@ def _play(fairlead, folder: Path, examples: int) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Tested: 15" in done.stdout, done.stdout
+    assert "Tested: 18" in done.stdout, done.stdout
     assert "\u274c" not in done.stdout, done.stdout
     assert balancer.api("GET", "/healthz") == (200, {"status": "ok"})
 

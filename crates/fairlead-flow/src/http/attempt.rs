@@ -71,7 +71,7 @@ impl Flow {
         exchange.phase = Phase::Sent;
         exchange.sent_anything = true;
         exchange.sent_at = now;
-        exchange.held_back = d.send(link.conn, &exchange.head, &exchange.body) == Sent::Queued;
+        exchange.held_back = link.send(d, &exchange.head, &exchange.body, now) == Sent::Queued;
         exchange.late = late_at(exchange, (&link.pool, link.slot), self.ctx.worker, now);
         exchange.look = now + path::first_look(&link.backend.state);
         if !exchange.facts.method.is_idempotent() {

@@ -53,7 +53,7 @@ impl Flow {
         if exchange.phase == Phase::Seeking {
             exchange.body.extend_from_slice(piece);
             hold = !exchange.request_done && !exchange.wants_body();
-        } else if let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) {
+        } else if let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) {
             if exchange.kept == Kept::Whole {
                 if exchange.phase == Phase::Sent
                     && exchange.body.len() + piece.len() <= REPLAY_BYTES
@@ -64,7 +64,7 @@ impl Flow {
                     exchange.body.clear();
                 }
             }
-            exchange.held_back = d.send(link.conn, piece, &[]) == Sent::Queued;
+            exchange.held_back = link.send(d, piece, &[], now) == Sent::Queued;
             hold = exchange.held_back;
         }
         if hold && !client.paused {

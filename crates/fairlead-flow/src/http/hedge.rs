@@ -120,7 +120,7 @@ impl Flow {
         let opinion = exchange.held.is_some();
         let step = if opinion { Count::OpinionAsked } else { Count::HedgeSent };
         exchange.seek.pool.count(self.ctx.worker, step);
-        let _ = d.send(to.conn, &exchange.head, &exchange.body);
+        let _ = to.send(d, &exchange.head, &exchange.body, now);
         self.sent_arm(key, now);
     }
 

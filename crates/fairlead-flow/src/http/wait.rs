@@ -79,7 +79,8 @@ impl Flow {
         let Some(link) = self.ctx.links.get_mut(link_key) else { return false };
         let before = link.watch.suspected;
         let sent = (exchange.sent_at, !link.was_kept);
-        let verdict = link.watch.judge(d.ask_path(link.conn), &link.backend, sent, now);
+        let path = link.path(d, now);
+        let verdict = link.watch.judge(path, &link.backend, sent, now);
         exchange.look = next_look(&verdict, now);
         let (pool, slot, endpoint) = (Rc::clone(&link.pool), link.slot, Rc::clone(&link.endpoint));
         let (Verdict::Suspect(text) | Verdict::Lost(text)) = &verdict else { return false };

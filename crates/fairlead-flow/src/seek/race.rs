@@ -301,7 +301,8 @@ impl Seek {
             None => format!("for {waited}"),
         };
         ctx.doubt(&self.pool, runner.slot, "no answer to the connect", detail, now);
-        if let Some(to) = to {
+        let played = ctx.links.get(runner.link).is_some_and(|link| link.affliction.is_some());
+        if let (Some(to), false) = (to, played) {
             ctx.host_silent(&to, false, runner.started, now);
         }
     }

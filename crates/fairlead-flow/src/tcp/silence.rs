@@ -134,7 +134,8 @@ impl Flow {
         }
         let before = std::mem::replace(&mut relay.suspected, true);
         let fresh = relay.sent == 0;
-        let verdict = link.watch.judge(d.ask_path(link.conn), &link.backend, (spoke, fresh), now);
+        let path = link.path(d, now);
+        let verdict = link.watch.judge(path, &link.backend, (spoke, fresh), now);
         relay.look = path::next_look(&verdict, now);
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         let endpoint = Rc::clone(&link.endpoint);

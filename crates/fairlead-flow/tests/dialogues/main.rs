@@ -15,6 +15,7 @@ mod wants;
 
 mod abort;
 mod bulk;
+mod chaos;
 mod decisions;
 mod failover;
 mod framing;

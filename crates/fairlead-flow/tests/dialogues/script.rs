@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fairlead_balance::{BackendState, Registry};
 use fairlead_flow::Verdict;
-use fairlead_flow::{Flow, IoFailure, ListenerId, PathState, Peer, Sent, Snapshot};
+use fairlead_flow::{ChaosRun, Flow, IoFailure, ListenerId, PathState, Peer, Sent, Snapshot};
+use fairlead_model::chaos::{ChaosPlan, Fault, WHOLE};
 use fairlead_model::event::Event;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
@@ -51,6 +52,13 @@ pub(crate) fn dialogue(setup: Setup) -> Dialogue {
         flow.publish(desk, &snapshot, now);
     });
     dialogue
+}
+
+fn chaos_text(event: &Event) -> Option<&str> {
+    match event {
+        Event::Chaos { what, .. } => Some(what),
+        _ => None,
+    }
 }
 
 fn build(plan: Plan, registry: &mut Registry, before: Option<&Snapshot>) -> Arc<Snapshot> {
@@ -331,6 +339,44 @@ impl Dialogue {
         let snapshot = build(setup.plan, &mut self.registry, Some(&self.snapshot));
         self.snapshot = Arc::clone(&snapshot);
         self.happens("a new configuration", |flow, desk, now| flow.publish(desk, &snapshot, now))
+    }
+
+    /// A fault is played at the first backend for ten seconds, at every attempt.
+    pub(crate) fn plays(&mut self, fault: Fault) -> &mut Self {
+        self.plays_so(fault, |_| {})
+    }
+
+    /// The same with something changed.
+    pub(crate) fn plays_so(
+        &mut self,
+        fault: Fault,
+        change: impl FnOnce(&mut ChaosPlan),
+    ) -> &mut Self {
+        let mut plan = ChaosPlan {
+            pool: "app".into(),
+            backend: self.state(0).address().into(),
+            fault,
+            share: WHOLE,
+            from: self.now,
+            until: self.now + Duration::from_secs(10),
+            delay: Duration::from_secs(2),
+            checks: false,
+        };
+        change(&mut plan);
+        let run = Arc::new(ChaosRun::new(plan));
+        self.happens(format!("{} is played", fault.name()), |flow, desk, now| {
+            flow.play_chaos(desk, Some(run), now);
+        })
+    }
+
+    /// What is played ends early.
+    pub(crate) fn calms(&mut self) -> &mut Self {
+        self.happens("calm", |flow, desk, now| flow.play_chaos(desk, None, now))
+    }
+
+    /// What was told of faults that are played.
+    pub(crate) fn chaos_told(&self) -> Vec<&str> {
+        self.events.iter().filter_map(chaos_text).collect()
     }
 
     /// A graceful stop begins.

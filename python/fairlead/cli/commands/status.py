@@ -54,7 +54,8 @@ def render(answer: dict[str, Any], *, history: bool = False) -> str:
     from fairlead.model import Status
 
     now = Status.from_json(answer)
-    parts = [_heading(answer, now), _listeners(now), _pools(now), _policies(now), _backends(now)]
+    parts = [_heading(answer, now), _chaos(answer), _listeners(now), _pools(now)]
+    parts += [_policies(now), _backends(now)]
     if history:
         parts.append(_history(now))
     return "\n\n".join(part for part in parts if part)
@@ -70,6 +71,16 @@ def _heading(answer: dict[str, Any], now: Status) -> str:
         "stopping" if answer.get("stopping") else "",
     ]
     return " · ".join(word for word in words if word)
+
+
+def _chaos(answer: dict[str, Any]) -> str:
+    """What is played on purpose, so that nobody looks for a cause."""
+    told = answer.get("chaos")
+    if not told:
+        return ""
+    from fairlead.cli.commands.chaos import line
+
+    return output.paint(f"chaos: {line(told)} (`fairlead chaos` says more)", "doubt")
 
 
 def _listeners(now: Status) -> str:
