@@ -140,7 +140,8 @@ fuzz: | rust ## make fuzz TARGET=request_head SECONDS=60 (nightly Rust, cargo-fu
 	@tools/fuzz.sh '$(TARGET)' '$(or $(SECONDS_ASKED),60)'
 
 .PHONY: soak
-soak: setup ## Traffic, faults and reloads for a long time, memory watched: SECONDS=3600
+soak: setup ## A million simulated worlds, then traffic, faults, reloads: WORLDS=1000000 SECONDS=3600
+	@tools/soak_worlds.sh '$(or $(WORLDS),1000000)'
 	@$(BIN)/python tools/soak.py --seconds '$(or $(SECONDS_ASKED),3600)'
 
 .PHONY: clean

@@ -107,9 +107,9 @@ impl LearnedTime {
         self.quantile.store(learned.max(16), Relaxed);
     }
 
-    /// Whether anything was learned yet.
-    pub fn is_known(&self) -> bool {
-        self.seen.load(Relaxed) > 0
+    /// Whether enough was seen for others to be measured by it.
+    pub fn is_settled(&self) -> bool {
+        self.seen.load(Relaxed) >= YOUNG
     }
 
     /// When an attempt is late, counted from its start.

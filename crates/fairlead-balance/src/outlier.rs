@@ -189,10 +189,10 @@ impl Pool {
         self.judge(&mut recent, slot, Kind::Slow, "slow answer", now)
     }
 
-    /// What is late at the median of the other backends; `None` if there are none.
+    /// What is late at the median of the other backends; `None` if too little is known of them.
     fn usual(&self, slot: Slot) -> Option<Duration> {
         let all = self.backends().iter().enumerate();
-        let others = all.filter(|(index, state)| *index != slot.index() && state.has_answered());
+        let others = all.filter(|(index, state)| *index != slot.index() && state.is_measure());
         let mut late: Vec<Duration> =
             others.take(OTHERS).map(|(_, state)| state.response_late_after()).collect();
         late.sort_unstable();

@@ -321,9 +321,9 @@ impl BackendState {
         self.shards.iter().map(|shard| shard.attempts()).sum()
     }
 
-    /// Whether it has answered anything yet.
-    pub(crate) fn has_answered(&self) -> bool {
-        self.responses.is_known()
+    /// Whether it has answered often enough for others to be measured by it.
+    pub(crate) fn is_measure(&self) -> bool {
+        self.responses.is_settled()
     }
 
     /// Claims the one extra chain of probes that a backend in doubt gets, over all workers.

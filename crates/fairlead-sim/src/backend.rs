@@ -64,15 +64,27 @@ pub(crate) struct Backend {
     pub(crate) slowness: u32,
     /// Its check page says that it isn't well.
     pub(crate) sick: bool,
+    /// It accepts, and closes at once.
+    pub(crate) closes: bool,
 }
 
 impl Backend {
     pub(crate) fn new(index: usize, character: Character) -> Self {
-        Backend { index, character, lines: BTreeMap::new(), slowness: 1, sick: false }
+        Backend {
+            index,
+            character,
+            lines: BTreeMap::new(),
+            slowness: 1,
+            sick: false,
+            closes: false,
+        }
     }
 
     /// Somebody has connected.
     pub(crate) fn accepted(&mut self, network: &mut Network, socket: SocketId) {
+        if self.closes {
+            return network.close(socket);
+        }
         let now = network.now();
         let stage = if self.character.streams { Stage::Stream(Stream::new()) } else { Stage::Head };
         let line = Line {
@@ -272,7 +284,9 @@ impl Backend {
     }
 
     fn delay(&self, network: &mut Network) -> Duration {
-        network.up_to(self.character.delay) * self.slowness
+        let tail = self.character.tail;
+        let times = if tail > 1 && network.random.below(100) == 0 { tail } else { 1 };
+        network.up_to(self.character.delay) * self.slowness * times
     }
 
     fn answer(

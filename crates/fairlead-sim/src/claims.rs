@@ -14,6 +14,7 @@
 //! (e) nothing is left at the end (likewise);
 //! (f) what is queued for one connection is bounded, however slow its reader is;
 //! (g) health changes by evidence alone, and nobody stays down who is well again;
+//! (i) second requests for late ones that were in vain stay within the budget;
 //! (h) nothing hangs: each request ends within the time that its time-outs explain.
 
 mod health;
@@ -22,6 +23,7 @@ mod streams;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fairlead_balance::budget::BURST;
 use fairlead_balance::outlier::SLOW;
 use fairlead_model::limits::{RECEIVE_BYTES, REPLAY_BYTES};
 use fairlead_model::plan::Plan;
@@ -39,6 +41,7 @@ pub const QUEUED_MOST: usize = 2 * (RECEIVE_BYTES + 16 * 1024);
 #[derive(Debug, Clone)]
 pub struct Promises {
     theme: Theme,
+    workers: usize,
     plan: Plan,
     anchors: Vec<Vec<usize>>,
     /// Hosts that may lose what can't be sent twice.
@@ -72,6 +75,7 @@ impl Promises {
             setting.characters.iter().map(|character| character.delay + character.pause * 8);
         Promises {
             theme: setting.theme,
+            workers: setting.workers,
             plan: setting.plan.clone(),
             anchors: setting.anchors.clone(),
             sudden: (0..hosts).map(|host| setting.closes_suddenly(host)).collect(),
@@ -137,6 +141,7 @@ pub fn check(promises: &Promises, report: &Report) -> Vec<String> {
     if report.queued_most > QUEUED_MOST {
         broken.push(format!("(f) {} bytes were queued for one connection", report.queued_most));
     }
+    broken.extend(report.hedges.iter().filter_map(|hedges| within_budget(promises, hedges)));
     broken.extend(health::check(promises, report));
     broken.extend(streams::check(promises, report));
     broken
@@ -243,6 +248,18 @@ fn in_time(promises: &Promises, request: &Request) -> Option<String> {
     (took > bound).then(|| {
         format!("(h) {} {} took {took:?}, more than {bound:?}", request.method, request.id)
     })
+}
+
+/// (i): a bucket for each worker, and what requests earn.
+fn within_budget(
+    promises: &Promises,
+    (pool, vain, requests): &(String, u64, u64),
+) -> Option<String> {
+    let plan = promises.plan.pools.iter().find(|plan| plan.name == *pool)?;
+    let earned = *requests as f64 * f64::from(plan.retry.budget) / 10_000.0;
+    let bound = BURST * promises.workers as f64 + earned;
+    (*vain as f64 > bound)
+        .then(|| format!("(i) {pool}: {vain} hedges in vain at {requests} requests"))
 }
 
 /// How often each outcome came, for people.

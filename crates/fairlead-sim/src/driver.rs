@@ -154,7 +154,14 @@ impl Hand<'_> {
     }
 
     fn place(&self, to: &Endpoint) -> Result<Place, IoFailure> {
-        let Endpoint::Tcp(address) = to else { return Err(IoFailure::Refused) };
+        let address = match to {
+            Endpoint::Tcp(address) => address,
+            Endpoint::Unix(path) => {
+                let host = wire::host_of_socket(path).ok_or(IoFailure::Refused)?;
+                let known = host < self.network.hosts.len();
+                return Ok(if known { Place::Host(host) } else { Place::Nowhere });
+            }
+        };
         let IpAddr::V4(four) = address.ip() else { return Err(IoFailure::Unreachable) };
         let [_, _, _, host] = four.octets();
         let known = address.port() == wire::PORT && usize::from(host) < self.network.hosts.len();

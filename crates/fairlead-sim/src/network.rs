@@ -55,6 +55,8 @@ pub(crate) enum Wake {
     Change(usize),
     /// A policy's answer to the nth question of a worker.
     Verdict(usize, usize),
+    /// The checks that Python makes.
+    Checks,
 }
 
 /// What happened.
@@ -126,6 +128,8 @@ pub(crate) struct Weather {
     pub(crate) capacity: usize,
     /// After so long without a sign a sender is told that the connection timed out.
     pub(crate) patience: Duration,
+    /// Connections that wait to be accepted before SYNs are dropped.
+    pub(crate) backlog: usize,
     /// A reset destroys what a client hasn't read yet, as some systems have it.
     pub(crate) resets_destroy: bool,
 }

@@ -163,6 +163,8 @@ pub struct Report {
     pub events: Vec<(Moment, usize, Event)>,
     /// Health of each backend as the clients had done all that they wanted: pool, address, health.
     pub healths: Vec<(String, String, Health)>,
+    /// For each pool at the end: second requests for late ones that were in vain, and requests.
+    pub hedges: Vec<(String, u64, u64)>,
     /// What can't be right in any run.
     pub faults: Vec<String>,
     /// Most bytes queued for one connection.

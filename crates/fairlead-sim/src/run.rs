@@ -8,13 +8,18 @@
 //! 3. A world ends when its clients have done all that they wanted. Then the balancer is stopped,
 //!    and must be empty once its timers have run out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairlead_balance::Registry;
+use fairlead_balance::tally::Count;
+use fairlead_balance::{Pool, Registry};
 use fairlead_flow::{Driver, Flow, ListenerId, Peer, Snapshot};
+use fairlead_model::backend::Endpoint;
+use fairlead_model::event::Event;
+use fairlead_model::health::{Evidence, Origin, Transition};
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::Plan;
+use fairlead_model::plan::{CheckKind, Plan};
 
 use crate::backend::Backend;
 use crate::client::Client;
@@ -23,15 +28,16 @@ use crate::network::{Network, Owner, SocketId, Told, Wake};
 use crate::policy::Questions;
 use crate::report::{Notes, Report};
 use crate::setting::{Change, Setting, Trouble, TCP, WEB};
-
-/// Whatever a world does, it is over by then.
-const LONGEST: Duration = Duration::from_secs(900);
+use crate::wire;
 
 /// How long a stopped balancer may keep anything: longer than any of its time-outs.
 const EMPTY_WITHIN: Duration = Duration::from_secs(300);
 
 /// Reads of one connection in a row before others get their turn.
 const READS: usize = 4;
+
+/// Between two checks that Python makes.
+const CHECKS: Duration = Duration::from_millis(700);
 
 const NEVER: (Moment, Moment) = (Moment(u64::MAX), Moment(u64::MAX));
 
@@ -45,6 +51,15 @@ pub fn run(setting: Setting) -> Report {
     report.digest = world.notes.digest.value();
     report.ended = world.network.now();
     report
+}
+
+/// How many hedges of a pool were in vain, and how many requests it answered.
+fn hedges(pool: &Pool) -> (String, u64, u64) {
+    let tallies = pool.tallies();
+    let count = |step: Count| tallies.counts[step as usize];
+    let vain = count(Count::HedgeSent).saturating_sub(count(Count::HedgeWon));
+    let answered = pool.backends().iter().map(|state| state.stats(Moment::ZERO).requests);
+    (pool.plan.name.clone(), vain, answered.sum())
 }
 
 struct World {
@@ -106,6 +121,7 @@ impl World {
         for (nth, (when, _)) in self.setting.changes.iter().enumerate() {
             self.network.wake(*when, Wake::Change(nth));
         }
+        self.network.wake(Moment::ZERO, Wake::Checks);
     }
 
     fn publish(&mut self, plan: Plan) {
@@ -128,7 +144,7 @@ impl World {
 
     /// Goes on until the clients have done what they wanted.
     fn live(&mut self) {
-        let end = Moment::ZERO + LONGEST;
+        let end = Moment::ZERO + self.setting.longest;
         while !self.clients.iter().all(Client::is_done) {
             if !self.step(end) {
                 break;
@@ -148,6 +164,8 @@ impl World {
         self.notes.report.healths = backends
             .map(|backend| (backend.pool().into(), backend.address().into(), backend.health()))
             .collect();
+        let pools = self.snapshot.iter().flat_map(|snapshot| snapshot.pools());
+        self.notes.report.hedges = pools.map(|pool| hedges(pool)).collect();
         self.stop();
         let end = self.network.now() + EMPTY_WITHIN;
         while self.lines.iter().any(|lines| lines.open() > 0) && self.step(end) {}
@@ -301,6 +319,7 @@ impl World {
                     });
                 }
             }
+            Wake::Checks => self.checks(),
         }
     }
 
@@ -331,6 +350,47 @@ impl World {
         }
     }
 
+    /// What Python checks, every so often: whether somebody answers there.
+    fn checks(&mut self) {
+        if self.stopped.is_some() {
+            return;
+        }
+        let now = self.network.now();
+        self.network.wake(now + CHECKS, Wake::Checks);
+        let Some(snapshot) = self.snapshot.clone() else { return };
+        let pools = snapshot.pools().iter();
+        for pool in pools.filter(|pool| pool.plan.check.kind == CheckKind::External) {
+            for (plan, state) in pool.plan.backends.iter().zip(pool.backends()) {
+                let passed = self.is_well(&plan.endpoints);
+                let what = if passed { "exit code 0" } else { "exit code 1" };
+                let evidence =
+                    Evidence { origin: Origin::Check, passed, what, detail: String::new() };
+                let Some(Transition { from, to, why }) =
+                    state.observe(&evidence, &pool.rules(), now)
+                else {
+                    continue;
+                };
+                let (pool, backend) = (state.pool().into(), state.address().into());
+                let event = Event::Health { pool, backend, from, to, why };
+                self.notes.report.events.push((now, 0, event));
+            }
+        }
+    }
+
+    fn is_well(&self, endpoints: &[Endpoint]) -> bool {
+        let host = endpoints.iter().find_map(|endpoint| match endpoint {
+            Endpoint::Unix(path) => wire::host_of_socket(path),
+            Endpoint::Tcp(address) => match address.ip() {
+                IpAddr::V4(four) if four.octets()[2] == 0 => Some(usize::from(four.octets()[3])),
+                _ => None,
+            },
+        });
+        let Some(index) = host.filter(|host| *host < self.backends.len()) else { return false };
+        !self.backends[index].sick
+            && !self.backends[index].closes
+            && self.network.hosts[index].is_well()
+    }
+
     fn trouble(&mut self, nth: usize, begins: bool) {
         let episode = self.setting.troubles[nth];
         let (index, network) = (episode.host, &mut self.network);
@@ -358,6 +418,10 @@ impl World {
             Trouble::Unreachable => network.hosts[index].unreachable = begins,
             Trouble::Slow(times) => backend.slowness = if begins { times } else { 1 },
             Trouble::Sick => backend.sick = begins,
+            Trouble::Loses(loss) => network.hosts[index].loss = if begins { loss } else { 0 },
+            Trouble::LosesLarge => network.hosts[index].loses_large = begins,
+            Trouble::LosesWays => network.hosts[index].loses_ways = begins,
+            Trouble::Closes => backend.closes = begins,
         }
         if !begins {
             self.network.host_is_back(index);

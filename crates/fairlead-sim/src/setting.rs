@@ -9,6 +9,7 @@
 
 mod clients;
 mod plan;
+mod quiet;
 
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ pub(crate) const TCP: ListenerId = ListenerId(1);
 
 /// The slowest good answer takes so long: less than what counts as silence.
 const SILENCE: Duration = Duration::from_millis(800);
+
+/// Whatever a drawn world does, it is over by then.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// What a world is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +126,14 @@ pub enum Trouble {
     Slow(u32),
     /// Its check page fails, nothing else.
     Sick,
+    /// So many thousandths of what goes to it and comes from it are lost, and sent again.
+    Loses(usize),
+    /// Packets over 500 bytes vanish, both ways: a way whose largest size nobody is told of.
+    LosesLarge,
+    /// Every second connection is lost: one of two ways is broken.
+    LosesWays,
+    /// It accepts, and closes at once.
+    Closes,
 }
 
 /// One trouble.
@@ -177,6 +189,8 @@ pub struct Setting {
     pub(crate) clients: Vec<(Moment, Client)>,
     pub(crate) changes: Vec<(Moment, Change)>,
     pub(crate) exhaustion: usize,
+    /// Whatever happens, it is over by then.
+    pub(crate) longest: Duration,
 }
 
 /// Draws a duration between two numbers of milliseconds.
@@ -237,6 +251,7 @@ impl Setting {
             clients,
             changes,
             exhaustion,
+            longest: LONGEST,
         }
     }
 
@@ -294,6 +309,8 @@ fn draw_weather(theme: Theme, random: &mut Random) -> Weather {
         delay: Duration::from_micros([10, 200, 2_000, 20_000][random.below(delays)]),
         capacity: if small { 1 << (9 + random.below(7)) } else { 256 * 1024 },
         patience: between(random, 5_000, 20_000),
+        // Small, so that it is reached.
+        backlog: 8,
         resets_destroy: one_in(random, 2),
     }
 }
@@ -321,6 +338,7 @@ fn draw_character(
         streams: theme.is_tcp(),
         // A second of silence, while another back end answers the same, is a failure.
         delay: response.mul_f64(share).min(SILENCE),
+        tail: 1,
         idle: between(random, if is_anchor { 800 } else { 50 }, idle_most),
         requests_most: if one_in(random, 3) { 1 + random.below(12) as u32 } else { u32::MAX },
         announces: !one_in(random, 3),
@@ -340,6 +358,7 @@ fn draw_closer(random: &mut Random) -> Character {
         manners: BadManners::default(),
         streams: false,
         delay: Duration::from_millis(random.next() % 20),
+        tail: 1,
         idle: between(random, 150, idle_most),
         requests_most: u32::MAX,
         announces: true,
@@ -394,14 +413,39 @@ fn draw_troubles(theme: Theme, host: usize, random: &mut Random) -> Vec<Episode>
     for _ in 0..random.below(most + 1) {
         from = from + between(random, 0, 5_000);
         let until = from + between(random, 50, 8_000);
-        episodes.push(Episode { host, from, until, what: draw_trouble(random) });
-        from = until;
+        let what = draw_trouble(random);
+        match random.below(8) {
+            // There and gone, there and gone.
+            0 => {
+                let half = between(random, 100, 1_200);
+                while from < until {
+                    episodes.push(Episode { host, from, until: from + half, what });
+                    from = from + half * 2;
+                }
+            }
+            // A host that starts anew is slow at first.
+            1 => {
+                episodes.push(Episode { host, from, until, what });
+                let what = Trouble::Slow(2 + random.below(20) as u32);
+                let warm = until + between(random, 100, 3_000);
+                episodes.push(Episode { host, from: until, until: warm, what });
+                from = warm;
+            }
+            _ => {
+                episodes.push(Episode { host, from, until, what });
+                from = until;
+            }
+        }
     }
     episodes
 }
 
 fn draw_trouble(random: &mut Random) -> Trouble {
-    match random.below(12) {
+    match random.below(16) {
+        12 => Trouble::Loses([10, 100, 300, 500][random.below(4)]),
+        13 => Trouble::LosesLarge,
+        14 => Trouble::LosesWays,
+        15 => Trouble::Closes,
         0 | 1 => Trouble::Killed { by_reset: true },
         2 => Trouble::Killed { by_reset: false },
         3 | 4 => Trouble::Swallows,

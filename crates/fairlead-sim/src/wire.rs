@@ -9,6 +9,16 @@
 /// The port on which all back ends listen.
 pub(crate) const PORT: u16 = 80;
 
+/// The Unix socket of a back end.
+pub(crate) fn socket_of(host: usize) -> String {
+    format!("/run/{host}.sock")
+}
+
+/// Whose Unix socket this is.
+pub(crate) fn host_of_socket(path: &str) -> Option<usize> {
+    path.strip_prefix("/run/")?.strip_suffix(".sock")?.parse().ok()
+}
+
 /// The header line with a request's id.
 const ID: &str = "X-Id";
 /// The header line with an answer's number.

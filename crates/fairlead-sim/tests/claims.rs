@@ -151,3 +151,36 @@ fn the_same_seed_is_the_same_run() {
         }
     }
 }
+
+/// All themes in turn, so many worlds in all: `FAIRLEAD_FIRST=20000 FAIRLEAD_WORLDS=10000` goes on
+/// where a run of the first 20,000 ended.
+#[test]
+#[ignore = "takes a minute or two: `make test-all` runs it, `make soak` a million"]
+fn ten_thousand_worlds_hold() {
+    let (first, count) = (number("FAIRLEAD_FIRST").unwrap_or(0), number("FAIRLEAD_WORLDS"));
+    let end = first + count.unwrap_or(10_000);
+    let next = std::sync::atomic::AtomicU64::new(first);
+    let failed = std::sync::Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| loop {
+                let nth = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                if nth >= end {
+                    return;
+                }
+                let themes = Theme::ALL.len() as u64;
+                let (theme, seed) = (Theme::ALL[(nth % themes) as usize], nth / themes);
+                let (_, broken) = world(theme, seed);
+                if !broken.is_empty() {
+                    let text = broken.join("\n  ");
+                    let mut failed = failed.lock().expect("nobody panics while holding it");
+                    failed.push(format!("{theme:?} FAIRLEAD_SEED={seed}:\n  {text}"));
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().expect("nobody panics while holding it");
+    let shown = failed.iter().take(10).cloned().collect::<Vec<_>>().join("\n");
+    assert!(failed.is_empty(), "{} of {first}..{end} broke a claim\n{shown}", failed.len());
+}

@@ -56,6 +56,8 @@ pub(crate) struct Character {
     pub(crate) streams: bool,
     /// An answer takes so long at most.
     pub(crate) delay: Duration,
+    /// One answer in a hundred takes so many times longer.
+    pub(crate) tail: u32,
     /// A connection idles so long at most.
     pub(crate) idle: Duration,
     /// Requests on one connection at most.

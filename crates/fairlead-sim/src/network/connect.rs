@@ -44,8 +44,11 @@ impl Network {
                 Some(Told::Accepted(here))
             }
             Some(Place::Host(index)) => {
+                let lost_way = self.hosts[index].loses_ways && self.is_on_a_lost_way(from);
+                let lost = self.random_loss(index);
+                let backlog = self.weather.backlog;
                 let host = &mut self.hosts[index];
-                if host.swallows() || host.is_full() {
+                if host.swallows() || host.is_full(backlog) || lost_way || lost {
                     self.syn_again(from, nth);
                     return None;
                 }
@@ -67,6 +70,12 @@ impl Network {
                 None
             }
         }
+    }
+
+    /// Whether this packet of a host is lost.
+    fn random_loss(&mut self, host: usize) -> bool {
+        let loss = self.hosts[host].loss;
+        loss > 0 && self.random.below(1_000) < loss
     }
 
     pub(super) fn answer_syn(
@@ -101,7 +110,8 @@ impl Network {
         if socket.phase != Phase::Connecting {
             return None;
         }
-        if socket.host.is_some_and(|host| self.hosts[host].lost_out) {
+        let host = socket.host;
+        if host.is_some_and(|host| self.hosts[host].lost_out || self.random_loss(host)) {
             self.schedule(self.now + SYN_AGAIN, Happening::Connected(id));
             return None;
         }

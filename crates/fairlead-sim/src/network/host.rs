@@ -2,9 +2,6 @@
 
 use super::SocketId;
 
-/// Connections that wait to be accepted before SYNs are dropped. Small, so that it is reached.
-const BACKLOG: usize = 8;
-
 /// What is wrong with a host, if anything.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -18,6 +15,12 @@ pub(crate) struct Host {
     pub(crate) unreachable: bool,
     /// The process doesn't run; its kernel does.
     pub(crate) frozen: bool,
+    /// Thousandths of what goes to it and comes from it that are lost, and sent again.
+    pub(crate) loss: usize,
+    /// Long packets vanish.
+    pub(crate) loses_large: bool,
+    /// Every second connection is lost.
+    pub(crate) loses_ways: bool,
     /// Connected, and not accepted yet.
     pub(crate) waiting: Vec<SocketId>,
 }
@@ -30,8 +33,16 @@ impl Host {
             refusing: false,
             unreachable: false,
             frozen: false,
+            loss: 0,
+            loses_large: false,
+            loses_ways: false,
             waiting: Vec::new(),
         }
+    }
+
+    /// Whether somebody answers there.
+    pub(crate) fn is_well(&self) -> bool {
+        !self.swallows() && !self.refusing && !self.unreachable && !self.frozen
     }
 
     /// Whether a connect gets no answer of any kind.
@@ -40,7 +51,7 @@ impl Host {
     }
 
     /// Whether the queue of those to be accepted is full.
-    pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= BACKLOG
+    pub(super) fn is_full(&self, backlog: usize) -> bool {
+        self.waiting.len() >= backlog
     }
 }

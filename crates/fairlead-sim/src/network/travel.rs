@@ -7,6 +7,12 @@ use fairlead_flow::IoFailure;
 
 use super::{Happening, Network, Owner, Phase, Segment, SocketId, RESENT_AFTER};
 
+/// Longer packets are those that a way loses which takes only small ones.
+const LARGE: usize = 500;
+
+/// What is lost again and again arrives after this time all the same.
+const RESENDS_MOST: Duration = Duration::from_secs(3);
+
 impl Network {
     /// Sends `bytes`, now or later. True if the socket took all of it.
     pub(crate) fn send(&mut self, id: SocketId, bytes: &[u8]) -> bool {
@@ -74,7 +80,8 @@ impl Network {
     pub(super) fn deliver(&mut self, from: SocketId, to: SocketId, segment: Segment) {
         let delay = self.socket(from).delay;
         let jitter = self.up_to(delay / 4 + Duration::from_micros(20));
-        let when = (self.now + delay + jitter).max(self.socket(to).last_arrival);
+        let again = self.sent_again(from, RESENT_AFTER);
+        let when = (self.now + delay + jitter + again).max(self.socket(to).last_arrival);
         self.socket_mut(to).last_arrival = when;
         let now = self.now;
         let sender = self.socket_mut(from);
@@ -84,11 +91,24 @@ impl Network {
         self.schedule(when, Happening::Arrive(to, segment));
     }
 
+    /// How much later something arrives because it was lost: it is sent again after `pause`, and
+    /// each further time after twice as long.
+    pub(super) fn sent_again(&mut self, id: SocketId, pause: Duration) -> Duration {
+        let socket = self.socket(id);
+        let loss = socket.host.map_or(0, |host| self.hosts[host].loss);
+        let (mut later, mut pause) = (Duration::ZERO, pause);
+        while loss > 0 && self.random.below(1_000) < loss && later < RESENDS_MOST {
+            later += pause;
+            pause *= 2;
+        }
+        later
+    }
+
     // Arriving.
 
     pub(super) fn arrive(&mut self, to: SocketId, segment: Segment) {
         let socket = self.socket(to);
-        if !socket.held.is_empty() || self.is_swallowed(to) {
+        if !socket.held.is_empty() || self.is_swallowed(to) || self.is_too_large(to, &segment) {
             return self.hold(to, segment);
         }
         self.take(to, segment);
@@ -98,10 +118,30 @@ impl Network {
     pub(super) fn is_swallowed(&self, to: SocketId) -> bool {
         let socket = self.socket(to);
         let Some(host) = socket.host.map(|host| &self.hosts[host]) else { return false };
+        if host.loses_ways && self.is_on_a_lost_way(to) {
+            return true;
+        }
         match socket.owner {
             Owner::Backend(_) => host.lost_in,
             _ => host.lost_out,
         }
+    }
+
+    /// Whether this connection goes by the broken one of two ways: both its ends know it by the
+    /// end that connected.
+    pub(super) fn is_on_a_lost_way(&self, id: SocketId) -> bool {
+        let socket = self.socket(id);
+        let first = match socket.owner {
+            Owner::Backend(_) => socket.peer.unwrap_or(id),
+            _ => id,
+        };
+        first.0 % 2 == 1
+    }
+
+    /// Whether this never gets there, however often it is sent.
+    fn is_too_large(&self, to: SocketId, segment: &Segment) -> bool {
+        let Some(host) = self.socket(to).host.map(|host| &self.hosts[host]) else { return false };
+        host.loses_large && matches!(segment, Segment::Data(bytes) if bytes.len() > LARGE)
     }
 
     pub(super) fn hold(&mut self, to: SocketId, segment: Segment) {
@@ -131,7 +171,8 @@ impl Network {
     }
 
     pub(super) fn resend(&mut self, to: SocketId) {
-        if self.is_swallowed(to) {
+        let too_large = |segment: &Segment| self.is_too_large(to, segment);
+        if self.is_swallowed(to) || self.socket(to).held.iter().any(too_large) {
             return;
         }
         let socket = self.socket_mut(to);

@@ -25,7 +25,8 @@ pub(super) fn draw(
     random: &mut Random,
 ) -> Vec<(Moment, Client)> {
     if theme == Theme::Recovery {
-        return (0..plan.pools.len()).map(|pool| (Moment::ZERO, steady(pool, plan))).collect();
+        let one = |pool| Client::Http(steady(pool, pool, STEADY_FOR, plan));
+        return (0..plan.pools.len()).map(|pool| (Moment::ZERO, one(pool))).collect();
     }
     let count = 2 + random.below(10);
     (0..count)
@@ -46,11 +47,11 @@ pub(super) fn draw(
 
 /// A client that asks one pool for something small again and again, long enough for everybody to
 /// be tried and to come back.
-fn steady(pool: usize, plan: &Plan) -> Client {
+pub(super) fn steady(index: usize, pool: usize, time: Duration, plan: &Plan) -> HttpClient {
     let job = Job { pool, pause: STEADY_PAUSE, ..plain() };
-    let count = STEADY_FOR.as_millis() / STEADY_PAUSE.as_millis();
+    let count = time.as_millis() / STEADY_PAUSE.as_millis();
     let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
-    Client::Http(HttpClient::new(pool, WEB, vec![job; count as usize], 1, None, patience))
+    HttpClient::new(index, WEB, vec![job; count as usize], 1, None, patience)
 }
 
 /// A small GET at once.

@@ -11,7 +11,7 @@ use fairlead_model::plan::{
 };
 
 use super::{between, one_in, Theme};
-use crate::wire::PORT;
+use crate::wire::{socket_of, PORT};
 
 fn millis(random: &mut Random, least: u64, most: u64) -> Millis {
     Millis(between(random, least, most).as_millis() as u64)
@@ -130,8 +130,9 @@ fn draw_policy(random: &mut Random) -> Policy {
 }
 
 fn draw_check(theme: Theme, random: &mut Random) -> CheckPlan {
-    let kind = match random.below(4) {
+    let kind = match random.below(5) {
         0 => CheckKind::None,
+        4 => CheckKind::External,
         1 => CheckKind::Tcp,
         _ if theme.is_tcp() => CheckKind::Tcp,
         _ => CheckKind::Http {
@@ -163,6 +164,9 @@ fn draw_backend(host: usize, is_anchor: bool, random: &mut Random) -> BackendPla
         // As `localhost` does: an address where nobody listens comes first.
         let nowhere = SocketAddr::from((Ipv4Addr::new(10, 0, 1, 250), PORT));
         endpoints.insert(0, Endpoint::Tcp(nowhere));
+    }
+    if one_in(random, 8) {
+        endpoints = vec![Endpoint::Unix(socket_of(host))];
     }
     let limited = !is_anchor && one_in(random, 5);
     BackendPlan {
@@ -198,8 +202,10 @@ pub(super) fn changed(plan: &Plan, anchors: &[Vec<usize>], random: &mut Random) 
             }
             backend.weight = random.below(4) as u16;
             if one_in(random, 6) {
-                // It moved; connections to the old place are not to be used any more.
-                backend.endpoints = vec![Endpoint::Tcp(place(200))];
+                // It moved, to nowhere or to another's place; connections to the old one are not
+                // to be used any more.
+                let to = if one_in(random, 2) { 200 } else { random.below(4) };
+                backend.endpoints = vec![Endpoint::Tcp(place(to))];
             }
             !one_in(random, 4)
         });
@@ -210,5 +216,55 @@ pub(super) fn changed(plan: &Plan, anchors: &[Vec<usize>], random: &mut Random) 
             pool.backends.reverse();
         }
     }
+    plan
+}
+
+/// A configuration of one pool of these hosts in which all options have their defaults.
+pub(super) fn usual(hosts: &[usize]) -> Plan {
+    let backends = hosts.iter().map(|host| BackendPlan {
+        address: place(*host).to_string(),
+        endpoints: vec![Endpoint::Tcp(place(*host))],
+        weight: 1,
+        group: 0,
+        max_connections: None,
+        state: Wish::Enabled,
+    });
+    let kind = CheckKind::Http {
+        method: "GET".into(),
+        path: "/health".into(),
+        host: None,
+        expect_status: vec![(200, 399)],
+    };
+    let (interval, fast_interval, timeout) = (Millis(2_000), Millis(500), Millis(1_000));
+    let mut random = Random::new(0);
+    let mut plan = draw(Theme::Fair, &[hosts.to_vec()], &[hosts.to_vec()], &mut random);
+    let drawn = &plan.pools[0];
+    plan.pools[0] = PoolPlan {
+        policy: Policy::RoundRobin,
+        backends: backends.collect(),
+        check: CheckPlan { kind, interval, fast_interval, timeout, rise: 2, fall: 3 },
+        timeouts: PoolTimeouts {
+            connect: Millis(1_000),
+            response: Millis(30_000),
+            idle: Millis(30_000),
+            keepalive: Millis(60_000),
+        },
+        retry: RetryPlan {
+            attempts: 3,
+            same_backend: 1,
+            delay: Millis(0),
+            hedge: true,
+            budget: 200,
+        },
+        outlier: OutlierPlan { max_ejected: 5_000, latency: true },
+        slow_start: Millis(10_000),
+        ..drawn.clone()
+    };
+    plan.listeners[0].timeouts = ListenerTimeouts {
+        head: Millis(10_000),
+        body: Millis(30_000),
+        idle: Millis(60_000),
+        tunnel: Millis(3_600_000),
+    };
     plan
 }
