@@ -15,6 +15,7 @@ __all__ = [
     "check_regex",
     "file_limit",
     "parse_toml",
+    "simulate",
 ]
 
 VERSION: str
@@ -359,4 +360,39 @@ def check_regex(pattern: str) -> str | None:
 
     It is the dialect of Rust's ``regex`` crate: no look-around, no back-references, and in return
     time that grows with the length of the path and nothing else.
+    """
+
+def simulate(
+    plan: bytes,
+    pool: int,
+    backend: int | None,
+    fault: str | None,
+    *,
+    seconds: float,
+    rate: int,
+    latency: float,
+    seeds: int,
+    seed: int,
+) -> bytes:
+    """Play one fault on one backend of a pool, in virtual time.
+
+    Args:
+        plan: As `Engine.apply` takes it. Nothing of it is opened or resolved.
+        pool: Which of its pools.
+        backend: Which of the pool's backends the fault befalls; ``None`` for all of them.
+        fault: ``killed``, ``blackhole``, ``flapping``, ``no-way-in``, ``no-way-out``,
+            ``power-loss``, ``frozen``, ``unreachable``, ``slow``, ``check-fails``, ``loss30``,
+            ``large-lost``, ``half-lost``, ``closes`` or ``errors``; ``None`` for none.
+        seconds: How long the fault lasts, 0 to 3,600.
+        rate: Requests per second.
+        latency: What answers take on average, in seconds.
+        seeds: So many worlds, from `seed` on; equal seeds make equal worlds.
+        seed: The first.
+
+    Returns:
+        JSON: ``requests``, ``failed``, ``failed_posts``, ``late``, ``slowest_seconds``,
+        ``trouble_seconds``, ``back_seconds`` (the worst of all worlds, or ``null``), ``reasons``.
+
+    Raises:
+        ValueError: It can't be played.
     """

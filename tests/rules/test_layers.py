@@ -25,7 +25,7 @@ ARROWS = {
 # The only modules that may name the native module, and why.
 ENGINE_USERS = {
     "fairlead.balancer": "wires it to everything else",
-    "fairlead.cli": "its version",
+    "fairlead.cli": "its version, and faults played in virtual time",
     "fairlead.config.read": "TOML with the places of its values, and whether a regex compiles",
     "fairlead.control": "plans and wishes go in, events and status come out",
     "fairlead.health": "reports the results of checks that run in Python",

@@ -7,6 +7,7 @@
 mod balancer;
 mod grammar;
 mod policy;
+mod simulate;
 mod toml;
 
 use pyo3::prelude::*;
@@ -24,5 +25,6 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(balancer::file_limit, module)?)?;
     module.add_function(wrap_pyfunction!(grammar::parse_toml, module)?)?;
     module.add_function(wrap_pyfunction!(grammar::check_regex, module)?)?;
+    module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     Ok(())
 }

@@ -66,6 +66,8 @@ pub(crate) struct Backend {
     pub(crate) sick: bool,
     /// It accepts, and closes at once.
     pub(crate) closes: bool,
+    /// Every other answer is a 500.
+    pub(crate) errs: bool,
 }
 
 impl Backend {
@@ -77,6 +79,7 @@ impl Backend {
             slowness: 1,
             sick: false,
             closes: false,
+            errs: false,
         }
     }
 
@@ -258,7 +261,9 @@ impl Backend {
         };
         notes.serve(id, self.index, socket, network.now(), Service::Began);
         let has_body = head.request_framing() != Framing::Length(0);
-        let deed = self.character.draw(&mut network.random, &head);
+        let errs = self.errs && network.random.below(2) == 0;
+        let drawn = self.character.draw(&mut network.random, &head);
+        let deed = if errs { Deed::WrongAnswer } else { drawn };
         let body = Body::new(head.request_framing());
         if let (Deed::Early { .. }, true) = (deed, has_body) {
             line.stage = Stage::Body { body, id, deed: None, head: head.clone() };

@@ -26,6 +26,7 @@ mod network;
 mod policy;
 mod report;
 mod run;
+pub mod scenario;
 mod setting;
 pub mod story;
 mod wire;

@@ -422,6 +422,7 @@ impl World {
             Trouble::LosesLarge => network.hosts[index].loses_large = begins,
             Trouble::LosesWays => network.hosts[index].loses_ways = begins,
             Trouble::Closes => backend.closes = begins,
+            Trouble::Errs => backend.errs = begins,
         }
         if !begins {
             self.network.host_is_back(index);

@@ -10,6 +10,7 @@
 mod clients;
 mod plan;
 mod quiet;
+mod scenario;
 
 use std::time::Duration;
 
@@ -134,6 +135,8 @@ pub enum Trouble {
     LosesWays,
     /// It accepts, and closes at once.
     Closes,
+    /// Every other answer is a 500.
+    Errs,
 }
 
 /// One trouble.

@@ -45,6 +45,7 @@ COMMANDS = (
     Row("chaos", "chaos", _ASK, "Play faults at one backend, and tell what clients noticed"),
     Row("reload", "reload", _ASK, "Make a running fairlead read its configuration again"),
     Row("check", "check", _FILES, "Tell everything that is wrong with a configuration file"),
+    Row("simulate", "simulate", _FILES, "Play faults on a configuration, in virtual time"),
     Row("schema", "schema", _FILES, "Print the JSON Schema of the configuration, for editors"),
     Row("completion", "completion", _FILES, "Print the set-up of a shell's completion"),
     Row("version", "version", _FILES, "Print the version"),

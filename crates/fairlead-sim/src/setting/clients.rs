@@ -72,6 +72,17 @@ fn plain() -> Job {
     }
 }
 
+/// A client that asks at a steady rate; every fifth request is a POST.
+pub(super) fn visitor(index: usize, pause: Duration, time: Duration, plan: &Plan) -> HttpClient {
+    let count = (time.as_nanos() / pause.as_nanos().max(1)) as usize;
+    let job = |nth: usize| match nth % 5 {
+        4 => Job { method: "POST", body: 200, pause, ..plain() },
+        _ => Job { pause, ..plain() },
+    };
+    let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
+    HttpClient::new(index, WEB, (0..count).map(job).collect(), 1, None, patience)
+}
+
 fn draw_http(theme: Theme, index: usize, plan: &Plan, random: &mut Random) -> HttpClient {
     let heavy = theme == Theme::Weight;
     let jobs = (0..=random.below(12)).map(|_| draw_job(theme, plan.pools.len(), random)).collect();

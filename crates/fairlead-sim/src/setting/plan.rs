@@ -154,7 +154,7 @@ fn draw_check(theme: Theme, random: &mut Random) -> CheckPlan {
 }
 
 /// A host's address.
-fn place(host: usize) -> SocketAddr {
+pub(super) fn place(host: usize) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(10, 0, 0, host as u8), PORT))
 }
 

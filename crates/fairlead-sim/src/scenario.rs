@@ -1,0 +1,142 @@
+//! What would clients see? One pool of a real configuration, in a world where one thing goes wrong.
+//!
+//! Rules of this file
+//! 1. The pool is as configured: policy, weights, groups, checks, time-outs, retries, hedges, slow
+//!    start. What stands behind it is made up: backends that answer well, after about the time that
+//!    was asked for, and one of them (or all) with one fault for a while.
+//! 2. Clients make requests at a steady rate, each on a connection that they keep; every fifth is
+//!    a POST, which may not be sent twice.
+//! 3. What counts is what they see: no answer, an answer that is an error, or a late one.
+//!
+//! Not here: which faults there are in words, and the report for people (Python).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fairlead_model::moment::Moment;
+use fairlead_model::plan::Plan;
+
+use crate::report::{Outcome, Report, Request};
+use crate::run::run;
+use crate::setting::{Setting, Trouble};
+
+/// Backends that a world has room for.
+pub const BACKENDS_MOST: usize = 200;
+
+/// How long all is well before the fault begins.
+pub const BEFORE: Duration = Duration::from_secs(5);
+
+/// How long the world goes on after the fault has ended.
+pub const AFTER: Duration = Duration::from_secs(15);
+
+/// An answer that takes so much longer than usual is noticed.
+pub const NOTICED: Duration = Duration::from_millis(250);
+
+/// What is to be played.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// The configuration.
+    pub plan: Plan,
+    /// Which of its pools.
+    pub pool: usize,
+    /// Which of the pool's backends the fault befalls; `None` for all of them.
+    pub backend: Option<usize>,
+    /// What goes wrong; `None` for nothing.
+    pub fault: Option<Trouble>,
+    /// It comes and goes, so long each; `None` if it stays.
+    pub flaps: Option<Duration>,
+    /// How long.
+    pub lasts: Duration,
+    /// Requests per second.
+    pub rate: u32,
+    /// What answers take on average.
+    pub usual: Duration,
+    /// Where chance comes from.
+    pub seed: u64,
+}
+
+/// What clients saw, and what the balancer made of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Seen {
+    /// Requests made.
+    pub requests: usize,
+    /// Those that had no answer, or an error for one.
+    pub failed: usize,
+    /// Those of them that may not be sent twice.
+    pub failed_posts: usize,
+    /// Answered well, and later than [`NOTICED`].
+    pub late: usize,
+    /// The slowest good answer.
+    pub slowest: Duration,
+    /// From the beginning of the fault to that of the last request that failed or was late.
+    pub trouble: Option<Duration>,
+    /// From the end of the fault until the backend had a request again.
+    pub back: Option<Duration>,
+    /// How each that failed ended.
+    pub reasons: BTreeMap<String, usize>,
+}
+
+impl Seen {
+    /// Takes what was seen in another world: sums, and the worst of each time.
+    pub fn add(&mut self, other: Seen) {
+        self.requests += other.requests;
+        self.failed += other.failed;
+        self.failed_posts += other.failed_posts;
+        self.late += other.late;
+        self.slowest = self.slowest.max(other.slowest);
+        self.trouble = self.trouble.max(other.trouble);
+        self.back = self.back.max(other.back);
+        for (reason, count) in other.reasons {
+            *self.reasons.entry(reason).or_default() += count;
+        }
+    }
+}
+
+/// Plays it.
+///
+/// # Errors
+///
+/// A text, if there is no such pool or backend, or more backends than [`BACKENDS_MOST`].
+pub fn play(scenario: &Scenario) -> Result<Seen, String> {
+    let setting = Setting::scenario(scenario)?;
+    Ok(seen(scenario, &run(setting)))
+}
+
+fn seen(scenario: &Scenario, report: &Report) -> Seen {
+    let begin = Moment::ZERO + BEFORE;
+    let end = begin + scenario.lasts;
+    let mut seen = Seen::default();
+    for request in &report.requests {
+        let took = request.ended.since(request.began).saturating_sub(request.own_time);
+        let failure = failure(request);
+        seen.requests += 1;
+        let late = took > NOTICED + scenario.usual * 4;
+        if let Some(reason) = &failure {
+            seen.failed += 1;
+            seen.failed_posts += usize::from(request.method == "POST");
+            *seen.reasons.entry(reason.clone()).or_default() += 1;
+        } else {
+            seen.late += usize::from(late);
+            seen.slowest = seen.slowest.max(took);
+        }
+        if failure.is_some() || late {
+            seen.trouble = seen.trouble.max(Some(request.began.since(begin)));
+        }
+    }
+    let there = |host: usize| scenario.backend.is_none_or(|backend| backend == host);
+    let deliveries = report.deliveries.values().flatten().filter(|one| there(one.host));
+    let times = deliveries.filter_map(|delivery| delivery.services.first()).map(|(when, _)| *when);
+    seen.back = times.filter(|when| *when > end).min().map(|when| when.since(end));
+    seen
+}
+
+/// How a request failed, if it did.
+fn failure(request: &Request) -> Option<String> {
+    match &request.outcome {
+        Outcome::Answered { status, .. } if *status >= 500 => Some(format!("answered {status}")),
+        Outcome::Answered { .. } | Outcome::Left => None,
+        Outcome::Refused { status, code } => Some(format!("{status} {code}")),
+        Outcome::Broken { after_head: true, .. } => Some("cut off in its answer".to_owned()),
+        Outcome::Broken { .. } | Outcome::Stale => Some("connection closed".to_owned()),
+    }
+}

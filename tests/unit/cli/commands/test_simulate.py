@@ -1,0 +1,85 @@
+"""`fairlead simulate`: faults played on a configuration, in virtual time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from fairlead.cli.commands.simulate import FAULTS, simulate
+
+CONFIG = """
+[listeners.web]
+bind = "127.0.0.1:0"
+pool = "app"
+
+[listeners.db]
+bind = "127.0.0.1:0"
+protocol = "tcp"
+pool = "db"
+
+[pools.app]
+backends = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]
+
+[pools.db]
+backends = ["10.0.0.1:5432"]
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "fairlead.toml"
+    path.write_text(CONFIG)
+    return str(path)
+
+
+def played(*arguments):
+    return CliRunner().invoke(simulate, [*arguments, "--seeds", "1"], standalone_mode=False)
+
+
+def test_each_fault_is_played_and_costs_nothing_that_may_be_repeated(config):
+    done = played(config, "--json")
+
+    rows = json.loads(done.stdout)["plays"]
+    assert [row["fault"] for row in rows] == list(FAULTS)
+    for row in rows:
+        assert row["requests"] > 1000
+        assert row["failed"] == row["failed_posts"], row
+        assert row["back_seconds"] is not None, row
+
+
+def test_all_gone_at_once_is_seen(config):
+    done = played(config, "--json", "--backend", "all", "--fault", "killed")
+
+    row = json.loads(done.stdout)["plays"][0]
+    assert row["failed"] > 300
+    assert set(row["reasons"]) <= {"503 no_backend", "503 connect_refused", "502 backend_reset"}
+
+
+def test_the_same_seed_says_the_same(config):
+    arguments = (config, "--json", "--fault", "loss30", "--seed", "7")
+
+    assert played(*arguments).stdout == played(*arguments).stdout
+
+
+def test_people_get_a_table(config):
+    done = played(config, "--fault", "frozen", "--backend", "10.0.0.2:80")
+
+    assert done.stdout.splitlines()[0].split()[:3] == ["POOL", "BACKEND", "FAULT"]
+    assert "10.0.0.2:80" in done.stdout
+    assert "pool db is for tcp" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--pool", "shop"), "there is no pool `shop`"),
+        (("--backend", "10.0.0.9:80"), "has no backend `10.0.0.9:80`"),
+        (("--seconds", "-1"), "can't be played"),
+    ],
+)
+def test_what_can_not_be_played_is_said(config, arguments, problem):
+    done = played(config, "--fault", "killed", *arguments)
+
+    assert problem in str(done.exception)
