@@ -135,6 +135,7 @@ impl Pool {
 
     /// Takes note that a backend said nothing where others answered; see
     /// [`Tracker::wrong`](crate::tracker::Tracker::wrong).
+    #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
     pub fn silent(
         &self,
         slot: Slot,
@@ -144,7 +145,7 @@ impl Pool {
     ) -> Option<Transition> {
         let mut recent = self.watch().lock();
         let rules = self.rules_for(slot);
-        let change = self.backend(slot).wrong(what, detail, &rules, now);
+        let change = self.backend(slot).silent(what, &detail, &rules, now);
         change.or_else(|| self.judge(&mut recent, slot, Kind::Bad, what, now))
     }
 
@@ -245,7 +246,7 @@ impl Pool {
             others - 1.0,
             of - 2.0,
         );
-        state.eject(&detail, now)
+        state.eject(&detail, kind == Kind::Slow, now)
     }
 
     /// The rules, with what the floor says about this backend.

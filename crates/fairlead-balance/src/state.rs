@@ -271,10 +271,25 @@ impl BackendState {
         self.announce(change, now)
     }
 
-    /// Takes it out, because others answer better; see [`outlier`](crate::outlier).
-    pub(crate) fn eject(&self, detail: &str, now: Moment) -> Option<Transition> {
+    /// Takes silence where others answered; see [`Tracker::silent`].
+    pub(crate) fn silent(
+        &self,
+        what: &'static str,
+        detail: &str,
+        rules: &Rules,
+        now: Moment,
+    ) -> Option<Transition> {
         let mut tracker = self.tracker();
-        let change = tracker.eject(detail, now);
+        let change = tracker.silent(what, detail, rules, now);
+        self.publish(&tracker, rules);
+        drop(tracker);
+        self.announce(change, now)
+    }
+
+    /// Takes it out, because others answer better; see [`outlier`](crate::outlier).
+    pub(crate) fn eject(&self, detail: &str, slow: bool, now: Moment) -> Option<Transition> {
+        let mut tracker = self.tracker();
+        let change = tracker.eject(detail, slow, now);
         self.health.store(tracker.health() as u8, Relaxed);
         self.ejected.store(tracker.is_ejected(), Relaxed);
         self.wrong.store(false, Relaxed);

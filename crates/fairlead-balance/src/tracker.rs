@@ -61,6 +61,8 @@ pub struct Tracker {
     cause: Origin,
     /// It is down because others answer better, and for nothing else.
     ejected: bool,
+    /// The last wrong thing was silence or slowness: one answer in time refutes it.
+    silent: bool,
     /// The last check passed; `None` before the first.
     check_passed: Option<bool>,
     /// How many checks in a row said the same.
@@ -105,6 +107,10 @@ pub enum Asker {
     Repeatable,
     /// One that can't: [`TRIAL_RESERVED`] later, if none that can came along until then.
     Unrepeatable,
+    /// One that another backend answers if the trial is late: after [`FIRST_HOLD`] at most, if
+    /// silence or slowness is all that is to be tried. An error that one in two requests gets would
+    /// pass every other trial, so for that the hold is everybody's.
+    Protected,
     /// Any, if nobody else is left: after [`FIRST_HOLD`] at most, as the alternative is an error
     /// for certain.
     Last,
@@ -127,6 +133,7 @@ impl Default for Tracker {
             health: Health::Unknown,
             cause: Origin::Check,
             ejected: false,
+            silent: false,
             check_passed: None,
             checks: 0,
             traffic_failures: 0,
@@ -248,6 +255,29 @@ impl Tracker {
         rules: &Rules,
         now: Moment,
     ) -> Option<Transition> {
+        self.silent = false;
+        self.misbehaves(what, detail, rules, now)
+    }
+
+    /// Takes silence where others answered, in the same way.
+    pub fn silent(
+        &mut self,
+        what: &str,
+        detail: &str,
+        rules: &Rules,
+        now: Moment,
+    ) -> Option<Transition> {
+        self.silent = true;
+        self.misbehaves(what, detail, rules, now)
+    }
+
+    fn misbehaves(
+        &mut self,
+        what: &str,
+        detail: &str,
+        rules: &Rules,
+        now: Moment,
+    ) -> Option<Transition> {
         self.hold_suspicion(now);
         let (to, in_a_row) = self.traffic_says(false, rules, now);
         self.turn(to, Origin::Traffic, now, || {
@@ -267,7 +297,8 @@ impl Tracker {
     }
 
     /// Takes it down at once: others answer better.
-    pub fn eject(&mut self, detail: &str, now: Moment) -> Option<Transition> {
+    pub fn eject(&mut self, detail: &str, slow: bool, now: Moment) -> Option<Transition> {
+        self.silent = slow;
         let change = self
             .turn(Health::Down, Origin::Traffic, now, || format!("traffic: ejected ({detail})"))?;
         self.ejected = self.cause == Origin::Traffic;
@@ -314,8 +345,9 @@ impl Tracker {
             return Trial::Never;
         }
         let hold = match asker {
-            Asker::Repeatable => self.trial_hold,
             Asker::Unrepeatable => self.trial_hold + TRIAL_RESERVED,
+            Asker::Protected if self.silent => self.trial_hold.min(FIRST_HOLD),
+            Asker::Repeatable | Asker::Protected => self.trial_hold,
             Asker::Last => self.trial_hold.min(FIRST_HOLD),
         };
         let hold = if self.trial == Progress::Out { hold.max(TRIAL_PATIENCE) } else { hold };

@@ -93,14 +93,14 @@ pub struct View {
     groups: Arc<Groups>,
     /// Until then no trial is due and no share grows, for requests that can be sent again and for
     /// those that can't.
-    look_at: [Moment; 2],
+    look_at: [Moment; 3],
 }
 
 impl View {
     /// Looks at a pool.
     pub fn new(pool: Arc<Pool>, now: Moment) -> View {
         let groups = pool.groups(now);
-        View { pool, groups, look_at: [Moment::ZERO; 2] }
+        View { pool, groups, look_at: [Moment::ZERO; 3] }
     }
 
     /// The pool that it looks at.
@@ -122,6 +122,18 @@ impl View {
         random: &mut Random,
     ) -> Pick {
         self.pick_for(Asker::Repeatable, key, tried, now, random)
+    }
+
+    /// Picks for a request that another backend answers if this one is late (a hedge): a trial of
+    /// one that was silent or slow has to wait for a second at most.
+    pub fn pick_protected(
+        &mut self,
+        key: Option<u64>,
+        tried: &Tried,
+        now: Moment,
+        random: &mut Random,
+    ) -> Pick {
+        self.pick_for(Asker::Protected, key, tried, now, random)
     }
 
     /// Picks for a request that can't be sent again once it was sent: a trial only if it has been
@@ -212,7 +224,7 @@ impl View {
     #[cold]
     fn refresh(&mut self, now: Moment) {
         self.groups = self.pool.groups(now);
-        self.look_at = [Moment::ZERO; 2];
+        self.look_at = [Moment::ZERO; 3];
     }
 
     /// Picks one whose trial is due, or finds out when to look again.

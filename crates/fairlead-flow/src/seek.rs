@@ -69,6 +69,8 @@ pub(crate) struct Seek {
     pub(crate) reuse: Reuse,
     /// Whether what is sent may be sent again: only such requests are sent to backends on trial.
     pub(crate) repeatable: bool,
+    /// Whether another backend is asked if this one is late.
+    pub(crate) protected: bool,
     /// Whether connections that come too late are kept for the next request.
     keeps: bool,
     tried: Tried,
@@ -94,6 +96,7 @@ impl Seek {
             key,
             reuse,
             repeatable: true,
+            protected: false,
             keeps: reuse != Reuse::Never,
             tried: Tried::default(),
             attempts: 0,
@@ -113,6 +116,7 @@ impl Seek {
         self.key = None;
         self.reuse = Reuse::Any;
         self.repeatable = true;
+        self.protected = false;
         self.keeps = true;
         self.tried.clear();
         self.attempts = 0;
@@ -182,7 +186,9 @@ impl Seek {
 
     fn pick(&self, ctx: &mut Context, now: Moment) -> Pick {
         let mut view = self.pool.view.borrow_mut();
-        if self.repeatable {
+        if self.protected {
+            view.pick_protected(self.key, &self.tried, now, &mut ctx.random)
+        } else if self.repeatable {
             view.pick(self.key, &self.tried, now, &mut ctx.random)
         } else {
             view.pick_unrepeatable(self.key, &self.tried, now, &mut ctx.random)

@@ -463,6 +463,31 @@ fn relapses_into_wrong_answers_are_held_longer_each_time() {
 }
 
 #[test]
+fn one_that_was_silent_is_tried_each_second_by_requests_that_risk_nothing() {
+    let due = |told: &Told, asker| match told.tracker.clone().claim_trial(&RULES, asker, told.now) {
+        Trial::NotBefore(due) => due.since(told.now).as_secs(),
+        other => panic!("{other:?}"),
+    };
+    for silent in [true, false] {
+        let mut told = Told::with(RULES);
+        for _ in 0..RULES.fall {
+            if silent {
+                told.tracker.silent("no answer", "", &RULES, told.now);
+            } else {
+                told.tracker.wrong("wrong answer", "", &RULES, told.now);
+            }
+        }
+        for _ in 0..3 {
+            told.wait(Duration::from_secs(60));
+            assert_eq!(told.trial(), Trial::Claimed);
+            told.tracker.doubt("answer late", "", told.now);
+        }
+        assert_eq!(due(&told, Asker::Repeatable), 8);
+        assert_eq!(due(&told, Asker::Protected), if silent { 1 } else { 8 });
+    }
+}
+
+#[test]
 fn wrong_answers_in_a_row_take_a_backend_down() {
     let mut told = Told::with(RULES);
     told.check(true);

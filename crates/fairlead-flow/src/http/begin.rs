@@ -65,6 +65,8 @@ impl Flow {
         exchange.seek.key = hash_key(pool.plan(), client.peer, bytes, head);
         exchange.seek.reuse = if facts.method.is_idempotent() { Reuse::Any } else { Reuse::Sure };
         exchange.seek.repeatable = facts.method.is_idempotent();
+        let hedged = facts.method.is_safe() && !facts.upgrade;
+        exchange.seek.protected = hedged && pool.budget.is_some();
         if facts.upgrade {
             exchange.seek.reuse = Reuse::Never;
         }
