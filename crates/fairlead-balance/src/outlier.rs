@@ -17,7 +17,8 @@
 //! 4. An outlier is *ejected*: down by traffic, so that it comes back by trial requests. It does
 //!    answer, though: what waits there goes on waiting, and if there is nobody else it is used.
 //! 5. **The floor.** Passive evidence takes nobody out while as much of its group is out as
-//!    `max_ejected` allows, whatever took them out. Who answers wrongly beyond that stays as it
+//!    `max_ejected` allows, whatever took them out; while somebody of another group is well, of the
+//!    whole pool: a group of one has its understudies. Who answers wrongly beyond that stays as it
 //!    is; who doesn't answer at all is suspect, which means used last, and no more.
 //!
 //! Pools that hash are not judged by time: a key's backend may have the slow ones.
@@ -257,15 +258,41 @@ impl Pool {
     /// Rule 5.
     fn may_eject(&self, slot: Slot) -> bool {
         let group = self.plan.backends[slot.index()].group;
-        let (mut size, mut out) = (0_u64, 0_u64);
+        let (mut ours, mut all, mut spare) = (Share::default(), Share::default(), false);
         for (index, (plan, state)) in self.plan.backends.iter().zip(self.backends()).enumerate() {
-            if plan.group == group && state.wish() == Wish::Enabled && state.weight() > 0 {
-                size += 1;
-                let is_out = state.health() == Health::Down || state.is_wrong();
-                out += u64::from(index != slot.index() && is_out);
+            if state.wish() != Wish::Enabled || state.weight() == 0 {
+                continue;
+            }
+            let is_out = state.health() == Health::Down || state.is_wrong();
+            let out = index != slot.index() && is_out;
+            all.add(out);
+            if plan.group == group {
+                ours.add(out);
+            } else {
+                spare |= matches!(state.health(), Health::Healthy | Health::Unknown);
             }
         }
-        (out + 1) * 10_000 <= size * u64::from(self.plan.outlier.max_ejected)
+        let most = self.plan.outlier.max_ejected;
+        ours.allows(most) || spare && all.allows(most)
+    }
+}
+
+/// How many of some backends are out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    size: u64,
+    out: u64,
+}
+
+impl Share {
+    fn add(&mut self, is_out: bool) {
+        self.size += 1;
+        self.out += u64::from(is_out);
+    }
+
+    /// Whether one more may be, if so many hundredths of a percent may.
+    fn allows(self, most: u32) -> bool {
+        (self.out + 1) * 10_000 <= self.size * u64::from(most)
     }
 }
 

@@ -262,3 +262,28 @@ fn who_does_not_want_latency_judged_is_asked() {
         assert_eq!(traffic.down(), 0, "{policy:?}");
     }
 }
+
+#[test]
+fn one_that_is_alone_in_its_group_is_out_if_another_group_is_well() {
+    for groups in [[0, 1, 1], [0, 1, 2], [0, 0, 0]] {
+        let mut plan = plan(Policy::RoundRobin, &[1; 3]);
+        for (backend, group) in plan.backends.iter_mut().zip(groups) {
+            backend.group = group;
+        }
+        let world = World::of(&plan);
+        for _ in 0..3 {
+            let _ = world.pool.silent(Slot(0), "no answer", String::new(), world.now);
+        }
+        assert_eq!(world.state(0).health(), Health::Down, "{groups:?}");
+        for index in [1, 2].repeat(3) {
+            let _ = world.pool.silent(Slot(index), "no answer", String::new(), world.now);
+        }
+        let out = (0..3).filter(|index| world.state(*index).health() == Health::Down).count();
+        assert!(out < 3, "{groups:?}");
+    }
+    let alone = World::of(&plan(Policy::RoundRobin, &[1]));
+    for _ in 0..9 {
+        let _ = alone.pool.silent(Slot(0), "no answer", String::new(), alone.now);
+    }
+    assert_eq!(alone.state(0).health(), Health::Suspect, "there is nobody else");
+}
