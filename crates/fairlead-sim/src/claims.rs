@@ -52,6 +52,9 @@ pub struct Promises {
     rude: Vec<bool>,
     /// Hosts that are slow beside another of their pool: they may be ejected for it.
     uneven: Vec<bool>,
+    /// Hosts whose check page may take longer than a suspect's hurried checks wait. If it was quick
+    /// the few times that it was asked, that can't be known.
+    unsteady: Vec<bool>,
     troubles: Vec<Episode>,
     /// Connects may fail for lack of descriptors.
     exhausts: bool,
@@ -86,6 +89,7 @@ impl Promises {
                 .map(|host| host.manners != BadManners::default())
                 .collect(),
             uneven: (0..hosts).map(|host| is_uneven(setting, host)).collect(),
+            unsteady: setting.characters.iter().map(|host| host.delay > HURRIED).collect(),
             troubles: setting.troubles.clone(),
             exhausts: setting.exhaustion > 0,
             slowest: slowest.max().unwrap_or_default() * 30,
@@ -113,6 +117,9 @@ impl Promises {
         self.anchors.iter().flatten().any(|anchor| *anchor == host)
     }
 }
+
+/// How long a suspect's check waits where checks have been quick.
+const HURRIED: Duration = Duration::from_millis(200);
 
 fn is_uneven(setting: &Setting, host: usize) -> bool {
     let pool = setting.pools.iter().find(|pool| pool.contains(&host));

@@ -108,6 +108,7 @@ fn opinions_that_are_better_do_not_use_up_the_right_to_more() {
         // The only one of its group: what is suspect there goes on being asked first.
         pool.backends[1].group = 1;
         pool.check.fall = 1_000;
+        pool.outlier.max_ejected = 0;
     }));
     told.client_connects().wants_nothing();
     for round in 0..200 {

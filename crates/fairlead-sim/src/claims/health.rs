@@ -22,7 +22,8 @@ pub(super) fn check(promises: &Promises, report: &Report) -> Vec<String> {
             Health::Healthy | Health::Unknown => false,
         };
         let uneven = promises.uneven[host] && why.contains("were slow");
-        if wrong && !uneven && !promises.exhausts && !promises.theme.has_panics() {
+        let hurried = promises.unsteady[host] && why.contains("times within 200 ms");
+        if wrong && !uneven && !hurried && !promises.exhausts && !promises.theme.has_panics() {
             broken
                 .push(format!("(g) {backend} did nothing wrong and was {to:?} at {when:?}: {why}"));
         }
