@@ -129,6 +129,13 @@ impl Seek {
         self.spent = Duration::ZERO;
     }
 
+    /// What may be done with this request: sent again, and sent to two at once.
+    pub(crate) fn may(&mut self, again: bool, twice: bool) {
+        self.reuse = if again { Reuse::Any } else { Reuse::Sure };
+        self.repeatable = again;
+        self.protected = twice && self.pool.budget.is_some();
+    }
+
     /// When [`Self::timer`] wants to be called.
     pub(crate) fn deadline(&self) -> Moment {
         let hard = self.pool.connect;

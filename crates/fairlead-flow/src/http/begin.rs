@@ -63,10 +63,7 @@ impl Flow {
         };
         exchange.received = bytes.len() as u64;
         exchange.seek.key = hash_key(pool.plan(), client.peer, bytes, head);
-        exchange.seek.reuse = if facts.method.is_idempotent() { Reuse::Any } else { Reuse::Sure };
-        exchange.seek.repeatable = facts.method.is_idempotent();
-        let hedged = facts.method.is_safe() && !facts.upgrade;
-        exchange.seek.protected = hedged && pool.budget.is_some();
+        exchange.seek.may(facts.method.is_idempotent(), facts.method.is_safe() && !facts.upgrade);
         if facts.upgrade {
             exchange.seek.reuse = Reuse::Never;
         }
