@@ -240,6 +240,16 @@ impl BackendState {
         self.suspect(now, |tracker| tracker.overdue(what, &detail, now))
     }
 
+    /// Takes an answer where silence was the evidence; see [`Tracker::refute`].
+    #[cold]
+    pub fn refute(&self, rules: &Rules, now: Moment) -> Option<Transition> {
+        let mut tracker = self.tracker();
+        let change = tracker.refute(rules, now);
+        self.publish(&tracker, rules);
+        drop(tracker);
+        self.announce(change, now)
+    }
+
     fn suspect(
         &self,
         now: Moment,

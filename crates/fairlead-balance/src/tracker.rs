@@ -244,6 +244,17 @@ impl Tracker {
         self.doubt(what, detail, now)
     }
 
+    /// Takes an answer where silence was the evidence: it is refuted, hold or not. What the check
+    /// has to say stands.
+    pub fn refute(&mut self, rules: &Rules, now: Moment) -> Option<Transition> {
+        self.wrong_until = self.wrong_until.min(now);
+        if self.down_by_traffic(rules) {
+            self.trial = Progress::Ended;
+        }
+        let (to, _) = self.traffic_says(true, rules, now);
+        self.turn(to, Origin::Traffic, now, || "traffic: answered after all".into())
+    }
+
     /// Takes a wrong answer: a failure of traffic, which passes can't refute for a while.
     ///
     /// The hold doubles when it happens again within a minute of its end; wrong answers during a

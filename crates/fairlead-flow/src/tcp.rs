@@ -107,6 +107,11 @@ impl Relay {
         Some((&self.listener.plan().name, seek))
     }
 
+    /// Whether the client has said that nothing more comes from it.
+    fn client_is_done(&self) -> bool {
+        self.client_finished
+    }
+
     /// The search is over; what it came to is kept.
     fn take_seek(&mut self) -> Option<Box<Seek>> {
         let seek = self.seek.take()?;
@@ -386,10 +391,12 @@ impl Flow {
             relay.client_finished = true;
         } else {
             relay.backend_finished = true;
+            self.relay_ended(key, now);
         }
         if self.log.dumps() {
             self.log.dump(of_client, b"");
         }
+        let Some(relay) = self.relays.get_mut(key) else { return };
         if relay.client_finished && relay.backend_finished {
             self.relay_end(d, key, Reason::Ok, now);
         } else if of_client && self.ctx.chaos.is_on() {
@@ -426,6 +433,8 @@ impl Flow {
                 let what = failure.text();
                 self.ctx.failed(&pool, slot, reason, what, String::new(), now);
             }
+        } else {
+            self.relay_ended(key, now);
         }
         self.relay_drop(d, key, reason, now);
     }

@@ -498,6 +498,26 @@ fn wrong_answers_in_a_row_take_a_backend_down() {
 }
 
 #[test]
+fn a_silence_that_is_over_is_refuted_at_once_unless_the_check_objects() {
+    for wrongs in [1, RULES.fall] {
+        let mut told = Told::with(RULES);
+        told.check(true);
+        for _ in 0..wrongs {
+            told.tracker.wrong("no answer", "for 1 s", &told.rules, told.now);
+        }
+        let change = told.tracker.refute(&told.rules, told.now).expect("it was suspect or down");
+        assert_eq!(
+            (change.to, change.why.as_str()),
+            (Health::Healthy, "traffic: answered after all")
+        );
+        told.tracker.wrong("no answer", "for 1 s", &told.rules, told.now);
+        told.check(false);
+        told.tracker.refute(&told.rules, told.now);
+        assert_eq!(told.tracker.health(), Health::Suspect, "the check has its own word");
+    }
+}
+
+#[test]
 fn what_was_seen_is_forgotten_when_the_operator_says_so() {
     for origin in [Origin::Check, Origin::Traffic] {
         let mut told = tracker_in(Health::Down, origin);

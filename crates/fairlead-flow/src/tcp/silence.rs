@@ -14,10 +14,15 @@
 //!    answers others.
 //! 3. Bytes of the client that the backend's host doesn't acknowledge are another matter, at any
 //!    time of a connection: that is its host's doing (`path`), and needs no others to compare with.
-//! 4. It makes suspect: others are asked first, for a second that doubles with each relapse. The
-//!    connection itself is left alone; what was sent may not be sent again.
+//! 4. A backend that ends a connection without having said anything, while others answer, is as
+//!    silent: one that accepts and closes at once is well to every connect check. Where nobody
+//!    ever answers (a log, say) an end without a word is the way of the protocol.
+//! 5. It makes suspect: others are asked first, for a second that doubles with each relapse. The
+//!    connection itself is left alone; what was sent may not be sent again. When an answer comes on
+//!    it after all, even to a client that has left, the suspicion was of a silence that is over.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use fairlead_balance::Count;
 use fairlead_model::moment::Moment;
@@ -33,6 +38,9 @@ use crate::wheel::Alarm;
 
 /// So many questions in a row without an answer.
 const SILENT: u32 = 2;
+
+/// Others that have answered in this time count as answering now.
+const LATELY: Duration = Duration::from_secs(10);
 
 /// What is known of a connection's first question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +81,15 @@ impl Flow {
         let before = std::mem::replace(&mut relay.question, Question::Answered);
         let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) else { return };
         link.backend.note_answer(now);
-        if let Question::Asked { at, .. } = before {
+        if let Question::Asked { at, late } = before {
             let (pool, slot) = (Rc::clone(&link.pool), link.slot);
             self.ctx.answer_took(&pool, slot, now.since(at), now);
+            // It was taken for silent, and has thawed.
+            if late == Moment(u64::MAX) {
+                let backend = pool.backend(slot);
+                let change = backend.state.refute(&pool.rules, now);
+                self.ctx.changed(backend, change);
+            }
         }
     }
 
@@ -173,6 +187,25 @@ impl Flow {
             let detail = format!("for {}, while others answered", millis(now.since(at)));
             let (reason, what) = (Reason::ResponseTimeout, "no answer to the client's bytes");
             self.ctx.silent(&pool, slot, reason, what, detail, now);
+        }
+    }
+
+    /// The backend of a relay has ended it, and perhaps has never said anything.
+    pub(crate) fn relay_ended(&mut self, key: Key, now: Moment) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        if relay.question == Question::Answered || relay.client_is_done() {
+            return;
+        }
+        relay.question = Question::Answered;
+        let link = relay.link;
+        let Some((pool, slot)) = self.link_place(link) else { return };
+        let others_answer = pool.backends.iter().enumerate().any(|(index, backend)| {
+            let at = backend.answered.get();
+            index != slot.index() && at > Moment::ZERO && now.since(at) < LATELY
+        });
+        if others_answer && pool.backend(slot).note_silence() >= SILENT {
+            let (reason, what) = (Reason::ResponseTruncated, "closed without an answer");
+            self.ctx.silent(&pool, slot, reason, what, "while others answered".into(), now);
         }
     }
 }
