@@ -228,3 +228,32 @@ def test_tcp_connections_that_end_at_once_go_elsewhere_while_nothing_was_said(
 
     assert seen.failures == []
     assert set(seen.answers) == {b"one"}
+
+
+def test_a_tcp_backend_that_closes_without_a_word_is_found_out(fairlead, backend, host) -> None:
+    """Its connects are fine, so no check sees it; two in a row are enough while others answer."""
+    first, second = host(), host()
+    closes = threading.Event()
+
+    def play(line: Line) -> None:
+        while not closes.is_set() and line.read_some():
+            line.send(b"two\r\n")
+
+    def well(line: Line) -> None:
+        while line.read_some():
+            line.send(b"one\r\n")
+
+    one = backend(well, first.listener())
+    two = backend(play, second.listener())
+    listen = loopback()
+    balancer = fairlead(config=site(listen, one, two, protocol="tcp", check='type = "tcp"'))
+    assert set(during(listen, 0.5, by_tcp).answers) == {b"one", b"two"}
+    closes.set()
+    two.cut()
+
+    seen = during(listen, 1.2, by_tcp)
+
+    assert 1 <= len(seen.failures) <= 10, "learnt within ten cases"
+    assert "closed without an answer" in " ".join(
+        event["why"] for event in balancer.events() if event["event"] == "health"
+    )
