@@ -20,7 +20,7 @@ BENCH = ROOT / "bench" / "failover" / "failover.py"
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("load", ["plain", "kept", "rate20", "spare"])
+@pytest.mark.parametrize("load", ["plain", "kept", "rate20", "groups", "spare"])
 def test_no_promise_is_broken(load: str, tmp_path: Path) -> None:
     """Eight faults of 6 s over http, four over tcp; failed and slow ones as `faults.py` allows."""
     missing = labs.missing() or ("needs go" if shutil.which("go") is None else None)
