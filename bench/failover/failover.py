@@ -17,6 +17,7 @@ import datetime
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -184,6 +185,8 @@ def main() -> int:
         print("failover.py needs root, for network namespaces\nhint: sudo make bench-failover",
               file=sys.stderr)
         return 1
+    # Whoever ends this run leaves no namespace behind: those under way end and clear up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.short:
         options.reps, options.after = 1, min(options.after, 4)
         options.fault = options.fault or 6
