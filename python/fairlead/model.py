@@ -424,8 +424,8 @@ class Event:
     Attributes:
         id: Counts up from 1 in each process; 0 when unknown.
         time: When.
-        kind: ``health``, ``wish``, ``chaos``, ``applied``, ``accepting``, ``access_log``,
-            ``policy``, ``panic`` (the engine's);
+        kind: ``health``, ``wish``, ``chaos``, ``applied``, ``accepting``, ``holding``,
+            ``access_log``, ``policy``, ``panic`` (the engine's);
             ``resolved``, ``unresolved``, ``reload_failed``, ``check``, ``code_loaded``,
             ``code_failed``, ``stopping``, ``lost`` (control's).
         pool: The pool it is about, or empty.
@@ -462,8 +462,9 @@ class Event:
         ...     "from": "healthy", "to": "suspect", "why": "check: connect refused"}).text
         'pool app backend 10.0.0.1:80 healthy -> suspect: check: connect refused'
         """
-        pausing = self.kind == "accepting" and not self.detail.get("accepting")
-        words = _WORDS.get("accepting no more" if pausing else self.kind)
+        # Of what begins and ends there is one kind of event, with a field of its own name.
+        over = self.detail.get(self.kind) is False
+        words = _WORDS.get(f"{self.kind} no more" if over else self.kind)
         fields = {"pool": self.pool, "backend": self.backend, **self.detail}
         if words is None:
             known = (f"{key} {value}" for key, value in fields.items() if value != "")
@@ -480,6 +481,8 @@ _WORDS = {
     "code_loaded": "`{name}` was loaded anew, because its file has changed",
     "code_failed": "a changed file of Python can't be used, the old one stays in force: {why}",
     "applied": "configuration in force: {listeners} listeners, {pools} pools, {backends} backends",
+    "holding": "pool {pool} has nobody, requests wait: {why}",
+    "holding no more": "pool {pool}: nobody waits any more: {why}",
     "accepting": "listener {listener} accepts connections again: {why}",
     "accepting no more": "listener {listener} leaves new connections waiting: {why}",
     "access_log": "access log: {why}; lines lost: {lost}",

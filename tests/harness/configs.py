@@ -105,6 +105,7 @@ class _Maker:
                 delay=self._duration(0),
                 hedge=self._one(("auto", "off")),
                 budget=number(0, 10_000) / 10_000,
+                hold=self._duration(0),
             ),
             outlier=schema.Outlier(
                 max_ejected=number(0, 10_000) / 10_000, latency=self._one(("auto", "off"))

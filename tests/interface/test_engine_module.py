@@ -35,7 +35,7 @@ def plan_for(*backends: str) -> dict[str, Any]:
     }
     backend = {"weight": 1, "group": 0, "max_connections": None, "state": "enabled"}
     check = {"interval": 2000, "fast_interval": 200, "timeout": 1000, "rise": 2, "fall": 3}
-    retry = {"attempts": 3, "same_backend": 1, "delay": 0, "hedge": True, "budget": 200}
+    retry = {"attempts": 3, "same_backend": 1, "delay": 0, "hedge": True, "budget": 200, "hold": 0}
     pool = {
         "name": "app",
         "policy": "round-robin",

@@ -63,6 +63,16 @@ counts! {
     PolicyLate = "policy_decisions", "late";
     /// It was not asked: too many wait for it, or it is stuck in an earlier question.
     PolicyUnasked = "policy_decisions", "unasked";
+    /// A request or connection began to wait for a backend.
+    HoldBegun = "holds", "begun";
+    /// One that had waited was taken by a backend.
+    HoldServed = "holds", "served";
+    /// One waited in vain for all the time that the plan gives.
+    HoldExpired = "holds", "expired";
+    /// One was left by its client.
+    HoldLeft = "holds", "left";
+    /// Too many waited already.
+    HoldRefused = "holds", "refused";
 }
 
 /// What each family is, for people.
@@ -79,6 +89,7 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "Requests that waited for an answer and were put to another backend, by what was wrong",
     ),
     ("policy_decisions", "Picks that were put to a policy in Python, and what came of it"),
+    ("holds", "Requests and connections that waited for a backend while there was none"),
 ];
 
 /// One worker's counts of one pool.

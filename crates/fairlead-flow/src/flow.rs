@@ -14,6 +14,7 @@ use fairlead_proto::http1::{RequestHead, ResponseHead};
 use crate::chaos::News;
 use crate::context::{Context, Role};
 use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Peer, Sent};
+use crate::hold::Holds;
 use crate::hosts::hosts;
 use crate::http::client::{Client, STOP_GRACE};
 use crate::http::exchange::{Exchange, Phase};
@@ -36,6 +37,7 @@ pub struct Flow {
     pub(crate) clients: Slab<Client>,
     pub(crate) relays: Slab<Relay>,
     pub(crate) probes: Probes,
+    pub(crate) holds: Holds,
     /// Clients that may go on with what waits in their input.
     pub(crate) ready: Vec<Key>,
     /// Exchanges that ended, for use again.
@@ -66,6 +68,7 @@ impl Flow {
             clients: Slab::new(),
             relays: Slab::new(),
             probes: Probes::new(),
+            holds: Holds::new(),
             ready: Vec::new(),
             spare: Vec::new(),
             request_head: RequestHead::default(),
@@ -397,6 +400,7 @@ impl Flow {
                 Alarm::Link(key) => self.link_timer(d, key, now),
                 Alarm::Probe(key) => self.probe_timer(d, key, now),
                 Alarm::Chaos => self.chaos_timer(d, now),
+                Alarm::Holds => self.holds_timer(d, now),
             }
             self.settle(d, now);
         }
@@ -413,6 +417,7 @@ impl Flow {
             Some(Alarm::Relay(key)) => self.relay_drop(d, key, Reason::Internal, now),
             Some(Alarm::Link(key)) => self.ctx.abort_link(d, key),
             Some(Alarm::Probe(key)) => self.probe_give_up(d, key, now),
+            Some(Alarm::Holds) => self.holds_arm(now),
             Some(Alarm::Chaos) | None => {}
         }
     }

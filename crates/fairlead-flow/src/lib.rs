@@ -13,6 +13,7 @@ mod chaos;
 mod context;
 pub mod driver;
 mod flow;
+mod hold;
 mod hosts;
 mod http;
 mod idle;

@@ -117,6 +117,7 @@ pub(crate) struct LocalPool {
     pub(crate) response: Duration,
     pub(crate) idle: Duration,
     pub(crate) keepalive: Duration,
+    pub(crate) hold: Duration,
 }
 
 impl LocalPool {
@@ -156,6 +157,7 @@ impl LocalPool {
             response: timeouts.response.duration(),
             idle: timeouts.idle.duration(),
             keepalive: timeouts.keepalive.duration(),
+            hold: pool.plan.retry.hold.duration(),
             pool: Arc::clone(pool),
         }
     }
@@ -177,6 +179,11 @@ impl LocalPool {
 
     pub(crate) fn backend(&self, slot: Slot) -> &Rc<LocalBackend> {
         &self.backends[slot.index()]
+    }
+
+    /// Whether anybody may be used now.
+    pub(crate) fn has_anybody(&self) -> bool {
+        self.has_another(Slot(u32::MAX))
     }
 
     /// Whether anybody but this backend may be used now.

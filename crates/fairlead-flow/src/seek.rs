@@ -9,6 +9,7 @@
 
 pub(crate) mod decision;
 mod race;
+mod wait;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::slab::Key;
 use decision::Decision;
 pub(crate) use race::{note_connected, reason_of_connect};
 use race::{Runner, RUNNERS};
+use wait::Patience;
 
 /// What came of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +55,15 @@ struct Target {
     tries: u32,
 }
 
-/// A pause before the same backend is tried again.
+/// The pause before a round over backends that have all failed this request; the next is twice as
+/// long. Three attempts take 75 ms then, which hides a process that is replaced by its next one.
+const BREATH: Duration = Duration::from_millis(25);
+
+/// A pause before the same backend is tried again, or before all are.
 #[derive(Debug, Clone, Copy)]
 struct Pause {
-    slot: Slot,
+    /// `None`: whoever is picked then.
+    slot: Option<Slot>,
     tries: u32,
     until: Moment,
 }
@@ -87,6 +94,10 @@ pub(crate) struct Seek {
     decision: Decision,
     /// How long it was waited for.
     spent: Duration,
+    /// How often it was sent and failed: over all waits.
+    losses: u32,
+    /// It waits for a backend, or has waited: until then at most.
+    wait: Option<(Moment, Patience)>,
 }
 
 impl Seek {
@@ -107,6 +118,8 @@ impl Seek {
             failure: None,
             decision: Decision::Open,
             spent: Duration::ZERO,
+            losses: 0,
+            wait: None,
         }
     }
 
@@ -127,6 +140,8 @@ impl Seek {
         self.failure = None;
         self.decision = Decision::Open;
         self.spent = Duration::ZERO;
+        self.losses = 0;
+        self.wait = None;
     }
 
     /// What may be done with this request: sent again, and sent to two at once.
@@ -138,6 +153,9 @@ impl Seek {
 
     /// When [`Self::timer`] wants to be called.
     pub(crate) fn deadline(&self) -> Moment {
+        if let Some((until, Patience::Waiting(_))) = self.wait {
+            return until;
+        }
         let hard = self.pool.connect;
         let ends = self.runners.iter().flatten().map(|runner| runner.started + hard);
         let late = self.lonely().map(|runner| runner.late);
@@ -234,6 +252,7 @@ impl Seek {
     /// true, and there is a deadline), or if nobody else is left.
     pub(crate) fn lost(&mut self, slot: Slot, reason: Reason, now: Moment) -> bool {
         self.failure = Some(reason);
+        self.losses += 1;
         if reason != Reason::BackendDown && self.pause_for_same(slot, self.tries + 1, now) {
             return true;
         }
@@ -241,10 +260,18 @@ impl Seek {
         // chance; a refused connect would only be refused again, and a second wait for a slow
         // answer is longer than any client's patience.
         let all = self.pool.backends.len();
-        if self.tried.len() >= all && reason != Reason::ResponseTimeout {
-            self.tried.clear();
+        if self.tried.len() < all || reason == Reason::ResponseTimeout {
+            return false;
         }
-        false
+        self.tried.clear();
+        // Who hangs up on everybody, at once, gets the next one a little later, and the one after
+        // that later still: it isn't helped by being asked three times within a millisecond.
+        let again = reason.row().evidence && self.attempts < self.pool.plan().retry.attempts;
+        if again && self.pause.is_none() {
+            let until = now + BREATH * (1 << (self.losses - 1).min(5));
+            self.pause = Some(Pause { slot: None, tries: 0, until });
+        }
+        again
     }
 
     fn go_on<D: Driver>(
@@ -272,10 +299,11 @@ impl Seek {
             return Found::Waiting;
         };
         self.pause = None;
-        let limit = self.pool.backend_plan(pause.slot).max_connections;
-        let usable = !Context::is_down(&self.pool, pause.slot)
-            && self.pool.backend(pause.slot).state.try_begin(limit);
-        let again = Target { tries: pause.tries, ..self.target(pause.slot) };
+        let Some(slot) = pause.slot else { return self.go_on(ctx, d, owner, now) };
+        let limit = self.pool.backend_plan(slot).max_connections;
+        let usable =
+            !Context::is_down(&self.pool, slot) && self.pool.backend(slot).state.try_begin(limit);
+        let again = Target { tries: pause.tries, ..self.target(slot) };
         if usable && self.run(ctx, d, owner, again, now) {
             return self.after_pause(ctx, d, owner, now);
         }
@@ -293,7 +321,8 @@ impl Seek {
         if tries >= retry.same_backend || self.pause.is_some() {
             return false;
         }
-        self.pause = Some(Pause { slot, tries, until: now + retry.delay.duration() });
+        let until = now + retry.delay.duration();
+        self.pause = Some(Pause { slot: Some(slot), tries, until });
         true
     }
 }

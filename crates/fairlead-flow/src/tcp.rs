@@ -47,7 +47,7 @@ pub(crate) struct Relay {
     client: ConnId,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) listener: Rc<LocalListener>,
-    seek: Option<Box<Seek>>,
+    pub(crate) seek: Option<Box<Seek>>,
     /// What the search came to: backends tried, and the last of them.
     pub(crate) attempts: u32,
     pub(crate) last: Option<Slot>,
@@ -214,11 +214,20 @@ impl Flow {
                 self.relay_arm(key, deadline);
             }
             Found::Link(link) => {
-                let pool = Rc::clone(&seek.pool);
+                let (pool, waited) = (Rc::clone(&seek.pool), seek.wait_is_over());
+                if waited {
+                    self.hold_served(&pool);
+                }
                 if let Some(slot) = self.ctx.links.get(link).map(|link| link.slot) {
                     self.ctx.succeeded(&pool, slot, now);
                 }
                 self.relay_join(d, key, link, now);
+            }
+            Found::Failed(reason) if self.hold(Owner::Relay(key), reason, now) => {
+                let Some(relay) = self.relays.get(key) else { return };
+                if let Some(deadline) = relay.seek.as_ref().map(|seek| seek.deadline()) {
+                    self.relay_arm(key, deadline);
+                }
             }
             Found::Failed(reason) => self.relay_end(d, key, reason, now),
             Found::Undecided => self.relay_ask(d, key, now),

@@ -33,6 +33,8 @@ pub(crate) enum Alarm {
     Probe(Key),
     /// Of faults that are played.
     Chaos,
+    /// Those that wait for a backend.
+    Holds,
 }
 
 /// What a machine knows of its entries.

@@ -66,6 +66,15 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// Requests or connections of a pool wait for a backend (`retry.hold`), or none do any more.
+    Holding {
+        /// The pool.
+        pool: String,
+        /// False when nobody waits any more.
+        holding: bool,
+        /// Why they wait; what became of them.
+        why: String,
+    },
     /// Lines of the access log were lost, or it couldn't be opened again.
     AccessLog {
         /// How many lines, since this was last told.

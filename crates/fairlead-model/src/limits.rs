@@ -67,6 +67,10 @@ pub const IDLE_PER_BACKEND: usize = 128;
 /// Backends tried for one request, whatever the configuration says: one bit each in a word.
 pub const ATTEMPTS: u32 = 64;
 
+/// Requests and connections of one pool that wait for a backend in one worker (`retry.hold`). With
+/// the largest bodies that are kept it is 64 MiB; at 100 requests/s it is the traffic of ten seconds.
+pub const HELD: usize = 1024;
+
 /// Bytes of access log that a worker keeps while nobody takes them; further lines are lost, and
 /// counted. At 300 bytes a line it is the work of a tenth of a second under full load.
 pub const LOG_BYTES: usize = 1024 * 1024;

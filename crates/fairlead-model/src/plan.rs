@@ -432,6 +432,8 @@ pub struct RetryPlan {
     pub hedge: bool,
     /// Hedges and retries of late requests, in hundredths of a percent of requests.
     pub budget: u32,
+    /// How long a request or connection waits for a backend while there is none; 0: not at all.
+    pub hold: Millis,
 }
 
 /// Who is taken out because others answer better.

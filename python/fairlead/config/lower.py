@@ -298,4 +298,5 @@ def _retry(retry: Retry) -> plan.Retry:
         delay=_ms(retry.delay),
         hedge=retry.hedge == "auto",
         budget=round(retry.budget * 10_000),
+        hold=_ms(retry.hold),
     )

@@ -210,6 +210,7 @@ class Retry(msgspec.Struct, frozen=True):
     delay: int
     hedge: bool
     budget: int
+    hold: int
 
 
 class GroupPlan(msgspec.Struct, frozen=True):

@@ -342,6 +342,16 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
             why="Enough to cover one frozen backend of fifty, too little to double anybody's load.",
         ),
     ] = 0.02
+    hold: Annotated[
+        timedelta,
+        Key(
+            Duration(zero=True),
+            "How long a request or connection waits while the pool has nobody, or only backends "
+            "that refuse; then it is answered 503.",
+            why="An error at once is what most clients handle best. With a single backend that "
+            'restarts, "10s" makes the restart invisible.',
+        ),
+    ] = _seconds(0)
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -451,7 +461,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     ] = PoolTimeouts()
     retry: Annotated[
         Retry,
-        Key(Table(Retry, "a pool's retries", later=("hold",)), "What is sent again."),
+        Key(Table(Retry, "a pool's retries"), "What is sent again."),
     ] = Retry()
     outlier: Annotated[
         Outlier,

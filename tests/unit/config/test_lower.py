@@ -149,10 +149,10 @@ def test_checks():
 
 
 def test_retries():
-    assert pool("").retry == plan.Retry(3, 1, 0, True, 200)
-    assert pool('retry = { hedge = "off", budget = "0.05%", delay = "10ms" }\n').retry == (
-        plan.Retry(3, 1, 10, False, 5)
-    )
+    assert pool("").retry == plan.Retry(3, 1, 0, True, 200, 0)
+    assert pool(
+        'retry = { hedge = "off", budget = "0.05%", delay = "10ms", hold = "2s" }\n'
+    ).retry == (plan.Retry(3, 1, 10, False, 5, 2000))
 
 
 def test_backends_keep_what_was_said_of_them():

@@ -33,7 +33,7 @@ fn plan(backend: SocketAddr) -> Plan {
             "rise": 2, "fall": 3,
         },
         "timeouts": {"connect": 1000, "response": long, "idle": long, "keepalive": long},
-        "retry": {"attempts": 3, "same_backend": 1, "delay": 0, "hedge": true, "budget": 200},
+        "retry": {"attempts": 3, "same_backend": 1, "delay": 0, "hedge": true, "budget": 200, "hold": 0},
         "outlier": {"max_ejected": 5_000, "latency": true}, "slow_start": 0,
     });
     let plan = json!({"listeners": [listener], "pools": [pool], "shutdown_timeout": 1000});

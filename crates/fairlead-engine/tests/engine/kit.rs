@@ -77,6 +77,7 @@ pub(crate) fn pool(backends: &[SocketAddr]) -> PoolPlan {
             delay: Millis(0),
             hedge: true,
             budget: 200,
+            hold: Millis(0),
         },
         outlier: OutlierPlan { max_ejected: 5_000, latency: true },
         slow_start: Millis(0),

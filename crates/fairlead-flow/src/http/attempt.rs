@@ -40,10 +40,14 @@ impl Flow {
                 self.client_arm(key, deadline);
             }
             Found::Link(link) if exchange.phase == Phase::Seeking => {
+                if exchange.seek.wait_is_over() {
+                    let pool = Rc::clone(&exchange.seek.pool);
+                    self.hold_served(&pool);
+                }
                 self.send_request(d, key, link, now);
             }
             Found::Failed(reason) if exchange.phase == Phase::Seeking => {
-                self.answer(d, key, reason, "", now);
+                self.exchange_finds_nobody(d, key, reason, now);
             }
             Found::Undecided => self.exchange_ask(d, key, now),
             // Somebody has the request already; this was the search for a second one.
@@ -56,6 +60,23 @@ impl Flow {
                 }
                 self.opinion_none(d, key, now);
             }
+        }
+    }
+
+    /// Nobody is there for the request: it waits, or that is its answer.
+    fn exchange_finds_nobody<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        reason: Reason,
+        now: Moment,
+    ) {
+        if !self.hold(Owner::Client(key), reason, now) {
+            return self.answer(d, key, reason, "", now);
+        }
+        let Some(client) = self.clients.get(key) else { return };
+        if let Some(deadline) = client.exchange.as_ref().map(|exchange| exchange.seek.deadline()) {
+            self.client_arm(key, deadline);
         }
     }
 
@@ -123,7 +144,11 @@ impl Flow {
         }
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        if !may_resend(reason, &exchange.sendable()) {
+        // A retry of what was late is a hedge that comes late: it is paid for in the same way, so
+        // that backends which are all too slow don't get everything several times.
+        let late = reason == Reason::ResponseTimeout;
+        let pays = || pool.budget.as_ref().is_none_or(|budget| budget.borrow_mut().spend());
+        if !may_resend(reason, &exchange.sendable()) || late && !pays() {
             if evidence {
                 self.ctx.failed_alone(&pool, slot, &failure, now);
             }

@@ -150,7 +150,9 @@ impl Flow {
         exchange.sent_at = exchange.sent_at + PATIENCE.saturating_sub(until.since(now));
         exchange.seek.leave(&mut self.ctx);
         let first = exchange.link;
-        if let Some(budget) = &exchange.seek.pool.budget {
+        // Whoever could not be reached wasn't asked, and whoever failed has lost nothing for us.
+        let asked = exchange.second.is_some();
+        if let Some(budget) = exchange.seek.pool.budget.as_ref().filter(|_| asked) {
             budget.borrow_mut().lost();
         }
         self.opinion_drop(d, key);

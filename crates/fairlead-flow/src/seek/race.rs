@@ -195,6 +195,9 @@ impl Seek {
         owner: Owner,
         now: Moment,
     ) -> Found {
+        if let Some(reason) = self.wait_ends(ctx, now) {
+            return Found::Failed(reason);
+        }
         for index in 0..self.runners.len() {
             let Some(runner) = self.runners[index] else { continue };
             if now >= runner.started + self.pool.connect {
@@ -233,6 +236,7 @@ impl Seek {
     /// The client is gone: everything ends. What was late by now is doubted, since nobody else
     /// would learn of it (nginx's clients that leave first erase the evidence, measured).
     pub(crate) fn cancel<D: Driver>(&mut self, ctx: &mut Context, d: &mut D, now: Moment) {
+        self.wait_is_left(ctx);
         self.pause = None;
         self.decision = Decision::Open;
         for runner in std::mem::take(&mut self.runners).into_iter().flatten() {

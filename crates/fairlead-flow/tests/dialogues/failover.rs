@@ -393,3 +393,15 @@ fn a_backend_with_two_addresses_fails_only_with_both() {
         .wants([close(CLIENT)])
         .ends();
 }
+
+#[test]
+fn a_lone_backend_that_hangs_up_is_asked_again_after_growing_pauses() {
+    let mut told = sent(http().backends(1), GET);
+    told.finishes(L0).wants([abort(L0)]).after(ms(23)).wants_nothing();
+    told.after(ms(4)).wants([connect(0)]).connected(L1).wants([request(L1, "GET /a")]);
+    told.finishes(L1).wants([abort(L1)]).after(ms(48)).wants_nothing();
+    told.after(ms(4)).wants([connect(0)]).connected(L2).wants([request(L2, "GET /a")]);
+    // The last attempt's end is the answer, at once.
+    told.finishes(L2).wants([abort(L2), refusal(CLIENT, 502, "backend_reset")]);
+    told.client_finishes().wants([close(CLIENT)]).ends();
+}

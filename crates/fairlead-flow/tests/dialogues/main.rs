@@ -20,6 +20,7 @@ mod decisions;
 mod failover;
 mod framing;
 mod hedge;
+mod hold;
 mod hosts;
 mod interim;
 mod keep;

@@ -1,5 +1,6 @@
 //! A second opinion about an error.
 
+use fairlead_flow::IoFailure;
 use fairlead_model::health::Health;
 use fairlead_model::plan::Millis;
 
@@ -177,4 +178,29 @@ fn a_client_that_takes_an_interim_answer_does_not_end_the_wait() {
     told.connected(L1).wants([request(L1, "GET /a")]);
     told.sends(L1, OK).wants([abort(L0), answer(CLIENT, 200).body("hi")]);
     told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+}
+
+#[test]
+fn where_nobody_could_be_asked_the_right_to_ask_is_not_lost() {
+    let mut told = dialogue(http().hedged());
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.connected(L0).whatever();
+    for nth in 1..=10 {
+        told.sends(L0, ERROR).wants([pause(L0), connect(1)]);
+        told.connect_fails(Who::Link(nth), IoFailure::Exhausted);
+        told.wants([resume(L0), answer(CLIENT, 500).body("oops")]);
+        told.client_sends(GET).wants([request(L0, "GET /a")]);
+    }
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    // Five errors at once: each of them is put to the other one.
+    for nth in 1..=5 {
+        let (client, link) = (Who::Client(nth), Who::Link(8 + nth * 2));
+        told.client_connects().wants_nothing().sends(client, GET).whatever();
+        let link = if nth == 1 { L0 } else { link };
+        if nth > 1 {
+            told.connected(link).whatever();
+        }
+        told.sends(link, ERROR).wants([pause(link), connect(1)]);
+    }
+    told.abandons().whatever();
 }

@@ -103,6 +103,7 @@ pub(crate) fn pool(name: &str, backends: std::ops::Range<usize>) -> PoolPlan {
             delay: Millis(10),
             hedge: false,
             budget: 200,
+            hold: Millis(0),
         },
         outlier: OutlierPlan { max_ejected: 5_000, latency: true },
         slow_start: Millis(0),

@@ -106,6 +106,7 @@ fn draw_pool(
             delay: Millis(10),
             hedge: theme == Theme::Errors || one_in(random, 2),
             budget: 200,
+            hold: Millis(0),
         },
         outlier: OutlierPlan {
             max_ejected: [0, 1_000, 5_000, 5_000, 10_000][random.below(5)],
