@@ -277,6 +277,7 @@ impl Flow {
         now: Moment,
     ) {
         match self.ctx.roles.get(id) {
+            Role::Client(key) => self.request_forwarded(d, key, (count, sent), now),
             Role::RelayClient(key) => self.relay_forwarded(d, key, true, (count, sent), now),
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
                 Some(LinkUse::Busy(client)) => {
@@ -287,7 +288,7 @@ impl Flow {
                 }
                 _ => {}
             },
-            Role::Client(_) | Role::Probe(_) | Role::None => {}
+            Role::Probe(_) | Role::None => {}
         }
         self.settle(d, now);
     }

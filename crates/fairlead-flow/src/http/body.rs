@@ -5,7 +5,7 @@
 //!    be sent again.
 //! 2. A client isn't read while there is nobody to take what it sends.
 
-use fairlead_model::limits::REPLAY_BYTES;
+use fairlead_model::limits::{RECEIVE_BYTES, REPLAY_BYTES};
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -66,7 +66,37 @@ impl Flow {
             }
             exchange.held_back = link.send(d, piece, &[], now) == Sent::Queued;
             hold = exchange.held_back;
+            // Much is coming, nothing of it is kept or looked at, and all of it has a known end.
+            let plain = exchange.kept == Kept::Dropped && bytes.len() >= RECEIVE_BYTES;
+            if let (true, Some(most)) = (plain && !hold, exchange.request.left()) {
+                d.forward(client.conn, link.conn, most);
+            }
         }
+        self.body_paced(d, key, hold, now);
+        fed.consumed
+    }
+
+    /// Bytes of the request's body have gone to the backend.
+    pub(crate) fn request_forwarded<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        (count, sent): (u64, Sent),
+        now: Moment,
+    ) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
+        exchange.request.count(count);
+        exchange.received += count;
+        exchange.request_done = exchange.request.is_done();
+        exchange.held_back = sent == Sent::Queued;
+        self.body_paced(d, key, sent == Sent::Queued, now);
+    }
+
+    /// A piece of the body was taken: the client isn't read faster than somebody takes it.
+    fn body_paced<D: Driver>(&mut self, d: &mut D, key: Key, hold: bool, now: Moment) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(exchange) = client.exchange.as_mut() else { return };
         if hold && !client.paused {
             client.paused = true;
             d.pause(client.conn);
@@ -84,7 +114,6 @@ impl Flow {
             }
             Phase::Seeking => self.body_grew(d, key, now),
         }
-        fed.consumed
     }
 
     /// More of a body is there that nobody has yet: it may be all that was waited for.

@@ -181,3 +181,58 @@ fn what_is_to_be_seen_is_not_forwarded() {
     told.sends(L0, much()).wants([write(CLIENT, much())]);
     told.client_finishes().whatever().finishes(L0).whatever().ends();
 }
+
+#[test]
+fn the_rest_of_an_upload_is_forwarded_and_no_more() {
+    let length = 4 * RECEIVE_BYTES as u64;
+    let left = length - 2 * RECEIVE_BYTES as u64;
+    let mut told = dialogue(http());
+    let head = format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    told.client_connects().wants_nothing().client_sends(head).wants([connect(0)]);
+    told.connected(L0).whatever();
+    // Nothing of a POST is kept, so nothing needs to be seen.
+    told.client_sends(much())
+        .wants([write(L0, much()), forward(CLIENT, L0, left + RECEIVE_BYTES as u64)])
+        .forwards(CLIENT, RECEIVE_BYTES as u64, Sent::Queued)
+        .wants([pause(CLIENT)])
+        .drains(L0)
+        .wants([resume(CLIENT)])
+        .forwards(CLIENT, left - 1, ALL)
+        .wants_nothing()
+        // The last byte, and the next request behind it, come in the ordinary way.
+        .client_sends([b"z", GET.as_bytes()].concat())
+        .wants([write(L0, b"z")])
+        .sends(L0, "HTTP/1.1 204 No Content\r\n\r\n")
+        .wants([answer(CLIENT, 204), request(L0, "GET /a")])
+        .sends(L0, "HTTP/1.1 204 No Content\r\n\r\n")
+        .wants([answer(CLIENT, 204)])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn what_may_be_sent_again_is_looked_at_while_it_is_kept() {
+    let length = 4 * RECEIVE_BYTES as u64;
+    let mut told = dialogue(http());
+    let head = format!("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    told.client_connects().wants_nothing().client_sends(head).wants([connect(0)]);
+    told.connected(L0).whatever();
+    let twice = 2 * RECEIVE_BYTES as u64;
+    told.client_sends(much())
+        .wants([write(L0, much())])
+        .client_sends(much())
+        .wants([write(L0, much()), forward(CLIENT, L0, length - twice)])
+        .forwards(CLIENT, 1_000, ALL)
+        .wants_nothing()
+        // It can't be sent again any more.
+        .resets(L0)
+        .wants([
+            answer(CLIENT, 502)
+                .body("the backend reset or closed the connection before its answer\n"),
+            finish(CLIENT),
+        ])
+        .client_resets()
+        .wants([abort(CLIENT)])
+        .ends();
+}
