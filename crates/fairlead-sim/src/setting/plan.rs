@@ -256,6 +256,7 @@ pub(super) fn usual(hosts: &[usize]) -> Plan {
             delay: Millis(0),
             hedge: true,
             budget: 200,
+            hold: Millis(0),
         },
         outlier: OutlierPlan { max_ejected: 5_000, latency: true },
         slow_start: Millis(10_000),
