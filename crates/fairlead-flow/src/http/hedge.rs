@@ -72,7 +72,7 @@ pub(crate) fn late_at(
 /// How late an answer of this backend has to be. What it has shown itself counts, but one that is
 /// much slower than the best of its pool is not given all that time: its clients needn't pay for
 /// lost packets or a sick disk just because they have lasted for a while.
-fn late_after(pool: &LocalPool, slot: Slot) -> Duration {
+pub(crate) fn late_after(pool: &LocalPool, slot: Slot) -> Duration {
     let own = pool.backend(slot).state.response_late_after();
     if own <= NOTICED {
         return own;

@@ -8,9 +8,9 @@
 //!    and DELETE too, while somebody is there who is well. A network that loses packets everywhere
 //!    moves nothing.
 //! 3. What may not be sent to a second backend side by side (PUT, DELETE, POST; a GET with the
-//!    budget used up) makes suspect when it is late, twice in a row, while others answered: the
-//!    next ones go to those, for a second that doubles with each relapse. Else a pool that takes nothing but PUTs would never notice a frozen
-//!    member.
+//!    budget used up) makes suspect when it is later than a garbage collector explains, twice in a
+//!    row, while others answered: the next ones go to those, for a second that doubles with each
+//!    relapse. Else a pool that takes nothing but PUTs would never notice a frozen member.
 //! 4. The time-outs of the configuration are the hard end.
 
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
 use crate::http::exchange::{Exchange, Phase};
-use crate::http::hedge::DOUBTED;
+use crate::http::hedge::{late_after, DOUBTED};
 use crate::link::Owner;
 use crate::path::{next_look, Verdict, WATCH};
 use crate::seek::millis;
@@ -34,8 +34,9 @@ use crate::slab::Key;
 /// What the events say of it.
 pub(crate) const UNACKNOWLEDGED: &str = "no acknowledgement";
 
-/// So long after its sending a request is compared with what others get at the same time.
-const ALONE: Duration = Duration::from_millis(400);
+/// So much later than that a request that is alone is compared with what others get at the same
+/// time. A garbage collector stops a process for 300 ms without anything being wrong with it.
+const ALONE: Duration = Duration::from_millis(300);
 
 impl Flow {
     /// Sets the time at which a request that was sent is looked after.
@@ -111,13 +112,14 @@ impl Flow {
         let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) else { return };
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         let waited = now.since(exchange.sent_at);
+        let enough = late_after(&pool, slot) + ALONE;
+        if waited < enough {
+            exchange.late = exchange.sent_at + enough;
+            return;
+        }
         let others = pool.backends.iter().enumerate().filter(|(index, _)| *index != slot.index());
         let answer = others.map(|(_, backend)| backend.answered.get()).max();
         if answer.is_none_or(|at| at <= exchange.sent_at) {
-            // With little traffic others may not have been asked yet.
-            if waited < ALONE {
-                exchange.late = now + ALONE / 8;
-            }
             return;
         }
         if pool.backend(slot).note_silence() >= DOUBTED {

@@ -209,7 +209,7 @@ fn puts_that_are_late_while_others_are_answered_are_evidence() {
     let mut told = puts_unanswered(2);
     told.after(ms(202)).wants_nothing().nobody_is_blamed();
     another_is_answered(&mut told, 2);
-    told.after(ms(52)).wants_nothing().is(0, Health::Suspect).failures(0, 0);
+    told.after(ms(262)).wants_nothing().is(0, Health::Suspect).failures(0, 0);
     assert!(told.why(0).contains("not counted as a failure"), "{}", told.why(0));
     // A pass doesn't refute it: this answer may be of the one page that is quick.
     told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]).is(0, Health::Suspect);
