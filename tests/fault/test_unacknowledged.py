@@ -89,11 +89,11 @@ def test_a_get_is_hedged_as_soon_as_it_is_suspicious(two) -> None:
 def test_a_live_host_that_is_slow_is_not_suspected_by_its_silence_alone(
     fairlead, backend, host
 ) -> None:
-    """Half a second without an answer; the kernel acknowledges all the same."""
+    """Nearly half a second without an answer; the kernel acknowledges all the same."""
     one, other = host(), host()
 
     def slow(_: object) -> bytes:
-        time.sleep(0.5)
+        time.sleep(0.4)
         return response(b"slow")
 
     backends = [backend(keeping(slow), here.listener()) for here in (one, other)]

@@ -14,6 +14,7 @@ import pytest
 
 from fairlead import _engine
 from harness.backend import Backend, saying
+from harness.balancer import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,13 +74,21 @@ def test_a_plan_is_served_and_shown(engine: _engine.Engine, backend: str) -> Non
     [(name, address)] = engine.addresses()
     with urllib.request.urlopen(f"http://{address}/", timeout=5) as answer:
         assert b"hello" in answer.read()
-    status = json.loads(engine.status())
+    # The client has its answer before it is counted.
+    status = wait_for(lambda: _counted(engine))
     [row] = status["pools"][0]["backends"]
 
     assert name == "web"
     assert status["listeners"][0]["bind"] == [address]
     assert row["address"] == backend
     assert (row["state"], row["health"], row["requests"]) == ("enabled", "healthy", 1)
+
+
+def _counted(engine: _engine.Engine) -> dict[str, Any] | None:
+    """The status, once a request is in it."""
+    status: dict[str, Any] = json.loads(engine.status())
+    [row] = status["pools"][0]["backends"]
+    return status if row["requests"] else None
 
 
 def test_events_wait_until_they_are_taken(engine: _engine.Engine, backend: str) -> None:
