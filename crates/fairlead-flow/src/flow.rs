@@ -22,7 +22,6 @@ use crate::link::{LinkUse, Owner};
 use crate::local::Local;
 use crate::log::Log;
 use crate::probe::Probes;
-use crate::seek::{note_connected, reason_of_connect};
 use crate::slab::{Key, Slab};
 use crate::snapshot::Snapshot;
 use crate::tcp::Relay;
@@ -166,26 +165,6 @@ impl Flow {
         self.settle(d, now);
     }
 
-    pub(crate) fn link_connected<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
-        match self.ctx.links.get(key).map(|link| link.used) {
-            Some(LinkUse::Connecting(Owner::Client(client))) => {
-                self.exchange_seek(d, client, now, |seek, ctx, d| seek.connected(ctx, d, key, now));
-            }
-            Some(LinkUse::Connecting(Owner::Relay(relay))) => {
-                self.relay_seek(d, relay, now, |seek, ctx, d| seek.connected(ctx, d, key, now));
-            }
-            Some(LinkUse::Late { keep }) => {
-                note_connected(&mut self.ctx, key, now);
-                if keep {
-                    self.ctx.park(d, key, now);
-                } else {
-                    self.ctx.close_link(d, key);
-                }
-            }
-            _ => self.ctx.close_link(d, key),
-        }
-    }
-
     /// A connection that was asked for can't be had.
     pub fn handle_connect_failed<D: Driver>(
         &mut self,
@@ -203,43 +182,6 @@ impl Flow {
         self.settle(d, now);
     }
 
-    fn link_connect_failed<D: Driver>(
-        &mut self,
-        d: &mut D,
-        key: Key,
-        failure: IoFailure,
-        now: Moment,
-    ) {
-        match self.ctx.links.get(key).map(|link| link.used) {
-            Some(LinkUse::Connecting(owner @ Owner::Client(client))) => {
-                self.exchange_seek(d, client, now, |seek, ctx, d| {
-                    seek.connect_failed(ctx, d, owner, key, failure, now)
-                });
-            }
-            Some(LinkUse::Connecting(owner @ Owner::Relay(relay))) => {
-                self.relay_seek(d, relay, now, |seek, ctx, d| {
-                    seek.connect_failed(ctx, d, owner, key, failure, now)
-                });
-            }
-            _ => {
-                let timed_out = failure == IoFailure::TimedOut;
-                if let Some(link) = self.ctx.forget_link(key) {
-                    self.ctx.host_heard(&link, failure, now);
-                    if timed_out {
-                        d.abort(link.conn);
-                    }
-                    // One of several endpoints proves nothing against a backend, and nobody waits
-                    // for a try at the others.
-                    let alone = link.backend.endpoints.borrow().len() <= 1;
-                    if failure != IoFailure::Exhausted && alone {
-                        let (reason, what) = (reason_of_connect(failure), failure.text());
-                        self.ctx.failed(&link.pool, link.slot, reason, what, String::new(), now);
-                    }
-                }
-            }
-        }
-    }
-
     /// Bytes have come.
     pub fn handle_data<D: Driver>(&mut self, d: &mut D, id: ConnId, bytes: &[u8], now: Moment) {
         match self.ctx.roles.get(id) {
@@ -252,18 +194,6 @@ impl Flow {
             Role::None => {}
         }
         self.settle(d, now);
-    }
-
-    #[inline]
-    pub(crate) fn link_data<D: Driver>(&mut self, d: &mut D, key: Key, bytes: &[u8], now: Moment) {
-        match self.ctx.links.get(key).map(|link| link.used) {
-            Some(LinkUse::Busy(client)) => self.response_data(d, client, key, bytes, now),
-            Some(LinkUse::Relay(relay)) => self.relay_backend_data(d, relay, bytes, now),
-            Some(LinkUse::Lost { since }) => self.lost_answered(d, key, since, now),
-            // Bytes that nobody asked for: the next answer could be read wrongly.
-            Some(_) => self.ctx.close_link(d, key),
-            None => {}
-        }
     }
 
     /// So many bytes of this connection have gone on to another, as [`Driver::forward`] allows;
@@ -306,26 +236,6 @@ impl Flow {
         self.settle(d, now);
     }
 
-    pub(crate) fn link_eof<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
-        match self.ctx.links.get(key).map(|link| link.used) {
-            Some(LinkUse::Busy(client)) => self.response_eof(d, client, key, now),
-            Some(LinkUse::Relay(relay)) => self.relay_eof(d, relay, false, now),
-            Some(LinkUse::Idle) => self.idle_closed(d, key, now),
-            Some(LinkUse::Lost { since }) => {
-                self.lost_failed(d, key, since, Some("closed before its answer"), now);
-            }
-            Some(_) => self.ctx.close_link(d, key),
-            None => {}
-        }
-    }
-
-    fn idle_closed<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
-        if let Some(link) = self.ctx.links.get(key) {
-            link.backend.idle.borrow_mut().closed(key, link.idle_since, now);
-        }
-        self.ctx.close_link(d, key);
-    }
-
     /// A connection is gone.
     pub fn handle_failed<D: Driver>(
         &mut self,
@@ -343,25 +253,6 @@ impl Flow {
             Role::None => {}
         }
         self.settle(d, now);
-    }
-
-    pub(crate) fn link_failed<D: Driver>(
-        &mut self,
-        d: &mut D,
-        key: Key,
-        failure: IoFailure,
-        now: Moment,
-    ) {
-        match self.ctx.links.get(key).map(|link| link.used) {
-            Some(LinkUse::Busy(client)) => self.response_failed(d, client, key, failure, now),
-            Some(LinkUse::Relay(relay)) => self.relay_failed(d, relay, false, failure, now),
-            Some(LinkUse::Idle) => self.idle_closed(d, key, now),
-            Some(LinkUse::Lost { since }) => {
-                self.lost_failed(d, key, since, Some(failure.text()), now);
-            }
-            Some(_) => self.ctx.abort_link(d, key),
-            None => {}
-        }
     }
 
     /// A reset was noticed on a connection that isn't being read. For a client that is its end.
@@ -431,25 +322,6 @@ impl Flow {
     /// Its handler has ended.
     pub(crate) fn unwatch(&mut self) {
         self.firing = None;
-    }
-
-    fn link_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
-        let Some(link) = self.ctx.links.get_mut(key) else { return };
-        if !link.filed.fired(now) {
-            return;
-        }
-        match link.used {
-            LinkUse::Idle | LinkUse::Late { .. } | LinkUse::Lost { .. } if now < link.deadline => {
-                let deadline = link.deadline;
-                self.ctx.arm_link(key, deadline);
-            }
-            LinkUse::Idle => self.ctx.close_link(d, key),
-            LinkUse::Lost { since } => self.lost_failed(d, key, since, None, now),
-            LinkUse::Late { .. } => {
-                self.link_connect_failed(d, key, IoFailure::TimedOut, now);
-            }
-            _ => {}
-        }
     }
 
     /// When [`Self::handle_timers`] wants to be called next.

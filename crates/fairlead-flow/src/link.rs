@@ -1,5 +1,7 @@
 //! One connection to a backend, whoever uses it at the moment.
 
+mod news;
+
 use std::rc::Rc;
 
 use fairlead_model::backend::{Endpoint, Slot};
