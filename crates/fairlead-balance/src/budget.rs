@@ -58,6 +58,16 @@ impl Budget {
         may
     }
 
+    /// The same; for a trial there always is one, as there is at most one a second for each backend.
+    /// What the pool has learned of a backend that may be well again is worth it.
+    pub fn pay(&mut self, trial: bool) -> bool {
+        let may = trial && self.share > 0.0;
+        if may {
+            self.tokens = (self.tokens - 1.0).max(0.0);
+        }
+        may || self.spend()
+    }
+
     /// The token that was taken wasn't used.
     pub fn refund(&mut self) {
         self.tokens += 1.0;

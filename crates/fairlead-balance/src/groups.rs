@@ -1,13 +1,14 @@
 //! Who may be picked, in which order: a pool's backends at one epoch, sorted into tiers.
 //!
 //! Rules of this file
-//! 1. A row is a backend that is enabled, of a weight above 0, and not down (or only ejected). Nobody else becomes
-//!    one, so a policy can't pick wrongly.
+//! 1. A row is a backend that is enabled, of a weight above 0, and not down (or only ejected).
+//!    Nobody else becomes one, so a policy can't pick wrongly.
 //! 2. A tier is all rows of one group that are well (healthy or unknown), or all that are suspect.
 //!    Order: group 0 well, group 0 suspect, group 1 well, … A policy sees one tier at a time;
 //!    the next one is looked at only if nobody in it may be used. Behind all of them, in the same
-//!    order, come those that a policy scores 0, and then those that are down only because others
-//!    answer better.
+//!    order, come those that are suspect with reason (distrusted, or suspect again although they
+//!    have just come back), then those that a policy scores 0, and then those that are down only
+//!    because others answer better.
 //! 3. Among backends of which some are in their slow start (`warm`) all weights are multiplied, so
 //!    that these can get a part of theirs. Tables hold until the first of them gets more.
 //! 4. Backends that may come back by a trial request are kept apart too, and only those of groups
@@ -18,13 +19,13 @@
 use std::sync::Arc;
 
 use fairlead_model::backend::{Slot, Wish};
-use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{HashTable, Policy};
 
 use crate::policies::modulo::Keys;
 use crate::policies::{Recipe, Table};
 use crate::pool::Pool;
+use crate::standing::Standing;
 use crate::state::BackendState;
 use crate::tracker::Rules;
 use crate::view::Tried;
@@ -116,8 +117,9 @@ impl Groups {
         let candidates = sorted
             .iter()
             .filter(|(place, _)| {
+                let suspect = matches!(place.standing, Standing::Suspect | Standing::Relapsing);
                 // A suspect's check decides, where there is one.
-                let ill = place.is_out || (place.standing == Standing::Suspect && !rules.has_check);
+                let ill = place.standing >= Standing::Distrusted || suspect && !rules.has_check;
                 ill && used.is_none_or(|used| place.group <= used)
             })
             .map(|(place, row)| candidate(pool, place.group, row))
@@ -227,20 +229,11 @@ fn rows<'a>(
                     share = parts;
                     *until = next.min(*until);
                 }
-                let place = Place::of(plan.group, score, state);
+                let place = Place::of(plan.group, score, state.standing());
                 (place, Row { slot, weight, share, max, state: Arc::clone(state) })
             })
         },
     )
-}
-
-/// Which of a group's tiers a backend belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
-    Well,
-    Suspect,
-    Ejected,
-    Down,
 }
 
 /// Where a tier stands in the order in which they are asked.
@@ -250,19 +243,16 @@ struct Place {
     is_out: bool,
     /// A policy scores it 0: behind all others that are not out.
     is_unwanted: bool,
+    /// Suspect with reason: behind all others that are not out.
+    is_last: bool,
     group: u16,
     standing: Standing,
 }
 
 impl Place {
-    fn of(group: u16, score: Option<u16>, state: &BackendState) -> Place {
-        let standing = match state.health() {
-            Health::Unknown | Health::Healthy => Standing::Well,
-            Health::Suspect => Standing::Suspect,
-            Health::Down if state.is_ejected() => Standing::Ejected,
-            Health::Down => Standing::Down,
-        };
+    fn of(group: u16, score: Option<u16>, standing: Standing) -> Place {
         let is_out = standing >= Standing::Ejected;
-        Place { is_out, is_unwanted: !is_out && score == Some(0), group, standing }
+        let is_last = !is_out && standing >= Standing::Relapsing;
+        Place { is_out, is_unwanted: !is_out && score == Some(0), is_last, group, standing }
     }
 }

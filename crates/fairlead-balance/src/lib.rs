@@ -17,6 +17,7 @@
 //! | what do backends on one host have in common | [`host`] |
 //! | may a request be sent again | [`retry`] |
 //! | how long is a connect waited for | [`deadline`] |
+//! | how long is one held back that has disappointed | [`trust`] |
 //! | how much does one get that just came back | `warm` |
 //! | what survives a reload | [`registry`] |
 //! | what is counted of a backend, of a pool | [`stats`], [`tally`] |
@@ -42,11 +43,14 @@ pub mod random;
 pub mod recent;
 pub mod registry;
 pub mod retry;
+mod standing;
 pub mod state;
 pub mod stats;
 pub mod tally;
 pub mod timing;
 pub mod tracker;
+pub mod trial;
+pub mod trust;
 pub mod view;
 mod warm;
 
@@ -59,4 +63,5 @@ pub use state::BackendState;
 pub use stats::{BackendStats, Shard};
 pub use tally::{Count, Tally};
 pub use tracker::Rules;
+pub use trust::Asker;
 pub use view::{Pick, Tried, View};

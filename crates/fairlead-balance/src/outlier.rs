@@ -32,7 +32,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fairlead_model::backend::{Slot, Wish};
-use fairlead_model::health::{Evidence, Health, Origin, Transition};
+use fairlead_model::health::{Evidence, Health, Misdeed, Origin, Transition};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
 
@@ -83,7 +83,7 @@ pub(crate) struct Watch(Mutex<Vec<Recent>>);
 /// What kind of bad an answer was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Bad,
+    Bad(Misdeed),
     Slow,
 }
 
@@ -108,7 +108,7 @@ impl Recent {
 
     fn count(&mut self, kind: Kind) -> &mut f64 {
         match kind {
-            Kind::Bad => &mut self.bad,
+            Kind::Bad(_) => &mut self.bad,
             Kind::Slow => &mut self.slow,
         }
     }
@@ -131,11 +131,13 @@ impl Pool {
         let mut recent = self.watch().lock();
         let rules = self.rules_for(slot);
         let change = self.backend(slot).observe(evidence, &rules, now);
-        change.or_else(|| self.judge(&mut recent, slot, Kind::Bad, evidence.what, now))
+        change.or_else(|| {
+            self.judge(&mut recent, slot, Kind::Bad(Misdeed::Error), evidence.what, now)
+        })
     }
 
     /// Takes note that a backend said nothing where others answered; see
-    /// [`Tracker::wrong`](crate::tracker::Tracker::wrong).
+    /// [`Tracker::misbehaves`](crate::tracker::Tracker::misbehaves).
     #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
     pub fn silent(
         &self,
@@ -146,30 +148,38 @@ impl Pool {
     ) -> Option<Transition> {
         let mut recent = self.watch().lock();
         let rules = self.rules_for(slot);
-        let change = self.backend(slot).silent(what, &detail, &rules, now);
-        change.or_else(|| self.judge(&mut recent, slot, Kind::Bad, what, now))
+        let seen = (what, detail.as_str());
+        let change = self.backend(slot).misbehaves(Misdeed::Silence, seen, &rules, now);
+        change.or_else(|| self.judge(&mut recent, slot, Kind::Bad(Misdeed::Silence), what, now))
     }
 
-    /// Takes note of an answer that was wrong where another backend's was right.
+    /// Takes note of an answer that was wrong where another backend's was right: `seen` is what and
+    /// its particulars.
     pub fn wrong(
         &self,
         slot: Slot,
-        what: &'static str,
-        detail: String,
+        misdeed: Misdeed,
+        seen: (&'static str, &str),
         now: Moment,
     ) -> Option<Transition> {
         let mut recent = self.watch().lock();
         let rules = self.rules_for(slot);
-        let change =
-            if rules.ejects { self.backend(slot).wrong(what, detail, &rules, now) } else { None };
-        change.or_else(|| self.judge(&mut recent, slot, Kind::Bad, what, now))
+        let state = self.backend(slot);
+        let change = rules.ejects.then(|| state.misbehaves(misdeed, seen, &rules, now)).flatten();
+        change.or_else(|| self.judge(&mut recent, slot, Kind::Bad(misdeed), seen.0, now))
     }
 
     /// Takes note of an answer that was an error, or broke off. That alone is no evidence: it may
     /// be the request's doing.
-    pub fn bad(&self, slot: Slot, what: &'static str, now: Moment) -> Option<Transition> {
+    pub fn bad(
+        &self,
+        slot: Slot,
+        misdeed: Misdeed,
+        what: &'static str,
+        now: Moment,
+    ) -> Option<Transition> {
         let mut recent = self.watch().lock();
-        self.judge(&mut recent, slot, Kind::Bad, what, now)
+        self.judge(&mut recent, slot, Kind::Bad(misdeed), what, now)
     }
 
     /// Takes note of an answer whose head took [`SLOW`] or longer.
@@ -224,7 +234,7 @@ impl Pool {
         let (count, since) = (*own.count(kind), own.slow_since);
         let share = count / answers;
         let least = if kind == Kind::Slow { 0.5 } else { 0.1 };
-        let lasts = kind == Kind::Bad || now.since(since) >= SUSTAINED;
+        let lasts = kind != Kind::Slow || now.since(since) >= SUSTAINED;
         if count < LEAST || share < least || !lasts {
             return None;
         }
@@ -247,7 +257,11 @@ impl Pool {
             others - 1.0,
             of - 2.0,
         );
-        state.eject(&detail, kind == Kind::Slow, now)
+        let misdeed = match kind {
+            Kind::Bad(misdeed) => misdeed,
+            Kind::Slow => Misdeed::Silence,
+        };
+        state.eject(misdeed, &detail, &self.rules(), now)
     }
 
     /// The rules, with what the floor says about this backend.
@@ -263,7 +277,7 @@ impl Pool {
             if state.wish() != Wish::Enabled || state.weight() == 0 {
                 continue;
             }
-            let is_out = state.health() == Health::Down || state.is_wrong();
+            let is_out = state.is_on_probation();
             let out = index != slot.index() && is_out;
             all.add(out);
             if plan.group == group {

@@ -7,7 +7,10 @@
 //!    outcome copied into atomics that picks read.
 //! 3. Each change of what may be picked moves the pool's epoch.
 //!
-//! Not here: which health follows from which evidence (tracker), who is picked (view).
+//! Not here: the ways in of evidence (`health`), which health follows from which evidence
+//! (tracker), who is picked (view).
+
+mod health;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicU8, AtomicUsize};
@@ -16,7 +19,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use fairlead_model::backend::Wish;
-use fairlead_model::health::{Evidence, Health, Origin, Transition};
+use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 
 use crate::deadline::LearnedTime;
@@ -24,9 +27,10 @@ use crate::history::{Change, History};
 use crate::latency::{Estimate, Latency};
 use crate::pool::Shared;
 use crate::recent::{Recent, Totals};
+use crate::standing::Standing;
 use crate::stats::{BackendStats, Shard};
 use crate::timing::Timings;
-use crate::tracker::{Asker, Rules, Tracker, Trial};
+use crate::tracker::Tracker;
 use crate::warm;
 
 /// The highest weight.
@@ -48,6 +52,7 @@ pub struct BackendState {
     address: String,
     shared: Arc<Shared>,
     health: AtomicU8,
+    standing: AtomicU8,
     wish: AtomicU8,
     weight: AtomicU16,
     /// What a policy makes of it, in the place of its weight.
@@ -56,10 +61,6 @@ pub struct BackendState {
     forgivable: AtomicBool,
     on_trial: AtomicBool,
     probing: AtomicBool,
-    /// It is down only because others answer better.
-    ejected: AtomicBool,
-    /// It is suspect for wrong answers.
-    wrong: AtomicBool,
     /// When it came back, in nanoseconds; [`WARM`] or [`COLD`].
     back: AtomicU64,
     endpoint: AtomicUsize,
@@ -88,14 +89,13 @@ impl BackendState {
             address: address.to_owned(),
             shared,
             health: AtomicU8::new(Health::Unknown as u8),
+            standing: AtomicU8::new(Standing::Well as u8),
             wish: AtomicU8::new(wish as u8),
             weight: AtomicU16::new(weight.min(WEIGHT_MAX)),
             score: AtomicU16::new(NO_SCORE),
             forgivable: AtomicBool::new(true),
             on_trial: AtomicBool::new(false),
             probing: AtomicBool::new(false),
-            ejected: AtomicBool::new(false),
-            wrong: AtomicBool::new(false),
             back: AtomicU64::new(WARM),
             endpoint: AtomicUsize::new(0),
             active: CachePadded::default(),
@@ -118,17 +118,6 @@ impl BackendState {
     /// The address as configured.
     pub fn address(&self) -> &str {
         &self.address
-    }
-
-    /// What fairlead believes of it.
-    #[inline]
-    pub fn health(&self) -> Health {
-        Health::from_u8(self.health.load(Relaxed))
-    }
-
-    /// When that began, the start of time if it never changed. Takes a lock.
-    pub fn since(&self) -> Moment {
-        self.tracker().since().unwrap_or(Moment::ZERO)
     }
 
     /// What the operator wants of it.
@@ -206,139 +195,6 @@ impl BackendState {
         if before == 1 && self.on_trial.load(Relaxed) {
             self.end_without_verdict();
         }
-    }
-
-    /// Takes one piece of evidence; says what changed, if anything did.
-    pub fn observe(&self, evidence: &Evidence, rules: &Rules, now: Moment) -> Option<Transition> {
-        let mut tracker = self.tracker();
-        let change = tracker.observe(evidence, rules, now);
-        self.publish(&tracker, rules);
-        drop(tracker);
-        self.announce(change, now)
-    }
-
-    /// Takes note of a request that went well: one relaxed load if there is nothing to forgive.
-    #[inline]
-    pub fn succeeded(&self, rules: &Rules, now: Moment) -> Option<Transition> {
-        if self.forgivable.load(Relaxed) {
-            self.forgive(rules, now)
-        } else {
-            None
-        }
-    }
-
-    /// Makes a backend suspect that is late but hasn't failed: no failure is counted. `what` is
-    /// what is late, `detail` by how much, or empty.
-    #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
-    pub fn doubt(&self, what: &'static str, detail: String, now: Moment) -> Option<Transition> {
-        self.suspect(now, |tracker| tracker.doubt(what, &detail, now))
-    }
-
-    /// The same, and for a while no pass refutes it; see [`Tracker::overdue`].
-    #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
-    pub fn overdue(&self, what: &'static str, detail: String, now: Moment) -> Option<Transition> {
-        self.suspect(now, |tracker| tracker.overdue(what, &detail, now))
-    }
-
-    /// Takes an answer where silence was the evidence; see [`Tracker::refute`].
-    #[cold]
-    pub fn refute(&self, rules: &Rules, now: Moment) -> Option<Transition> {
-        let mut tracker = self.tracker();
-        let change = tracker.refute(rules, now);
-        self.publish(&tracker, rules);
-        drop(tracker);
-        self.announce(change, now)
-    }
-
-    fn suspect(
-        &self,
-        now: Moment,
-        say: impl FnOnce(&mut Tracker) -> Option<Transition>,
-    ) -> Option<Transition> {
-        let mut tracker = self.tracker();
-        let change = say(&mut tracker);
-        self.health.store(tracker.health() as u8, Relaxed);
-        self.on_trial.store(tracker.on_trial(), Relaxed);
-        // Perhaps there is nothing to forgive; the next request that goes well finds out.
-        self.forgivable.store(true, Relaxed);
-        drop(tracker);
-        self.announce(change, now)
-    }
-
-    /// Takes a wrong answer; see [`Tracker::wrong`].
-    #[expect(clippy::needless_pass_by_value, reason = "callers make it for this, as for Evidence")]
-    pub fn wrong(
-        &self,
-        what: &'static str,
-        detail: String,
-        rules: &Rules,
-        now: Moment,
-    ) -> Option<Transition> {
-        let mut tracker = self.tracker();
-        let change = tracker.wrong(what, &detail, rules, now);
-        self.publish(&tracker, rules);
-        drop(tracker);
-        self.announce(change, now)
-    }
-
-    /// Takes silence where others answered; see [`Tracker::silent`].
-    pub(crate) fn silent(
-        &self,
-        what: &'static str,
-        detail: &str,
-        rules: &Rules,
-        now: Moment,
-    ) -> Option<Transition> {
-        let mut tracker = self.tracker();
-        let change = tracker.silent(what, detail, rules, now);
-        self.publish(&tracker, rules);
-        drop(tracker);
-        self.announce(change, now)
-    }
-
-    /// Takes it out, because others answer better; see [`outlier`](crate::outlier).
-    pub(crate) fn eject(&self, detail: &str, slow: bool, now: Moment) -> Option<Transition> {
-        let mut tracker = self.tracker();
-        let change = tracker.eject(detail, slow, now);
-        self.health.store(tracker.health() as u8, Relaxed);
-        self.ejected.store(tracker.is_ejected(), Relaxed);
-        self.wrong.store(false, Relaxed);
-        self.on_trial.store(tracker.on_trial(), Relaxed);
-        drop(tracker);
-        self.announce(change, now)
-    }
-
-    /// Forgets what was seen of it; see [`Tracker::forget`].
-    pub fn forget_health(&self, rules: &Rules, now: Moment) -> Option<Transition> {
-        let mut tracker = self.tracker();
-        let change = tracker.forget(now);
-        self.publish(&tracker, rules);
-        drop(tracker);
-        self.announce(change, now)
-    }
-
-    /// Whether it is down only because others answer better: it does answer.
-    pub fn is_ejected(&self) -> bool {
-        self.ejected.load(Relaxed) && self.health() == Health::Down
-    }
-
-    /// Whether it answers as far as is known: not down, or only ejected.
-    pub fn is_there(&self) -> bool {
-        self.health() != Health::Down || self.is_ejected()
-    }
-
-    /// Its host is dead: down, if there is a check that can bring it back.
-    pub fn host_is_dead(&self, why: &str, rules: &Rules, now: Moment) -> Option<Transition> {
-        let mut tracker = self.tracker();
-        let change = tracker.host_is_dead(why, rules, now);
-        self.publish(&tracker, rules);
-        drop(tracker);
-        self.announce(change, now)
-    }
-
-    /// Whether it is suspect for wrong answers (or none).
-    pub(crate) fn is_wrong(&self) -> bool {
-        self.wrong.load(Relaxed) && self.health() == Health::Suspect
     }
 
     /// Requests (http) or connections (tcp) that it answered or failed.
@@ -501,60 +357,6 @@ impl BackendState {
         stats.active = self.active();
         stats.connect_late_ms = self.connect_late_after().as_secs_f64() * 1_000.0;
         stats
-    }
-
-    /// Asks for a trial request; see [`Tracker::claim_trial`].
-    pub(crate) fn claim_trial(&self, rules: &Rules, asker: Asker, now: Moment) -> Trial {
-        let mut tracker = self.tracker();
-        let trial = tracker.claim_trial(rules, asker, now);
-        self.publish(&tracker, rules);
-        trial
-    }
-
-    #[cold]
-    fn forgive(&self, rules: &Rules, now: Moment) -> Option<Transition> {
-        let (origin, what) = (Origin::Traffic, "answered");
-        self.observe(&Evidence { origin, passed: true, what, detail: String::new() }, rules, now)
-    }
-
-    #[cold]
-    fn end_without_verdict(&self) {
-        let mut tracker = self.tracker();
-        tracker.release_trial();
-        self.on_trial.store(false, Relaxed);
-    }
-
-    fn tracker(&self) -> MutexGuard<'_, Tracker> {
-        held(&self.tracker)
-    }
-
-    /// Copies what picks and `succeeded` read. The lock is held, so copies are never older than
-    /// what they overwrite.
-    fn publish(&self, tracker: &Tracker, rules: &Rules) {
-        self.health.store(tracker.health() as u8, Relaxed);
-        self.forgivable.store(tracker.forgivable(rules), Relaxed);
-        self.on_trial.store(tracker.on_trial(), Relaxed);
-        self.wrong.store(tracker.is_wrong(), Relaxed);
-        let was = self.ejected.swap(tracker.is_ejected(), Relaxed);
-        if was && tracker.health() == Health::Down && !tracker.is_ejected() {
-            // Its check fails now, too: it isn't to be used even if there is nobody else.
-            self.shared.bump();
-        }
-    }
-
-    fn announce(&self, change: Option<Transition>, now: Moment) -> Option<Transition> {
-        if let Some(Transition { from, to, why }) = &change {
-            held(&self.history).health(now, *from, *to, why);
-        }
-        // From unknown to healthy changes nothing for a pick: both are well.
-        let seen = change.as_ref().map(|change| (change.from, change.to));
-        if seen == Some((Health::Down, Health::Healthy)) {
-            self.back.store(now.0.clamp(1, COLD - 1), Relaxed);
-        }
-        if seen.is_some_and(|seen| seen != (Health::Unknown, Health::Healthy)) {
-            self.shared.bump();
-        }
-        change
     }
 }
 

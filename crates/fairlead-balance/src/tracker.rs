@@ -6,38 +6,40 @@
 //!    streak of failures, so that a check page that is well doesn't hide a broken application.
 //! 3. What the check took down comes back by `rise` passes of the check, never by waiting and
 //!    never by a client's request: a host that swallows packets must not get one as its probe.
-//! 4. What traffic took down while the check was well comes back by *trial requests*: one at a
-//!    time, the first after a hold of 1 s, which doubles to 60 s with each that fails or is late.
-//! 5. A backend that goes down soon after it came back is believed less each time: passes begin
-//!    to count after a hold of 1 s that doubles to 30 s. Both holds decay with time in health.
-//! 6. A *wrong* answer (one that another backend gave right, or none at all for a second) can't be
-//!    refuted by a check, nor by another request: both may be well while every other answer is
-//!    wrong. For 1 s, which doubles to 30 s with each relapse, nothing lifts the suspicion.
-//! 7. "Late" is no failure. It makes a backend suspect (so that it is probed at once and used
+//! 4. "Late" is no failure. It makes a backend suspect (so that it is probed at once and used
 //!    last) and counts towards no streak.
+//! 5. A *misdeed* is what others did better at the same time: an answer where this one said
+//!    nothing, a good one where its was wrong. Neither a check nor another request refutes it: both
+//!    may be well while every other answer is wrong. It costs the backend its *trust*.
+//! 6. What traffic took out comes back by *trial requests* that go well, one at a time: one after
+//!    silence, [`GOOD`] in a row after wrong answers, of which every other may be right.
+//!
+//! | believed | because | what ends it |
+//! |---|---|---|
+//! | unknown | nothing was seen yet | the first evidence |
+//! | healthy | it answered, or its check passed | any evidence against it |
+//! | suspect | something was late, or failed | a pass of the check or an answer; if the check's last word was a failure, its pass alone |
+//! | suspect, *distrusted* | a misdeed | trial requests; any pass or answer, as above, once nothing has tried it for long |
+//! | down | the check failed `fall` times; its host is dead | `rise` passes of the check, which don't count during the hold of one that flaps |
+//! | down | traffic: `fall` failures or misdeeds in a row | trial requests; if the check fails too, its passes |
+//! | down, *ejected* | traffic: others answer better | the same; while nobody else is left it is used |
+//!
+//! How long each of these has to wait is in `trust`.
 //!
 //! Not here: what counts as evidence (`Reason`'s table), who probes when (flow), who may be picked
 //! (`groups`).
 
-use std::time::Duration;
-
-use fairlead_model::health::{Evidence, Health, Origin, Transition};
+use fairlead_model::health::{Evidence, Health, Misdeed, Origin, Transition};
 use fairlead_model::moment::Moment;
 
-/// The first hold before a trial request or, after flapping, before passes count.
-pub const FIRST_HOLD: Duration = Duration::from_secs(1);
-/// The longest hold before a trial request.
-pub const LONGEST_TRIAL_HOLD: Duration = Duration::from_secs(60);
-/// The longest hold before passes count.
-pub const LONGEST_FLAP_HOLD: Duration = Duration::from_secs(30);
-/// Going down again within this time of coming back is flapping.
-pub const FLAPPING: Duration = Duration::from_secs(30);
-/// So much health halves the hold before trial requests.
-pub const HEALED: Duration = Duration::from_secs(60);
-/// A trial that is due waits so long for a request that can be sent again if it fails.
-pub const TRIAL_RESERVED: Duration = Duration::from_secs(10);
-/// A trial request without a verdict is forgotten after this time.
-pub const TRIAL_PATIENCE: Duration = Duration::from_secs(30);
+use crate::standing::Standing;
+use crate::trial::{Trial, Trials};
+use crate::trust::{Asker, Trust};
+
+/// Trials in a row that have to go well after wrong answers. One whose every other answer is wrong
+/// passes one in 32 times, and then is held back as one that flaps; at 20 requests a second they
+/// take a quarter of one.
+pub const GOOD: u32 = 5;
 
 /// What a pool's plan says about health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +63,8 @@ pub struct Tracker {
     cause: Origin,
     /// It is down because others answer better, and for nothing else.
     ejected: bool,
-    /// The last wrong thing was silence or slowness: one answer in time refutes it.
-    silent: bool,
+    /// The worst that it did in this outage.
+    misdeed: Option<Misdeed>,
     /// The last check passed; `None` before the first.
     check_passed: Option<bool>,
     /// How many checks in a row said the same.
@@ -72,59 +74,8 @@ pub struct Tracker {
     /// The last transition.
     since: Option<Moment>,
     why: String,
-    /// When it last came back from down.
-    back: Option<Moment>,
-    /// Down: check passes before this moment don't count.
-    counts_from: Moment,
-    flap_hold: Duration,
-    /// Suspect or down: the hold before a trial runs from here.
-    held_from: Moment,
-    trial_hold: Duration,
-    trial: Progress,
-    /// When the last wrong answer came.
-    wrong_at: Option<Moment>,
-    /// Passes before this moment don't lift the suspicion.
-    wrong_until: Moment,
-    wrong_hold: Duration,
-}
-
-/// How far a trial has come. It began at `held_from`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// There is none.
-    None,
-    /// The request is under way.
-    Out,
-    /// The request has ended without a verdict so far. One that still comes counts, so that it
-    /// doesn't matter whether a caller reports first or ends first.
-    Ended,
-}
-
-/// Who asks for a trial, and so from when on it is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asker {
-    /// A request that can be sent again if the trial fails: when the hold is over.
-    Repeatable,
-    /// One that can't: [`TRIAL_RESERVED`] later, if none that can came along until then.
-    Unrepeatable,
-    /// One that another backend answers if the trial is late: after [`FIRST_HOLD`] at most, if
-    /// silence or slowness is all that is to be tried. An error that one in two requests gets would
-    /// pass every other trial, so for that the hold is everybody's.
-    Protected,
-    /// Any, if nobody else is left: after [`FIRST_HOLD`] at most, as the alternative is an error
-    /// for certain.
-    Last,
-}
-
-/// Whether a trial request may be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trial {
-    /// Yes, and it counts as sent.
-    Claimed,
-    /// Not before this moment.
-    NotBefore(Moment),
-    /// Not at all, as things are: the check decides.
-    Never,
+    trust: Trust,
+    trials: Trials,
 }
 
 impl Default for Tracker {
@@ -133,21 +84,14 @@ impl Default for Tracker {
             health: Health::Unknown,
             cause: Origin::Check,
             ejected: false,
-            silent: false,
+            misdeed: None,
             check_passed: None,
             checks: 0,
             traffic_failures: 0,
             since: None,
             why: String::new(),
-            back: None,
-            counts_from: Moment::ZERO,
-            flap_hold: Duration::ZERO,
-            held_from: Moment::ZERO,
-            trial_hold: FIRST_HOLD,
-            trial: Progress::None,
-            wrong_at: None,
-            wrong_until: Moment::ZERO,
-            wrong_hold: FIRST_HOLD,
+            trust: Trust::default(),
+            trials: Trials::default(),
         }
     }
 }
@@ -161,7 +105,7 @@ impl Tracker {
     /// |-----------------|---------|-----------------|---------|---------|
     /// | Unknown         | Suspect | Down (check)    | Healthy | Healthy |
     /// | Healthy         | Suspect | Down (check)    | –       | –       |
-    /// | Suspect         | –       | Down (check)    | Healthy | Healthy |
+    /// | Suspect         | –       | Down (check)    | Healthy, but not within a misdeed's hold | the same |
     /// | Down (check)    | –       | –               | –       | Healthy, but not within the hold of a flapping one |
     /// | Down (traffic)  | is Down (check) | is Down (check) | –       | –       |
     ///
@@ -171,9 +115,9 @@ impl Tracker {
     /// |-----------------|---------|----------------|---------|
     /// | Unknown         | Suspect | Down (traffic) | Healthy |
     /// | Healthy         | Suspect | Down (traffic) | –       |
-    /// | Suspect         | – (T: the hold doubles) | Down (traffic) | Healthy, unless the last check failed |
+    /// | Suspect         | – (T: the hold grows) | Down (traffic) | Healthy, unless the last check failed, or within a misdeed's hold (T: Healthy) |
     /// | Down (check)    | –       | –              | –       |
-    /// | Down (traffic)  | – (T: the hold doubles) | – | – (T: Healthy) |
+    /// | Down (traffic)  | – (T: the hold grows) | – | – (T: Healthy) |
     ///
     /// A pool that has no check (any more) treats Down (check) like Down (traffic), and no check
     /// failure keeps it suspect.
@@ -203,30 +147,18 @@ impl Tracker {
         rules: &Rules,
         now: Moment,
     ) -> Option<Transition> {
-        let (to, in_a_row) = match evidence.origin {
-            Origin::Check => self.check_says(evidence.passed, rules, now),
-            Origin::Traffic => self.traffic_says(evidence.passed, rules, now),
+        let Evidence { origin, passed, what, ref detail } = *evidence;
+        let (to, in_a_row) = match origin {
+            Origin::Check => self.check_says(passed, rules, now),
+            Origin::Traffic => self.traffic_says(passed, rules, now),
         };
-        self.turn(to, evidence.origin, now, || {
-            let origin = match evidence.origin {
-                Origin::Check => "check",
-                Origin::Traffic => "traffic",
-            };
-            format!("{origin}: {}, {in_a_row} in a row", told(evidence.what, &evidence.detail))
-        })
+        self.turn(to, origin, now, || in_a_row_of(origin, what, detail, in_a_row))
     }
 
-    /// Makes a backend suspect that is late but hasn't failed.
-    ///
-    /// | from    | doubt   |
-    /// |---------|---------|
-    /// | Unknown | Suspect |
-    /// | Healthy | Suspect |
-    /// | Suspect | – (T: the hold doubles) |
-    /// | Down    | – (T: the hold doubles) |
+    /// Makes a backend suspect that is late but hasn't failed. A trial has failed with that.
     pub fn doubt(&mut self, what: &str, detail: &str, now: Moment) -> Option<Transition> {
-        if self.end_trial() {
-            self.prolong_hold(now);
+        if self.trials.end() {
+            self.disappoint(now);
         }
         let to = match self.health {
             Health::Unknown | Health::Healthy => Health::Suspect,
@@ -237,83 +169,43 @@ impl Tracker {
         })
     }
 
-    /// Makes a backend suspect that is late but hasn't failed, where passes can't refute it: a check
-    /// page is quick while all else waits. Held as after a wrong answer, and no failure is counted.
+    /// Takes lateness that is a misdeed, where no failure is counted: the request is still waiting,
+    /// and others of its kind were answered meanwhile.
     pub fn overdue(&mut self, what: &str, detail: &str, now: Moment) -> Option<Transition> {
-        self.hold_suspicion(now);
+        self.note(Misdeed::Silence, now);
         self.doubt(what, detail, now)
     }
 
-    /// Takes an answer where silence was the evidence: it is refuted, hold or not. What the check
-    /// has to say stands.
-    pub fn refute(&mut self, rules: &Rules, now: Moment) -> Option<Transition> {
-        self.wrong_until = self.wrong_until.min(now);
-        if self.down_by_traffic(rules) {
-            self.trial = Progress::Ended;
-        }
-        let (to, _) = self.traffic_says(true, rules, now);
-        self.turn(to, Origin::Traffic, now, || "traffic: answered after all".into())
-    }
-
-    /// Takes a wrong answer: a failure of traffic, which passes can't refute for a while.
-    ///
-    /// The hold doubles when it happens again within a minute of its end; wrong answers during a
-    /// hold are those that were under way when it began.
-    pub fn wrong(
+    /// Takes a misdeed, which is a failure of traffic, too.
+    pub fn misbehaves(
         &mut self,
-        what: &str,
-        detail: &str,
+        misdeed: Misdeed,
+        (what, detail): (&str, &str),
         rules: &Rules,
         now: Moment,
     ) -> Option<Transition> {
-        self.silent = false;
-        self.misbehaves(what, detail, rules, now)
-    }
-
-    /// Takes silence where others answered, in the same way.
-    pub fn silent(
-        &mut self,
-        what: &str,
-        detail: &str,
-        rules: &Rules,
-        now: Moment,
-    ) -> Option<Transition> {
-        self.silent = true;
-        self.misbehaves(what, detail, rules, now)
-    }
-
-    fn misbehaves(
-        &mut self,
-        what: &str,
-        detail: &str,
-        rules: &Rules,
-        now: Moment,
-    ) -> Option<Transition> {
-        self.hold_suspicion(now);
+        self.note(misdeed, now);
         let (to, in_a_row) = self.traffic_says(false, rules, now);
-        self.turn(to, Origin::Traffic, now, || {
-            format!("traffic: {}, {in_a_row} in a row", told(what, detail))
-        })
-    }
-
-    /// For a while nothing lifts a suspicion.
-    fn hold_suspicion(&mut self, now: Moment) {
-        if now >= self.wrong_until {
-            let again = self.wrong_at.is_some() && now.since(self.wrong_until) < HEALED;
-            let doubled = (self.wrong_hold * 2).min(LONGEST_FLAP_HOLD);
-            self.wrong_hold = if again { doubled } else { FIRST_HOLD };
-            self.wrong_until = now + self.wrong_hold;
-        }
-        self.wrong_at = Some(now);
+        self.turn(to, Origin::Traffic, now, || in_a_row_of(Origin::Traffic, what, detail, in_a_row))
     }
 
     /// Takes it down at once: others answer better.
-    pub fn eject(&mut self, detail: &str, slow: bool, now: Moment) -> Option<Transition> {
-        self.silent = slow;
+    pub fn eject(&mut self, misdeed: Misdeed, detail: &str, now: Moment) -> Option<Transition> {
+        self.misdeed = self.misdeed.max(Some(misdeed));
         let change = self
             .turn(Health::Down, Origin::Traffic, now, || format!("traffic: ejected ({detail})"))?;
         self.ejected = self.cause == Origin::Traffic;
         Some(change)
+    }
+
+    /// Takes an answer where silence was the evidence: that is refuted, hold or not. What the check
+    /// has to say stands.
+    pub fn refute(&mut self, rules: &Rules, now: Moment) -> Option<Transition> {
+        if self.health == Health::Suspect || self.is_down_by_traffic(rules) {
+            self.trials.count_as_passed(self.wanted());
+        }
+        let (to, _) = self.traffic_says(true, rules, now);
+        self.turn(to, Origin::Traffic, now, || "traffic: answered after all".into())
     }
 
     /// Forgets what was seen, because the operator says that it is over: an unknown backend,
@@ -348,35 +240,34 @@ impl Tracker {
     /// Asks to send a trial request.
     pub fn claim_trial(&mut self, rules: &Rules, asker: Asker, now: Moment) -> Trial {
         let tried = match self.health {
-            Health::Suspect => !rules.has_check,
-            Health::Down => self.down_by_traffic(rules),
+            Health::Suspect => !rules.has_check || self.trust.is_lost(),
+            Health::Down => self.is_down_by_traffic(rules),
             Health::Unknown | Health::Healthy => false,
         };
         if !tried || self.check_objects(rules) {
             return Trial::Never;
         }
-        let hold = match asker {
-            Asker::Unrepeatable => self.trial_hold + TRIAL_RESERVED,
-            Asker::Protected if self.silent => self.trial_hold.min(FIRST_HOLD),
-            Asker::Repeatable | Asker::Protected => self.trial_hold,
-            Asker::Last => self.trial_hold.min(FIRST_HOLD),
+        // Nobody is spared an answer that breaks off.
+        let asker = match asker {
+            Asker::Protected if self.misdeed == Some(Misdeed::Truncation) => Asker::Repeatable,
+            asker => asker,
         };
-        let hold = if self.trial == Progress::Out { hold.max(TRIAL_PATIENCE) } else { hold };
-        let due = self.held_from + hold;
-        if now < due {
-            return Trial::NotBefore(due);
+        let due = if self.trials.good() > 0 {
+            self.trust.next_trial_from(asker)
+        } else {
+            self.trust.trial_from(asker)
+        };
+        let trial = self.trials.claim(due, now);
+        if trial == Trial::Claimed {
+            self.trust.restart(now);
         }
-        self.held_from = now;
-        self.trial = Progress::Out;
-        Trial::Claimed
+        trial
     }
 
     /// Takes note that the trial request has ended. If it has shown nothing, and nothing comes
     /// after all, the next one is due when the same hold has passed since this one began.
     pub fn release_trial(&mut self) {
-        if self.trial == Progress::Out {
-            self.trial = Progress::Ended;
-        }
+        self.trials.release();
     }
 
     /// What is believed now.
@@ -394,19 +285,23 @@ impl Tracker {
         &self.why
     }
 
-    /// Whether it is down only because others answer better.
-    pub fn is_ejected(&self) -> bool {
-        self.health == Health::Down && self.ejected
-    }
-
-    /// Whether it is suspect for wrong answers (or none).
-    pub fn is_wrong(&self) -> bool {
-        self.health == Health::Suspect && self.wrong_at >= self.since
+    /// Where it stands among the backends of its group.
+    pub(crate) fn standing(&self) -> Standing {
+        match self.health {
+            Health::Unknown | Health::Healthy => Standing::Well,
+            Health::Suspect if self.trust.is_lost() => Standing::Distrusted,
+            Health::Suspect if self.since.is_some_and(|since| self.trust.was_just_back(since)) => {
+                Standing::Relapsing
+            }
+            Health::Suspect => Standing::Suspect,
+            Health::Down if self.ejected => Standing::Ejected,
+            Health::Down => Standing::Down,
+        }
     }
 
     /// Whether a trial request is under way.
     pub fn on_trial(&self) -> bool {
-        self.trial == Progress::Out
+        self.trials.is_out()
     }
 
     /// Whether a request that went well would change anything here.
@@ -415,7 +310,7 @@ impl Tracker {
             Health::Unknown => true,
             Health::Healthy => self.traffic_failures > 0,
             Health::Suspect => self.traffic_failures > 0 || !self.check_objects(rules),
-            Health::Down => self.trial != Progress::None,
+            Health::Down => self.trials.has_one(),
         }
     }
 
@@ -427,8 +322,8 @@ impl Tracker {
         let to = match passed {
             true if self.is_held(now) => Health::Suspect,
             true if !down => Health::Healthy,
-            true if self.down_by_traffic(rules) => Health::Down,
-            true if now < self.counts_from => {
+            true if self.is_down_by_traffic(rules) => Health::Down,
+            true if now < self.trust.passes_from() => {
                 self.checks = 0;
                 Health::Down
             }
@@ -446,47 +341,69 @@ impl Tracker {
     }
 
     fn traffic_says(&mut self, passed: bool, rules: &Rules, now: Moment) -> (Health, u32) {
-        let trial = self.end_trial();
-        if self.health == Health::Down && !(trial && self.down_by_traffic(rules)) {
+        let trial = self.trials.end();
+        if self.health == Health::Down && !(trial && self.is_down_by_traffic(rules)) {
             // What was under way when it went down; the verdict stands without it.
             return (Health::Down, 0);
         }
         if passed {
+            if trial && self.trials.pass() < self.wanted() {
+                return (self.health, 1);
+            }
             self.traffic_failures = 0;
-            let objects =
-                self.is_held(now) || self.health == Health::Suspect && self.check_objects(rules);
+            let held = self.is_held(now) && !trial;
+            let objects = held || self.health == Health::Suspect && self.check_objects(rules);
             return (if objects { Health::Suspect } else { Health::Healthy }, 1);
         }
+        self.trials.begin_anew();
         if trial {
-            self.prolong_hold(now);
+            self.disappoint(now);
         }
         if self.health == Health::Down {
             return (Health::Down, 0);
         }
-        self.held_from = now;
+        if !self.trust.is_lost() {
+            self.trust.restart(now);
+        }
         self.traffic_failures = self.traffic_failures.saturating_add(1);
         let fell = self.traffic_failures >= rules.fall && rules.ejects;
         (if fell { Health::Down } else { Health::Suspect }, self.traffic_failures)
     }
 
-    /// Whether it is suspect for wrong answers, and nothing lifts that yet.
+    /// Takes note of a misdeed. What was asked before it went down has its verdict already.
+    fn note(&mut self, misdeed: Misdeed, now: Moment) {
+        let trial = self.trials.has_one();
+        if self.health == Health::Down && !trial {
+            return;
+        }
+        self.misdeed = self.misdeed.max(Some(misdeed));
+        if !(trial && self.trust.is_lost()) {
+            self.trust.lose(now);
+        }
+    }
+
+    /// A trial went badly.
+    fn disappoint(&mut self, now: Moment) {
+        self.trials.begin_anew();
+        self.trust.disappoint(now);
+    }
+
+    /// Trials in a row that have to go well.
+    fn wanted(&self) -> u32 {
+        match self.misdeed {
+            None | Some(Misdeed::Silence) => 1,
+            Some(Misdeed::Error | Misdeed::Truncation) => GOOD,
+        }
+    }
+
+    /// Whether it is distrusted, and nothing but a trial lifts that yet.
     fn is_held(&self, now: Moment) -> bool {
-        self.health == Health::Suspect && now < self.wrong_until
-    }
-
-    /// Says whether there is a trial, which is over with that.
-    fn end_trial(&mut self) -> bool {
-        std::mem::replace(&mut self.trial, Progress::None) != Progress::None
-    }
-
-    /// Twice the hold from now on: a trial went badly.
-    fn prolong_hold(&mut self, now: Moment) {
-        self.trial_hold = (self.trial_hold * 2).min(LONGEST_TRIAL_HOLD);
-        self.held_from = now;
+        let distrusted = self.health == Health::Suspect && self.trust.is_lost();
+        distrusted && now < self.trust.hearsay_from()
     }
 
     /// Whether it is down and trial requests, not check passes, bring it back.
-    fn down_by_traffic(&self, rules: &Rules) -> bool {
+    fn is_down_by_traffic(&self, rules: &Rules) -> bool {
         self.health == Health::Down && (self.cause == Origin::Traffic || !rules.has_check)
     }
 
@@ -507,54 +424,35 @@ impl Tracker {
             return None;
         }
         let from = std::mem::replace(&mut self.health, to);
-        match (from, to) {
-            (Health::Down, _) => self.come_back(now),
-            (_, Health::Down) => self.go_down(origin, from, now),
-            (_, Health::Suspect) => self.lose_health(now),
-            _ => {}
+        match to {
+            Health::Down => self.go_down(origin, now),
+            Health::Suspect if !self.trust.is_lost() => self.trust.restart(now),
+            Health::Healthy => self.come_back(from, now),
+            Health::Suspect | Health::Unknown => {}
         }
-        self.trial = Progress::None;
+        self.trials = Trials::default();
         self.ejected = false;
         self.since = Some(now);
         self.why = why();
         Some(Transition { from, to, why: self.why.clone() })
     }
 
-    fn come_back(&mut self, now: Moment) {
-        self.back = Some(now);
-        // Those failures belong to the outage that is over.
-        self.traffic_failures = 0;
-    }
-
-    fn lose_health(&mut self, now: Moment) {
-        self.held_from = now;
-        if let Some(since) = self.since {
-            self.trial_hold = decayed(self.trial_hold, now.since(since), HEALED).max(FIRST_HOLD);
+    fn come_back(&mut self, from: Health, now: Moment) {
+        if from == Health::Down {
+            // Those failures belong to the outage that is over.
+            self.traffic_failures = 0;
         }
+        self.misdeed = None;
+        self.trust.regain(now);
     }
 
-    fn go_down(&mut self, origin: Origin, from: Health, now: Moment) {
+    fn go_down(&mut self, origin: Origin, now: Moment) {
         // If the check fails as well, its passes are what shows that it is over; with no traffic
         // there would be no trial to show it.
         let check_too = self.check_passed == Some(false);
         self.cause = if check_too { Origin::Check } else { origin };
-        if from != Health::Suspect {
-            self.lose_health(now);
-        }
-        self.held_from = now;
-        if let Some(back) = self.back {
-            let well = now.since(back);
-            if well < FLAPPING {
-                self.flap_hold = (self.flap_hold * 2).clamp(FIRST_HOLD, LONGEST_FLAP_HOLD);
-            } else {
-                let left = decayed(self.flap_hold, well, FLAPPING);
-                self.flap_hold = if left < FIRST_HOLD { Duration::ZERO } else { left };
-            }
-            if well < HEALED {
-                self.trial_hold = (self.trial_hold * 2).min(LONGEST_TRIAL_HOLD);
-            }
-        }
-        self.counts_from = now + self.flap_hold;
+        self.trust.lose(now);
+        self.trust.restart(now);
     }
 }
 
@@ -567,10 +465,12 @@ fn told(what: &str, detail: &str) -> String {
     }
 }
 
-/// A hold halved once for each whole `step` of `time`.
-fn decayed(hold: Duration, time: Duration, step: Duration) -> Duration {
-    let halvings = (time.as_millis() / step.as_millis()).min(31) as u32;
-    hold / (1 << halvings)
+fn in_a_row_of(origin: Origin, what: &str, detail: &str, in_a_row: u32) -> String {
+    let origin = match origin {
+        Origin::Check => "check",
+        Origin::Traffic => "traffic",
+    };
+    format!("{origin}: {}, {in_a_row} in a row", told(what, detail))
 }
 
 #[cfg(test)]

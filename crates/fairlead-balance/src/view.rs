@@ -21,11 +21,15 @@ use fairlead_model::moment::Moment;
 use crate::groups::{Candidate, Groups, Row, Tier};
 use crate::policies::{Ask, Candidates};
 use crate::pool::Pool;
-use crate::tracker::{Asker, Trial};
+use crate::trial::Trial;
+use crate::trust::Asker;
 use crate::Random;
 
 /// While anybody is on trial or may come to be, this often is asked anew.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// While a trial is under way, this often: others may follow it at once.
+const VERDICT: Duration = Duration::from_millis(10);
 
 /// Choosing again after others were faster: so often, then the tier counts as full.
 const RACES: usize = 16;
@@ -108,12 +112,7 @@ impl View {
         &self.pool
     }
 
-    /// Picks a backend and begins: the caller calls
-    /// [`end`](crate::state::BackendState::end) on it once.
-    ///
-    /// `key` is what `Policy::Hash` goes by (without one it picks by chance); `tried` are those
-    /// that are not to be picked again. The picked one may be on trial: then its health is still
-    /// `Down`, or `Suspect` beside others that are well.
+    /// Picks a backend for a request that can be sent again; see [`pick_for`](View::pick_for).
     pub fn pick(
         &mut self,
         key: Option<u64>,
@@ -124,75 +123,14 @@ impl View {
         self.pick_for(Asker::Repeatable, key, tried, now, random)
     }
 
-    /// Picks for a request that another backend answers if this one is late (a hedge): a trial of
-    /// one that was silent or slow has to wait for a second at most.
-    pub fn pick_protected(
-        &mut self,
-        key: Option<u64>,
-        tried: &Tried,
-        now: Moment,
-        random: &mut Random,
-    ) -> Pick {
-        self.pick_for(Asker::Protected, key, tried, now, random)
-    }
-
-    /// Picks for a request that can't be sent again once it was sent: a trial only if it has been
-    /// due for [`TRIAL_RESERVED`](crate::tracker::TRIAL_RESERVED).
-    pub fn pick_unrepeatable(
-        &mut self,
-        key: Option<u64>,
-        tried: &Tried,
-        now: Moment,
-        random: &mut Random,
-    ) -> Pick {
-        self.pick_for(Asker::Unrepeatable, key, tried, now, random)
-    }
-
-    /// Finds out whom a policy outside may choose from: into `candidates`, in the plan's order.
+    /// Picks a backend and begins: the caller calls
+    /// [`end`](crate::state::BackendState::end) on it once.
     ///
-    /// Answers a pick instead where there is nothing to choose: a trial is due (and begun), or
-    /// nobody is left.
-    pub fn consult(
-        &mut self,
-        repeatable: bool,
-        key: Option<u64>,
-        tried: &Tried,
-        now: Moment,
-        candidates: &mut Vec<Slot>,
-    ) -> Option<Pick> {
-        candidates.clear();
-        if self.groups.epoch != self.pool.epoch() || now >= self.groups.until {
-            self.refresh(now);
-        }
-        let asker = if repeatable { Asker::Repeatable } else { Asker::Unrepeatable };
-        if now >= self.look_at[asker as usize] && tried.is_empty() {
-            if let Some(slot) = self.pick_trial(asker, key, now) {
-                return Some(Pick::Backend(slot));
-            }
-        }
-        for tier in &self.groups.tiers {
-            let usable = tier.rows.iter().filter(|row| row.is_usable(tried));
-            candidates.extend(usable.map(|row| row.slot));
-            if !candidates.is_empty() {
-                return None;
-            }
-        }
-        Some(self.pick_otherwise(key, tried, now))
-    }
-
-    /// Begins what a policy outside has chosen, if it is still among those whom it may choose from.
-    pub fn begin(&mut self, slot: Slot, tried: &Tried, now: Moment) -> bool {
-        if self.groups.epoch != self.pool.epoch() {
-            self.refresh(now);
-        }
-        let first = |tier: &&Tier| tier.rows.iter().any(|row| row.is_usable(tried));
-        let tier = self.groups.tiers.iter().find(first);
-        let row = tier.and_then(|tier| tier.rows.iter().find(|row| row.slot == slot));
-        row.is_some_and(|row| row.is_usable(tried) && row.try_begin())
-    }
-
+    /// Who asks decides when it may be sent to one on trial. `key` is what `Policy::Hash` goes by (without one it picks by chance); `tried` are those
+    /// that are not to be picked again. The picked one may be on trial: then its health is still
+    /// `Down`, or `Suspect` beside others that are well.
     #[inline]
-    fn pick_for(
+    pub fn pick_for(
         &mut self,
         asker: Asker,
         key: Option<u64>,
@@ -221,6 +159,48 @@ impl View {
         self.pick_otherwise(key, tried, now)
     }
 
+    /// Finds out whom a policy outside may choose from: into `candidates`, in the plan's order.
+    ///
+    /// Answers a pick instead where there is nothing to choose: a trial is due (and begun), or
+    /// nobody is left.
+    pub fn consult(
+        &mut self,
+        asker: Asker,
+        key: Option<u64>,
+        tried: &Tried,
+        now: Moment,
+        candidates: &mut Vec<Slot>,
+    ) -> Option<Pick> {
+        candidates.clear();
+        if self.groups.epoch != self.pool.epoch() || now >= self.groups.until {
+            self.refresh(now);
+        }
+        if now >= self.look_at[asker as usize] && tried.is_empty() {
+            if let Some(slot) = self.pick_trial(asker, key, now) {
+                return Some(Pick::Backend(slot));
+            }
+        }
+        for tier in &self.groups.tiers {
+            let usable = tier.rows.iter().filter(|row| row.is_usable(tried));
+            candidates.extend(usable.map(|row| row.slot));
+            if !candidates.is_empty() {
+                return None;
+            }
+        }
+        Some(self.pick_otherwise(key, tried, now))
+    }
+
+    /// Begins what a policy outside has chosen, if it is still among those whom it may choose from.
+    pub fn begin(&mut self, slot: Slot, tried: &Tried, now: Moment) -> bool {
+        if self.groups.epoch != self.pool.epoch() {
+            self.refresh(now);
+        }
+        let first = |tier: &&Tier| tier.rows.iter().any(|row| row.is_usable(tried));
+        let tier = self.groups.tiers.iter().find(first);
+        let row = tier.and_then(|tier| tier.rows.iter().find(|row| row.slot == slot));
+        row.is_some_and(|row| row.is_usable(tried) && row.try_begin())
+    }
+
     #[cold]
     fn refresh(&mut self, now: Moment) {
         self.groups = self.pool.groups(now);
@@ -243,6 +223,7 @@ impl View {
             match claim(row, groups, asker, now) {
                 Trial::Claimed => return Some(row.slot),
                 Trial::NotBefore(due) => next = next.min(due),
+                Trial::UnderWay => next = next.min(now + VERDICT),
                 Trial::Never => {}
             }
         }

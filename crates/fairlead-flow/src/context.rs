@@ -8,7 +8,7 @@ use fairlead_balance::outlier::{against, SLOW};
 use fairlead_balance::Random;
 use fairlead_model::backend::{Endpoint, Slot};
 use fairlead_model::event::Event;
-use fairlead_model::health::Transition;
+use fairlead_model::health::{Misdeed, Transition};
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -285,8 +285,15 @@ impl Context {
 
     /// A backend's answer was an error, or broke off. Whose fault that is others' answers show.
     #[cold]
-    pub(crate) fn bad(&mut self, pool: &LocalPool, slot: Slot, what: &'static str, now: Moment) {
-        let change = pool.pool.bad(slot, what, now);
+    pub(crate) fn bad(
+        &mut self,
+        pool: &LocalPool,
+        slot: Slot,
+        reason: Reason,
+        what: &'static str,
+        now: Moment,
+    ) {
+        let change = pool.pool.bad(slot, misdeed(reason), what, now);
         self.changed(pool.backend(slot), change);
     }
 
@@ -312,12 +319,11 @@ impl Context {
         pool: &Rc<LocalPool>,
         slot: Slot,
         reason: Reason,
-        what: &'static str,
-        detail: String,
+        seen: (&'static str, &str),
         now: Moment,
     ) {
         pool.backend(slot).state.shard(self.worker).add_failure(reason);
-        self.turned_out_wrong(pool, slot, what, detail, now);
+        self.turned_out_wrong(pool, slot, reason, seen, now);
     }
 
     /// A failure that is in the statistics already turns out to be the backend's.
@@ -325,11 +331,11 @@ impl Context {
         &mut self,
         pool: &Rc<LocalPool>,
         slot: Slot,
-        what: &'static str,
-        detail: String,
+        reason: Reason,
+        seen: (&'static str, &str),
         now: Moment,
     ) {
-        let change = pool.pool.wrong(slot, what, detail, now);
+        let change = pool.pool.wrong(slot, misdeed(reason), seen, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
     }
@@ -409,6 +415,15 @@ impl Context {
     /// is down only because others answer better does answer.
     pub(crate) fn is_down(pool: &LocalPool, slot: Slot) -> bool {
         !pool.backend(slot).state.is_there()
+    }
+}
+
+/// What a failure says of who made it.
+fn misdeed(reason: Reason) -> Misdeed {
+    match reason {
+        Reason::ResponseTruncated | Reason::ResponseStalled => Misdeed::Truncation,
+        Reason::ResponseTimeout | Reason::Unacknowledged => Misdeed::Silence,
+        _ => Misdeed::Error,
     }
 }
 

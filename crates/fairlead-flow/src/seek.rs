@@ -14,7 +14,7 @@ mod wait;
 use std::rc::Rc;
 use std::time::Duration;
 
-use fairlead_balance::{Pick, Tried};
+use fairlead_balance::{Asker, Pick, Tried};
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
@@ -76,7 +76,7 @@ pub(crate) struct Seek {
     pub(crate) reuse: Reuse,
     /// Whether what is sent may be sent again: only such requests are sent to backends on trial.
     pub(crate) repeatable: bool,
-    /// Whether another backend is asked if this one is late.
+    /// Whether another backend is asked if this one is late or wrong.
     pub(crate) protected: bool,
     /// Whether connections that come too late are kept for the next request.
     keeps: bool,
@@ -144,11 +144,12 @@ impl Seek {
         self.wait = None;
     }
 
-    /// What may be done with this request: sent again, and sent to two at once.
-    pub(crate) fn may(&mut self, again: bool, twice: bool) {
+    /// What may be done with this request: sent again; then its client needn't notice if it was
+    /// sent to one that is late or wrong, unless it is the beginning of something else.
+    pub(crate) fn may(&mut self, again: bool, whole: bool) {
         self.reuse = if again { Reuse::Any } else { Reuse::Sure };
         self.repeatable = again;
-        self.protected = twice && self.pool.budget.is_some();
+        self.protected = again && whole && self.pool.budget.is_some();
     }
 
     /// When [`Self::timer`] wants to be called.
@@ -211,12 +212,15 @@ impl Seek {
 
     fn pick(&self, ctx: &mut Context, now: Moment) -> Pick {
         let mut view = self.pool.view.borrow_mut();
-        if self.protected {
-            view.pick_protected(self.key, &self.tried, now, &mut ctx.random)
-        } else if self.repeatable {
-            view.pick(self.key, &self.tried, now, &mut ctx.random)
-        } else {
-            view.pick_unrepeatable(self.key, &self.tried, now, &mut ctx.random)
+        view.pick_for(self.asker(), self.key, &self.tried, now, &mut ctx.random)
+    }
+
+    /// What it risks if it is a trial.
+    fn asker(&self) -> Asker {
+        match (self.protected, self.repeatable) {
+            (true, _) => Asker::Protected,
+            (false, true) => Asker::Repeatable,
+            (false, false) => Asker::Unrepeatable,
         }
     }
 

@@ -52,6 +52,17 @@ pub enum Origin {
     Traffic,
 }
 
+/// What a backend did wrong, by what it costs the next one who asks it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Misdeed {
+    /// It said nothing, or nothing in time. One answer in time shows that this is over.
+    Silence,
+    /// It answered with an error, or hung up. Another one can be asked before its client sees that.
+    Error,
+    /// It broke off in the middle of its answer, which the client has seen by then.
+    Truncation,
+}
+
 /// One observation of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {

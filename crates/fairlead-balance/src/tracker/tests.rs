@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use super::*;
+use crate::trial::TRIAL_PATIENCE;
+use crate::trust::{FIRST_HOLD, FLAPPING, UNTRIED};
 
 const RULES: Rules = Rules { rise: 2, fall: 3, has_check: true, ejects: true };
 const NO_CHECK: Rules = Rules { has_check: false, ..RULES };
@@ -49,10 +53,35 @@ impl Told {
 
     /// How long until a trial may be claimed, without claiming it.
     fn hold(&mut self) -> Duration {
-        match self.tracker.clone().claim_trial(&self.rules, Asker::Repeatable, self.now) {
+        self.hold_of(Asker::Repeatable)
+    }
+
+    fn hold_of(&self, asker: Asker) -> Duration {
+        match self.tracker.clone().claim_trial(&self.rules, asker, self.now) {
             Trial::NotBefore(due) => due.since(self.now),
-            Trial::Claimed => Duration::ZERO,
+            Trial::Claimed | Trial::UnderWay => Duration::ZERO,
             Trial::Never => Duration::MAX,
+        }
+    }
+
+    fn misbehaves(&mut self, misdeed: Misdeed) -> Health {
+        self.tracker.misbehaves(misdeed, ("misdeed", ""), &self.rules, self.now);
+        self.tracker.health()
+    }
+
+    /// A trial as soon as this asker may make one; says how long that took.
+    fn tries(&mut self, asker: Asker, passed: bool) -> Duration {
+        let hold = self.hold_of(asker);
+        self.wait(hold);
+        assert_eq!(self.tracker.claim_trial(&self.rules, asker, self.now), Trial::Claimed);
+        self.traffic(passed);
+        hold
+    }
+
+    /// So many protected trials that go well, each as soon as it may be made.
+    fn tries_well(&mut self, times: u32) {
+        for _ in 0..times {
+            self.tries(Asker::Protected, true);
         }
     }
 }
@@ -199,9 +228,8 @@ fn only_one_trial_at_a_time() {
     let mut told = Told::with(NO_CHECK);
     told.say(Origin::Traffic, false, 3);
     told.wait(FIRST_HOLD);
-    let begun = told.now;
     assert_eq!(told.trial(), Trial::Claimed);
-    assert_eq!(told.trial(), Trial::NotBefore(begun + TRIAL_PATIENCE));
+    assert_eq!(told.trial(), Trial::UnderWay);
     told.wait(TRIAL_PATIENCE);
     assert_eq!(told.trial(), Trial::Claimed, "one that never ends doesn't block the next for ever");
 }
@@ -266,26 +294,24 @@ fn what_was_under_way_when_it_went_down_is_no_trial() {
 }
 
 #[test]
-fn holds_shrink_with_health_and_grow_with_relapse() {
-    let mut told = Told::with(NO_CHECK);
-    told.say(Origin::Traffic, false, 3);
-    for _ in 0..3 {
-        told.wait(Duration::from_secs(8));
-        told.trial();
-        told.traffic(false);
+fn holds_grow_with_each_relapse_and_shrink_with_health() {
+    let seconds = |hold: Duration| hold.as_secs();
+    for (asker, longest) in [(Asker::Repeatable, 60), (Asker::Protected, 30)] {
+        let mut told = Told::with(NO_CHECK);
+        let mut holds = Vec::new();
+        for _ in 0..8 {
+            told.say(Origin::Traffic, false, 3);
+            holds.push(seconds(told.tries(asker, true)));
+            assert_eq!(told.tracker.health(), Health::Healthy);
+        }
+        assert_eq!(holds, [1, 2, 4, 8, 16, 32.min(longest), longest, longest]);
+        told.wait(FLAPPING * 4);
+        told.say(Origin::Traffic, false, 3);
+        assert_eq!(seconds(told.tries(asker, true)), 4, "two minutes of health forget four of six");
+        told.wait(FLAPPING * 10);
+        told.say(Origin::Traffic, false, 3);
+        assert_eq!(told.hold_of(asker), FIRST_HOLD);
     }
-    assert_eq!(told.hold(), Duration::from_secs(8));
-    told.wait(Duration::from_secs(8));
-    told.trial();
-    assert_eq!(told.traffic(true), Health::Healthy);
-    told.say(Origin::Traffic, false, 3);
-    assert_eq!(told.hold(), Duration::from_secs(16), "down again at once");
-    told.wait(Duration::from_secs(16));
-    told.trial();
-    assert_eq!(told.traffic(true), Health::Healthy);
-    told.wait(HEALED * 3);
-    told.say(Origin::Traffic, false, 3);
-    assert_eq!(told.hold(), Duration::from_secs(2), "three minutes of health halve it thrice");
 }
 
 #[test]
@@ -303,7 +329,7 @@ fn an_asker_with_no_choice_waits_less_and_one_that_can_not_repeat_more() {
     };
     assert_eq!(due(Asker::Last), 1);
     assert_eq!(due(Asker::Repeatable), 16);
-    assert_eq!(due(Asker::Unrepeatable), 26);
+    assert_eq!(due(Asker::Unrepeatable), 19);
 }
 
 #[test]
@@ -431,60 +457,101 @@ fn what_is_forgivable_is_what_a_pass_would_change() {
 }
 
 #[test]
-fn a_wrong_answer_is_not_refuted_by_passes_for_a_second() {
-    let mut told = Told::with(RULES);
-    told.check(true);
-    told.tracker.wrong("wrong answer", "status 500", &told.rules, told.now);
-    assert_eq!(told.tracker.why(), "traffic: wrong answer (status 500), 1 in a row");
-    assert_eq!(told.check(true), Health::Suspect);
-    assert_eq!(told.traffic(true), Health::Suspect);
-    told.wait(FIRST_HOLD);
-    assert_eq!(told.check(true), Health::Healthy);
-}
-
-#[test]
-fn relapses_into_wrong_answers_are_held_longer_each_time() {
-    let mut told = Told::with(RULES);
-    let mut holds = Vec::new();
-    for _ in 0..8 {
-        told.traffic(true);
-        told.tracker.wrong("wrong answer", "", &told.rules, told.now);
-        let began = told.now;
-        while told.check(true) == Health::Suspect {
-            told.wait(FIRST_HOLD);
-        }
-        holds.push(told.now.since(began).as_secs());
-    }
-    assert_eq!(holds, [1, 2, 4, 8, 16, 30, 30, 30]);
-    told.wait(HEALED + HEALED);
-    told.tracker.wrong("wrong answer", "", &told.rules, told.now);
-    told.wait(FIRST_HOLD);
-    assert_eq!(told.check(true), Health::Healthy, "after a while all is forgotten");
-}
-
-#[test]
-fn one_that_was_silent_is_tried_each_second_by_requests_that_risk_nothing() {
-    let due = |told: &Told, asker| match told.tracker.clone().claim_trial(&RULES, asker, told.now) {
-        Trial::NotBefore(due) => due.since(told.now).as_secs(),
-        other => panic!("{other:?}"),
-    };
-    for silent in [true, false] {
+fn what_others_did_better_is_not_refuted_by_passes_while_anything_may_try_it() {
+    for misdeed in [Misdeed::Silence, Misdeed::Error, Misdeed::Truncation] {
         let mut told = Told::with(RULES);
-        for _ in 0..RULES.fall {
-            if silent {
-                told.tracker.silent("no answer", "", &RULES, told.now);
-            } else {
-                told.tracker.wrong("wrong answer", "", &RULES, told.now);
+        told.check(true);
+        let seen = ("wrong answer", "status 500");
+        told.tracker.misbehaves(misdeed, seen, &told.rules, told.now);
+        assert_eq!(told.tracker.why(), "traffic: wrong answer (status 500), 1 in a row");
+        told.wait(UNTRIED / 2);
+        assert_eq!(told.check(true), Health::Suspect);
+        assert_eq!(told.traffic(true), Health::Suspect);
+        told.wait(UNTRIED / 2);
+        assert_eq!(told.check(true), Health::Healthy);
+    }
+}
+
+#[test]
+fn a_protected_request_may_try_each_second_for_ever_and_others_less_and_less() {
+    for (misdeed, protected) in
+        [(Misdeed::Silence, 1), (Misdeed::Error, 1), (Misdeed::Truncation, 8)]
+    {
+        for fall in [1, 1_000] {
+            let mut told = Told::with(Rules { fall, ..RULES });
+            told.check(true);
+            let ill = told.misbehaves(misdeed);
+            assert_eq!(ill, if fall == 1 { Health::Down } else { Health::Suspect });
+            for _ in 0..3 {
+                told.tries(Asker::Repeatable, false);
+            }
+            assert_eq!(told.hold_of(Asker::Protected).as_secs(), protected, "{misdeed:?}");
+            assert_eq!(told.hold_of(Asker::Repeatable).as_secs(), 8);
+            assert_eq!(told.hold_of(Asker::Unrepeatable).as_secs(), 11);
+            for _ in 0..99 {
+                told.tries(Asker::Protected, false);
+                assert_eq!(told.check(true), ill, "its trials come before its passes");
             }
         }
-        for _ in 0..3 {
-            told.wait(Duration::from_secs(60));
-            assert_eq!(told.trial(), Trial::Claimed);
-            told.tracker.doubt("answer late", "", told.now);
-        }
-        assert_eq!(due(&told, Asker::Repeatable), 8);
-        assert_eq!(due(&told, Asker::Protected), if silent { 1 } else { 8 });
     }
+}
+
+#[test]
+fn one_answer_ends_a_silence_and_several_in_a_row_end_errors() {
+    for (misdeed, wanted) in
+        [(Misdeed::Silence, 1), (Misdeed::Error, GOOD), (Misdeed::Truncation, GOOD)]
+    {
+        for fall in [1, 1_000] {
+            let mut told = Told::with(Rules { fall, ..RULES });
+            let ill = told.misbehaves(misdeed);
+            // Every other one goes well, or one less than wanted in a row.
+            for good in 1..wanted {
+                told.tries_well(good);
+                assert_eq!(told.tracker.health(), ill);
+                told.tries(Asker::Protected, false);
+            }
+            let began = told.now;
+            told.tries_well(wanted);
+            assert_eq!(told.tracker.health(), Health::Healthy, "{misdeed:?}");
+            let hold = if misdeed == Misdeed::Truncation { 16 } else { 1 };
+            assert!(told.now.since(began) <= Duration::from_secs(hold), "{misdeed:?}");
+        }
+    }
+}
+
+#[test]
+fn the_worst_of_an_outage_decides_how_many_trials_are_wanted() {
+    let mut told = Told::with(RULES);
+    told.misbehaves(Misdeed::Error);
+    told.misbehaves(Misdeed::Silence);
+    told.tries(Asker::Protected, true);
+    assert_eq!(told.tracker.health(), Health::Suspect);
+    told.tries_well(GOOD - 1);
+    assert_eq!(told.tracker.health(), Health::Healthy);
+    told.misbehaves(Misdeed::Silence);
+    told.tries(Asker::Protected, true);
+    assert_eq!(told.tracker.health(), Health::Healthy, "the next outage is another matter");
+}
+
+#[test]
+fn one_that_is_suspect_again_just_after_it_came_back_stands_behind() {
+    let mut told = Told::with(RULES);
+    told.say(Origin::Check, false, 1);
+    assert_eq!(told.tracker.standing(), Standing::Suspect);
+    told.say(Origin::Check, false, 2);
+    assert_eq!(told.tracker.standing(), Standing::Down);
+    told.say(Origin::Check, true, 2);
+    assert_eq!(told.tracker.standing(), Standing::Well);
+    told.wait(FLAPPING / 2);
+    told.tracker.doubt("connect late", "", told.now);
+    assert_eq!(told.tracker.standing(), Standing::Relapsing);
+    told.check(true);
+    assert_eq!(told.tracker.standing(), Standing::Well, "its check decides, as ever");
+    told.wait(FLAPPING / 2);
+    told.tracker.doubt("connect late", "", told.now);
+    assert_eq!(told.tracker.standing(), Standing::Suspect);
+    told.misbehaves(Misdeed::Error);
+    assert_eq!(told.tracker.standing(), Standing::Distrusted);
 }
 
 #[test]
@@ -492,7 +559,7 @@ fn wrong_answers_in_a_row_take_a_backend_down() {
     let mut told = Told::with(RULES);
     told.check(true);
     for _ in 0..RULES.fall {
-        told.tracker.wrong("no answer", "for 1 s", &told.rules, told.now);
+        told.misbehaves(Misdeed::Silence);
     }
     assert_eq!(told.tracker.health(), Health::Down);
 }
@@ -503,14 +570,14 @@ fn a_silence_that_is_over_is_refuted_at_once_unless_the_check_objects() {
         let mut told = Told::with(RULES);
         told.check(true);
         for _ in 0..wrongs {
-            told.tracker.wrong("no answer", "for 1 s", &told.rules, told.now);
+            told.misbehaves(Misdeed::Silence);
         }
         let change = told.tracker.refute(&told.rules, told.now).expect("it was suspect or down");
         assert_eq!(
             (change.to, change.why.as_str()),
             (Health::Healthy, "traffic: answered after all")
         );
-        told.tracker.wrong("no answer", "for 1 s", &told.rules, told.now);
+        told.misbehaves(Misdeed::Silence);
         told.check(false);
         told.tracker.refute(&told.rules, told.now);
         assert_eq!(told.tracker.health(), Health::Suspect, "the check has its own word");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fairlead_balance::outlier::against;
 use fairlead_balance::Random;
 use fairlead_model::backend::Slot;
-use fairlead_model::health::{Health, Origin};
+use fairlead_model::health::{Health, Misdeed, Origin};
 use fairlead_model::plan::{CheckKind, OutlierPlan, Policy, PoolPlan};
 use proptest::prelude::*;
 
@@ -61,7 +61,7 @@ impl Traffic {
         self.answers[index] += 1;
         if (self.chance.below(1_000) as f64) < self.bad[index] * 1_000.0 {
             self.bads[index] += 1;
-            let _ = pool.bad(slot, "a server error", now);
+            let _ = pool.bad(slot, Misdeed::Error, "a server error", now);
         } else {
             let _ = state.succeeded(&pool.rules(), now);
         }
@@ -169,7 +169,7 @@ proptest! {
             let pool = &traffic.world.pool;
             let _ = pool.failed(slot, &against("connection refused", String::new()), now);
             let _ = pool.silent(slot, "no answer", String::new(), now);
-            let _ = pool.wrong(slot, "wrong answer", String::new(), now);
+            let _ = pool.wrong(slot, Misdeed::Error, ("wrong answer", ""), now);
             prop_assert!(traffic.down() <= most, "{} of {count} at {max_ejected}", traffic.down());
         }
     }
@@ -188,8 +188,8 @@ fn a_check_has_no_floor() {
 fn wrong_answers_beyond_the_floor_leave_a_backend_where_it_is() {
     let traffic = Traffic::new(4);
     for index in 0..4 {
-        let _ =
-            traffic.world.pool.wrong(Slot(index), "wrong answer", String::new(), traffic.world.now);
+        let (slot, now) = (Slot(index), traffic.world.now);
+        let _ = traffic.world.pool.wrong(slot, Misdeed::Error, ("wrong answer", ""), now);
     }
     let suspects = (0..4).filter(|index| traffic.health(*index) == Health::Suspect).count();
     assert_eq!(suspects, 2, "half of the group goes on as before");

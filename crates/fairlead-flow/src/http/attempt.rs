@@ -92,6 +92,8 @@ impl Flow {
         exchange.phase = Phase::Sent;
         exchange.sent_anything = true;
         exchange.sent_at = now;
+        exchange.trial =
+            link.backend.state.is_on_probation() && link.pool.has_well_other(link.slot);
         exchange.held_back = link.send(d, &exchange.head, &exchange.body, now) == Sent::Queued;
         exchange.late = late_at(exchange, (&link.pool, link.slot), self.ctx.worker, now);
         exchange.look = now + path::first_look(&link.backend.state);

@@ -63,7 +63,7 @@ impl Flow {
         };
         exchange.received = bytes.len() as u64;
         exchange.seek.key = hash_key(pool.plan(), client.peer, bytes, head);
-        exchange.seek.may(facts.method.is_idempotent(), facts.method.is_safe() && !facts.upgrade);
+        exchange.seek.may(facts.method.is_idempotent(), !facts.upgrade);
         if facts.upgrade {
             exchange.seek.reuse = Reuse::Never;
         }

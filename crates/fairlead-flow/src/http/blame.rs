@@ -19,6 +19,7 @@ use std::rc::Rc;
 use fairlead_model::backend::Slot;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
 
 use crate::context::Context;
 use crate::http::attempt::Failure;
@@ -29,6 +30,7 @@ use crate::local::LocalPool;
 #[derive(Debug)]
 pub(crate) struct Blame {
     slot: Slot,
+    reason: Reason,
     what: &'static str,
     detail: String,
 }
@@ -45,7 +47,7 @@ impl Exchange {
         let Failure { reason, what, detail } = *failure;
         self.seek.pool.backend(slot).state.shard(ctx.worker).add_failure(reason);
         ctx.doubt(&self.seek.pool, slot, what, detail.into(), now);
-        self.blamed.push(Blame { slot, what, detail: detail.into() });
+        self.blamed.push(Blame { slot, reason, what, detail: detail.into() });
     }
 
     /// The backend in `answered` gave an answer, a good one or not: those others that failed before
@@ -58,9 +60,9 @@ impl Exchange {
         now: Moment,
     ) {
         let pool = Rc::clone(&self.seek.pool);
-        for Blame { slot, what, detail } in self.blamed.drain(..) {
+        for Blame { slot, reason, what, detail } in self.blamed.drain(..) {
             if good && slot != answered {
-                ctx.turned_out_wrong(&pool, slot, what, detail, now);
+                ctx.turned_out_wrong(&pool, slot, reason, (what, &detail), now);
             }
         }
     }
@@ -77,11 +79,11 @@ impl Context {
     ) {
         let Failure { reason, what, detail } = *failure;
         if may_count(pool, slot) {
-            self.wrong(pool, slot, reason, what, detail.into(), now);
+            self.wrong(pool, slot, reason, (what, detail), now);
         } else {
             pool.backend(slot).state.shard(self.worker).add_failure(reason);
             self.doubt(pool, slot, what, detail.into(), now);
-            self.bad(pool, slot, what, now);
+            self.bad(pool, slot, reason, what, now);
         }
     }
 }

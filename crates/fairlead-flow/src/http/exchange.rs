@@ -80,6 +80,9 @@ pub(crate) struct Exchange {
     /// Whoever has the request has answered with an error, and the answer waits for a second
     /// opinion, until then at most.
     pub(crate) held: Option<Moment>,
+    /// It went to a backend that has to prove itself, while others are well: its second try is on
+    /// us.
+    pub(crate) trial: bool,
     /// A second opinion was asked for; once is enough.
     pub(crate) doubted: bool,
     /// The connection to the backend takes no more: the client isn't read.
@@ -129,6 +132,7 @@ impl Exchange {
             late: Moment(u64::MAX),
             look: Moment(u64::MAX),
             held: None,
+            trial: false,
             doubted: false,
             held_back: false,
             slow_client: false,
@@ -165,6 +169,7 @@ impl Exchange {
         self.late = Moment(u64::MAX);
         self.look = Moment(u64::MAX);
         self.held = None;
+        self.trial = false;
         self.doubted = false;
         self.held_back = false;
         self.slow_client = false;

@@ -15,10 +15,11 @@
 //! 4. A second that loses is cut off.
 //! 5. A second that fails is as if it had never been asked, but for the evidence.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use fairlead_balance::Count;
+use fairlead_balance::{Budget, Count};
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
@@ -92,7 +93,8 @@ impl Flow {
             return self.late_alone(key, now);
         }
         let pool = &exchange.seek.pool;
-        let may = pool.budget.as_ref().is_some_and(|budget| budget.borrow_mut().spend());
+        let pays = |budget: &RefCell<Budget>| budget.borrow_mut().pay(exchange.trial);
+        let may = pool.budget.as_ref().is_some_and(pays);
         pool.note_budget(self.ctx.worker);
         if !may {
             pool.count(self.ctx.worker, Count::HedgeDenied);

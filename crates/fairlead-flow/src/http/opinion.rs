@@ -17,9 +17,10 @@
 //! 2. It is paid for from the pool's budget for hedges, so an application that answers with
 //!    errors on purpose soon isn't asked twice. One that was right costs nothing.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use fairlead_balance::Count;
+use fairlead_balance::{Budget, Count};
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -80,7 +81,8 @@ impl Flow {
         // A hedge that is still on its way is asked anyway.
         let asked = exchange.second.is_some() || !exchange.seek.is_quiet();
         let budget = exchange.seek.pool.budget.as_ref();
-        if !asked && !budget.is_some_and(|budget| budget.borrow_mut().spend()) {
+        let pays = |budget: &RefCell<Budget>| budget.borrow_mut().pay(exchange.trial);
+        if !asked && !budget.is_some_and(pays) {
             return false;
         }
         exchange.doubted = true;
@@ -136,7 +138,8 @@ impl Flow {
         let detail = format!("{answered}, where {name} answered {status}");
         pool.backend(slot).state.end();
         self.ctx.abort_link(d, wrong);
-        self.ctx.wrong(&pool, slot, Reason::WrongAnswer, "wrong answer", detail, now);
+        let seen = ("wrong answer", detail.as_str());
+        self.ctx.wrong(&pool, slot, Reason::WrongAnswer, seen, now);
         false
     }
 

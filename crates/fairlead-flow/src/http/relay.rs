@@ -212,7 +212,7 @@ impl Flow {
         if exchange.status < 500 {
             self.ctx.succeeded(&pool, slot, now);
         } else if is_error(exchange.status) {
-            self.ctx.bad(&pool, slot, "a server error", now);
+            self.ctx.bad(&pool, slot, Reason::WrongAnswer, "a server error", now);
         }
         let how = ForwardResponse {
             client_version: exchange.facts.version,

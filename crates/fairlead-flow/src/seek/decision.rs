@@ -73,7 +73,7 @@ impl Seek {
             Decision::Open if self.pool.pool.is_asking() && !self.patience().is_zero() => {
                 let mut view = self.pool.view.borrow_mut();
                 let candidates = &mut ctx.candidates;
-                view.consult(self.repeatable, self.key, &self.tried, now, candidates)
+                view.consult(self.asker(), self.key, &self.tried, now, candidates)
             }
             Decision::Open | Decision::Made(None) => Some(self.pick(ctx, now)),
         }

@@ -1,0 +1,152 @@
+//! How much a backend is believed that has disappointed: what its holds are, and from when on.
+//!
+//! Rules of this file
+//! 1. An *outage* is the time from the loss of trust to its return. One that begins within
+//!    [`FLAPPING`] of the last one's end is a *relapse*. Each `FLAPPING` of health forgets one.
+//! 2. The hold is [`FIRST_HOLD`], doubled for each relapse: who flaps is held back on purpose,
+//!    whoever asks.
+//! 3. Within an outage each trial that failed doubles it once more, but only for those who would
+//!    pay for the next one. A request that is *protected* costs its client nothing, and so may try
+//!    each second for as long as the outage lasts.
+//! 4. A check page that is well doesn't overrule what traffic showed. While a backend is only
+//!    suspect its passes count again if nothing has tried it for [`UNTRIED`]: then there is no
+//!    traffic that would.
+//!
+//! | whose word | counts after | at most |
+//! |---|---|---|
+//! | a protected request's | 1 s × 2^relapses | 30 s |
+//! | a repeatable one's | 1 s × 2^(relapses + failed trials) | 60 s |
+//! | any other's | [`TRIAL_RESERVED`] more, or 1 s after a trial that went well | 63 s |
+//! | any, if nobody else is left | 1 s | |
+//! | of a check that took it down | nothing, or 1 s × 2^(relapses - 1) | 30 s |
+//! | of a check, or requests that are no trials, while it is suspect | [`UNTRIED`] | |
+//!
+//! Not here: what costs trust and what brings it back (`tracker`).
+
+use std::time::Duration;
+
+use fairlead_model::moment::Moment;
+
+/// The hold before the first trial request.
+pub const FIRST_HOLD: Duration = Duration::from_secs(1);
+/// The longest hold of requests that pay for it if it goes wrong.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(60);
+/// The longest hold for flapping.
+pub const LONGEST_FLAP_HOLD: Duration = Duration::from_secs(30);
+/// An outage within this time of the last one's end is a relapse.
+pub const FLAPPING: Duration = Duration::from_secs(30);
+/// A trial that is due waits so long for a request that can be sent again if it fails.
+pub const TRIAL_RESERVED: Duration = Duration::from_secs(3);
+/// Any trial was due long before.
+pub const UNTRIED: Duration = Duration::from_secs(90);
+
+/// More of them make no difference: the longest hold is reached.
+const MOST: u32 = 6;
+
+/// Who asks for a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A request that can be sent again if the trial fails.
+    Repeatable,
+    /// One that can't.
+    Unrepeatable,
+    /// One that another backend answers if this one is late or answers with an error, so that its
+    /// client doesn't notice.
+    Protected,
+    /// Any, if nobody else is left: the alternative is an error for certain.
+    Last,
+}
+
+/// What is known of a backend's disappointments.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trust {
+    lost: bool,
+    relapses: u32,
+    /// Trials that failed in this outage.
+    failed: u32,
+    /// When the last outage ended.
+    back: Option<Moment>,
+    /// What holds count from.
+    from: Moment,
+}
+
+impl Trust {
+    /// Whether it is lost, and has not come back.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Whether the last outage had ended so shortly before.
+    pub(crate) fn was_just_back(&self, then: Moment) -> bool {
+        self.back.is_some_and(|back| then.since(back) < FLAPPING)
+    }
+
+    /// It did what costs it. During an outage that is old news.
+    pub(crate) fn lose(&mut self, now: Moment) {
+        if !self.lost {
+            self.lost = true;
+            self.failed = 0;
+            self.from = now;
+            if let Some(back) = self.back {
+                let health = now.since(back);
+                let forgotten = (health.as_millis() / FLAPPING.as_millis()).min(MOST.into()) as u32;
+                let again = u32::from(health < FLAPPING);
+                self.relapses = (self.relapses + again).min(MOST).saturating_sub(forgotten);
+            }
+        }
+    }
+
+    /// A trial failed.
+    pub(crate) fn disappoint(&mut self, now: Moment) {
+        self.failed = (self.failed + 1).min(MOST);
+        self.from = now;
+    }
+
+    /// Holds count from now on.
+    pub(crate) fn restart(&mut self, now: Moment) {
+        self.from = now;
+    }
+
+    /// It is believed again.
+    pub(crate) fn regain(&mut self, now: Moment) {
+        self.failed = 0;
+        if std::mem::take(&mut self.lost) {
+            self.back = Some(now);
+        }
+    }
+
+    /// From when on a request may try it.
+    pub(crate) fn trial_from(&self, asker: Asker) -> Moment {
+        let own = doubled(self.relapses + self.failed).min(LONGEST_HOLD);
+        let hold = match asker {
+            Asker::Repeatable => own,
+            Asker::Unrepeatable => own + TRIAL_RESERVED,
+            Asker::Protected => doubled(self.relapses).min(LONGEST_FLAP_HOLD),
+            Asker::Last => FIRST_HOLD,
+        };
+        self.from + hold
+    }
+
+    /// From when on a request may try it that another went well before.
+    pub(crate) fn next_trial_from(&self, asker: Asker) -> Moment {
+        self.from + if asker == Asker::Unrepeatable { FIRST_HOLD } else { Duration::ZERO }
+    }
+
+    /// From when on the passes of the check that took it down count.
+    pub(crate) fn passes_from(&self) -> Moment {
+        match self.relapses.checked_sub(1) {
+            None => self.from,
+            Some(relapses) => self.from + doubled(relapses).min(LONGEST_FLAP_HOLD),
+        }
+    }
+
+    /// From when on passes and requests count that are no trials.
+    pub(crate) fn hearsay_from(&self) -> Moment {
+        self.from + UNTRIED
+    }
+}
+
+/// The first hold, doubled so often.
+fn doubled(times: u32) -> Duration {
+    FIRST_HOLD * (1 << times.min(MOST))
+}
