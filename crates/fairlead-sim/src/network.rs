@@ -15,6 +15,7 @@
 mod ack;
 mod connect;
 mod host;
+mod pipe;
 mod socket;
 mod travel;
 
@@ -270,10 +271,9 @@ impl Network {
     /// Takes up to `most` bytes that have arrived.
     pub(crate) fn read(&mut self, id: SocketId, most: usize) -> Vec<u8> {
         let socket = self.socket_mut(id);
-        let count = most.min(socket.inbox.len());
-        let bytes: Vec<u8> = socket.inbox.drain(..count).collect();
+        let bytes = socket.inbox.take(most);
         let peer = socket.peer;
-        if let (true, Some(peer)) = (count > 0, peer) {
+        if let (false, Some(peer)) = (bytes.is_empty(), peer) {
             self.make_room(peer);
         }
         bytes

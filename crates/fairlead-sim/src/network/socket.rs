@@ -1,12 +1,12 @@
 //! One end of a connection.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use fairlead_flow::{IoFailure, ListenerId};
 use fairlead_model::moment::Moment;
 
 use super::ack::Acks;
+use super::pipe::Pipe;
 use super::Place;
 
 /// Which socket. Numbers are never used twice in a run.
@@ -68,7 +68,7 @@ pub(crate) struct Socket {
     /// One way.
     pub(super) delay: Duration,
     /// What has arrived and was not read.
-    pub(crate) inbox: VecDeque<u8>,
+    pub(crate) inbox: Pipe,
     /// Bytes on their way here.
     pub(super) coming: usize,
     pub(super) capacity: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Socket {
     pub(crate) fin_came: bool,
     pub(crate) failure: Option<IoFailure>,
     /// What is to be sent and found no room yet.
-    pub(crate) queue: VecDeque<u8>,
+    pub(crate) queue: Pipe,
     pub(super) finishing: bool,
     pub(super) fin_sent: bool,
     pub(super) reset_sent: bool,
@@ -102,7 +102,7 @@ impl Socket {
             to: None,
             phase: Phase::Open,
             delay: Duration::ZERO,
-            inbox: VecDeque::new(),
+            inbox: Pipe::default(),
             coming: 0,
             capacity,
             last_arrival: Moment::ZERO,
@@ -111,7 +111,7 @@ impl Socket {
             joined: false,
             fin_came: false,
             failure: None,
-            queue: VecDeque::new(),
+            queue: Pipe::default(),
             finishing: false,
             fin_sent: false,
             reset_sent: false,

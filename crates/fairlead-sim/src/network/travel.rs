@@ -20,7 +20,7 @@ impl Network {
         if socket.phase == Phase::Closed || socket.failure.is_some() {
             return true;
         }
-        socket.queue.extend(bytes);
+        socket.queue.put(bytes);
         self.flush(id);
         self.socket(id).queue.is_empty()
     }
@@ -55,7 +55,7 @@ impl Network {
         let socket = self.socket_mut(id);
         let count = room.min(socket.queue.len());
         if count > 0 {
-            let bytes: Vec<u8> = socket.queue.drain(..count).collect();
+            let bytes = socket.queue.take(count);
             self.transmit(id, to, bytes);
         }
         let socket = self.socket_mut(id);
@@ -249,7 +249,7 @@ impl Network {
         match socket.phase {
             _ if socket.failure.is_some() => {}
             Phase::Open | Phase::Connecting => {
-                socket.inbox.extend(bytes);
+                socket.inbox.put_whole(bytes);
                 self.look(to);
             }
             // Thrown away, so that the other end is not stopped in its writing.
