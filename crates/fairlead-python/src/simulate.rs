@@ -51,7 +51,6 @@ pub(crate) fn simulate<'py>(
         .map_err(|error| PyValueError::new_err(format!("not a plan: {error}")))?;
     let what = fault.map(|name| trouble(name).ok_or_else(|| unknown(name))).transpose()?;
     let mut scenario = Scenario {
-        plan,
         pool,
         backend,
         fault: what,
@@ -60,6 +59,7 @@ pub(crate) fn simulate<'py>(
         rate,
         usual: duration(latency)?,
         seed,
+        ..Scenario::of(plan)
     };
     let mut all = Seen::default();
     for nth in 0..seeds {

@@ -22,6 +22,7 @@ pub use stream::StreamEnd;
 
 use crate::network::{Network, Owner, SocketId, Wake};
 use crate::report::{Notes, Service};
+use crate::scenario::POLL;
 use crate::wire::{Body, Framing, Head, Pattern};
 use stream::Stream;
 
@@ -68,6 +69,10 @@ pub(crate) struct Backend {
     pub(crate) closes: bool,
     /// Every other answer is a 500.
     pub(crate) errs: bool,
+    /// The last one was.
+    erred: bool,
+    /// Its answers come so many milliseconds later, but for its check page's.
+    pub(crate) lag: u32,
 }
 
 impl Backend {
@@ -80,6 +85,8 @@ impl Backend {
             sick: false,
             closes: false,
             errs: false,
+            erred: false,
+            lag: 0,
         }
     }
 
@@ -261,9 +268,9 @@ impl Backend {
         };
         notes.serve(id, self.index, socket, network.now(), Service::Began);
         let has_body = head.request_framing() != Framing::Length(0);
-        let errs = self.errs && network.random.below(2) == 0;
+        self.erred = self.errs && !self.erred;
         let drawn = self.character.draw(&mut network.random, &head);
-        let deed = if errs { Deed::WrongAnswer } else { drawn };
+        let deed = if self.erred { Deed::WrongAnswer } else { drawn };
         let body = Body::new(head.request_framing());
         if let (Deed::Early { .. }, true) = (deed, has_body) {
             line.stage = Stage::Body { body, id, deed: None, head: head.clone() };
@@ -304,7 +311,8 @@ impl Backend {
     ) {
         let delay = self.delay(network);
         let Some(line) = self.lines.get_mut(&socket) else { return };
-        let mut when = network.now() + delay;
+        let poll = if head.polls() { POLL } else { Duration::ZERO };
+        let mut when = network.now() + delay + poll + Duration::from_millis(self.lag.into());
         let last = self.character.announces && line.served + 1 >= self.character.requests_most;
         let acts = deed::acts(&self.character, network, id, head, deed, last);
         network.wake(when, Wake::Backend(self.index, socket));

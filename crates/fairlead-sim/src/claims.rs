@@ -14,8 +14,11 @@
 //! (e) nothing is left at the end (likewise);
 //! (f) what is queued for one connection is bounded, however slow its reader is;
 //! (g) health changes by evidence alone, and nobody stays down who is well again;
+//! (h) nothing hangs: each request ends within the time that its time-outs explain;
 //! (i) second requests for late ones that were in vain stay within the budget;
-//! (h) nothing hangs: each request ends within the time that its time-outs explain.
+//! (j) no request goes out more often than its pool's attempts allow.
+//!
+//! Which mutation of the code each of them notices: docs/design/006-claims.md.
 
 mod health;
 mod streams;
@@ -144,6 +147,7 @@ pub fn check(promises: &Promises, report: &Report) -> Vec<String> {
         broken.extend(answered(promises, report, request));
         broken.extend(in_time(promises, request));
         broken.extend(sent_once(report, request));
+        broken.extend(sent_seldom(promises, report, request));
     }
     if report.queued_most > QUEUED_MOST {
         broken.push(format!("(f) {} bytes were queued for one connection", report.queued_most));
@@ -235,6 +239,16 @@ fn sent_once(report: &Report, request: &Request) -> Option<String> {
     let sends = report.sends.get(&request.id)?;
     (sends.len() > 1)
         .then(|| format!("(b) {} {} was sent to {sends:?}", request.method, request.id))
+}
+
+/// (j): a connection that turns out to be dead costs no attempt.
+fn sent_seldom(promises: &Promises, report: &Report, request: &Request) -> Option<String> {
+    let retry = &promises.plan.pools[request.pool].retry;
+    let sends = report.sends.get(&request.id)?.len();
+    let most = 2 * (retry.attempts * retry.same_backend) as usize;
+    (sends > most).then(|| {
+        format!("(j) {} {} was sent {sends} times, {most} at most", request.method, request.id)
+    })
 }
 
 /// (h): a bound that no chain of time-outs exceeds.

@@ -4,8 +4,8 @@
 //! 1. The pool is as configured: policy, weights, groups, checks, time-outs, retries, hedges, slow
 //!    start. What stands behind it is made up: backends that answer well, after about the time that
 //!    was asked for, and one of them (or all) with one fault for a while.
-//! 2. Clients make requests at a steady rate, each on a connection that they keep; every fifth is
-//!    a POST, which may not be sent twice.
+//! 2. Clients make requests at a steady rate, each on a connection that they keep; with the
+//!    methods that were asked for.
 //! 3. What counts is what they see: no answer, an answer that is an error, or a late one.
 //!
 //! Not here: which faults there are in words, and the report for people (Python).
@@ -13,6 +13,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fairlead_model::event::Event;
+use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Plan;
 
@@ -32,6 +34,12 @@ pub const AFTER: Duration = Duration::from_secs(15);
 /// An answer that takes so much longer than usual is noticed.
 pub const NOTICED: Duration = Duration::from_millis(250);
 
+/// What a long poll takes.
+pub const POLL: Duration = Duration::from_secs(5);
+
+/// Reads, and now and then something that may not be sent twice.
+pub const MIXED: &[&str] = &["GET", "GET", "GET", "GET", "POST"];
+
 /// What is to be played.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -49,10 +57,36 @@ pub struct Scenario {
     pub lasts: Duration,
     /// Requests per second.
     pub rate: u32,
+    /// Their methods, in turn; [`MIXED`] is what most sites see.
+    pub methods: &'static [&'static str],
     /// What answers take on average.
     pub usual: Duration,
+    /// One in a hundred takes so many times as long.
+    pub tail: u32,
+    /// Clients that do nothing but wait for answers which take [`POLL`], on every backend.
+    pub polls: u32,
     /// Where chance comes from.
     pub seed: u64,
+}
+
+impl Scenario {
+    /// Nothing goes wrong with the first pool of a configuration, for 10 s of 50 requests a second.
+    pub fn of(plan: Plan) -> Scenario {
+        Scenario {
+            plan,
+            pool: 0,
+            backend: None,
+            fault: None,
+            flaps: None,
+            lasts: Duration::from_secs(10),
+            rate: 50,
+            methods: MIXED,
+            usual: Duration::from_millis(5),
+            tail: 1,
+            polls: 0,
+            seed: 0,
+        }
+    }
 }
 
 /// What clients saw, and what the balancer made of it.
@@ -72,6 +106,8 @@ pub struct Seen {
     pub trouble: Option<Duration>,
     /// From the end of the fault until the backend had a request again.
     pub back: Option<Duration>,
+    /// From the end of the fault until the backend was healthy for good, if it is in the end.
+    pub restored: Option<Duration>,
     /// How each that failed ended.
     pub reasons: BTreeMap<String, usize>,
 }
@@ -86,6 +122,7 @@ impl Seen {
         self.slowest = self.slowest.max(other.slowest);
         self.trouble = self.trouble.max(other.trouble);
         self.back = self.back.max(other.back);
+        self.restored = self.restored.max(other.restored);
         for (reason, count) in other.reasons {
             *self.reasons.entry(reason).or_default() += count;
         }
@@ -98,8 +135,16 @@ impl Seen {
 ///
 /// A text, if there is no such pool or backend, or more backends than [`BACKENDS_MOST`].
 pub fn play(scenario: &Scenario) -> Result<Seen, String> {
-    let setting = Setting::scenario(scenario)?;
-    Ok(seen(scenario, &run(setting)))
+    Ok(seen(scenario, &watch(scenario)?))
+}
+
+/// Plays it, and says all that happened.
+///
+/// # Errors
+///
+/// The same.
+pub fn watch(scenario: &Scenario) -> Result<Report, String> {
+    Setting::scenario(scenario).map(run)
 }
 
 fn seen(scenario: &Scenario, report: &Report) -> Seen {
@@ -127,7 +172,28 @@ fn seen(scenario: &Scenario, report: &Report) -> Seen {
     let deliveries = report.deliveries.values().flatten().filter(|one| there(one.host));
     let times = deliveries.filter_map(|delivery| delivery.services.first()).map(|(when, _)| *when);
     seen.back = times.filter(|when| *when > end).min().map(|when| when.since(end));
+    seen.restored = restored(scenario, report, end);
     seen
+}
+
+fn restored(scenario: &Scenario, report: &Report, end: Moment) -> Option<Duration> {
+    let there = |address: &str| {
+        scenario
+            .backend
+            .is_none_or(|nth| scenario.plan.pools[scenario.pool].backends[nth].address == address)
+    };
+    let mut last = None;
+    for (when, _, event) in &report.events {
+        let Event::Health { backend, to, .. } = event else { continue };
+        if there(backend) {
+            last = Some((*when, *to));
+        }
+    }
+    match last {
+        Some((when, Health::Healthy)) => Some(when.since(end)),
+        Some(_) => None,
+        None => Some(Duration::ZERO),
+    }
 }
 
 /// How a request failed, if it did.

@@ -137,6 +137,8 @@ pub enum Trouble {
     Closes,
     /// Every other answer is a 500.
     Errs,
+    /// Answers come so many milliseconds later; its check page is as quick as ever.
+    Lags(u32),
 }
 
 /// One trouble.
@@ -349,6 +351,7 @@ fn draw_character(
         continues: !one_in(random, 3),
         body_most: if heavy { 300_000 } else { 6_000 },
         pause: between(random, 0, 60),
+        hints: true,
         may_err: !errors,
         is_anchor,
     }
@@ -369,6 +372,7 @@ fn draw_closer(random: &mut Random) -> Character {
         continues: true,
         body_most: 6_000,
         pause: Duration::ZERO,
+        hints: true,
         may_err: true,
         is_anchor: true,
     }

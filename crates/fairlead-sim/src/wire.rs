@@ -19,6 +19,9 @@ pub(crate) fn host_of_socket(path: &str) -> Option<usize> {
     path.strip_prefix("/run/")?.strip_suffix(".sock")?.parse().ok()
 }
 
+/// The page that takes long.
+pub(crate) const POLL_PAGE: &str = "poll";
+
 /// The header line with a request's id.
 const ID: &str = "X-Id";
 /// The header line with an answer's number.
@@ -38,18 +41,34 @@ impl Pattern {
         Pattern((mixed ^ (mixed >> 29)).to_le_bytes())
     }
 
-    fn byte(self, offset: u64) -> u8 {
-        self.0[(offset % 8) as usize] ^ (offset / 8) as u8 ^ (offset / 2048) as u8
+    /// The eight bytes from `8 * nth` on.
+    fn eight(self, nth: u64) -> [u8; 8] {
+        let turn = nth as u8 ^ (nth / 256) as u8;
+        self.0.map(|byte| byte ^ turn)
     }
 
     /// The bytes from `offset` on.
     pub(crate) fn bytes(self, offset: u64, count: usize) -> Vec<u8> {
-        (offset..offset + count as u64).map(|at| self.byte(at)).collect()
+        let skip = (offset % 8) as usize;
+        let mut bytes = Vec::with_capacity(skip + count + 8);
+        let mut nth = offset / 8;
+        while bytes.len() < skip + count {
+            bytes.extend_from_slice(&self.eight(nth));
+            nth += 1;
+        }
+        bytes.truncate(skip + count);
+        bytes.drain(..skip);
+        bytes
     }
 
     /// Whether `bytes` are the pattern from `offset` on.
     pub(crate) fn matches(self, offset: u64, bytes: &[u8]) -> bool {
-        bytes.iter().zip(offset..).all(|(byte, at)| *byte == self.byte(at))
+        let skip = (offset % 8) as usize;
+        let (first, rest) = bytes.split_at(((8 - skip) % 8).min(bytes.len()));
+        let is = |nth: u64, skip: usize, part: &[u8]| self.eight(nth)[skip..].starts_with(part);
+        let mut next = offset.div_ceil(8)..;
+        is(offset / 8, skip, first)
+            && rest.chunks(8).all(|part| next.next().is_some_and(|nth| is(nth, 0, part)))
     }
 }
 
@@ -86,15 +105,15 @@ impl Head {
         let mut lines = Vec::new();
         for row in rows {
             let (name, value) = row.split_once(':').ok_or("a header line without a colon")?;
-            lines.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+            lines.push((name.to_owned(), value.trim().to_owned()));
         }
         Ok(Some(Head { start, lines, length: end + 4 }))
     }
 
     /// The value of a line.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        let wanted = name.to_ascii_lowercase();
-        self.lines.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
+        let is = |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
+        self.lines.iter().find(is).map(|(_, value)| value.as_str())
     }
 
     fn number(&self, name: &str) -> Option<u64> {
@@ -114,6 +133,12 @@ impl Head {
     /// The method of a request.
     pub(crate) fn method(&self) -> &str {
         self.start.split(' ').next().unwrap_or_default()
+    }
+
+    /// Whether it asks for the page that takes long.
+    pub(crate) fn polls(&self) -> bool {
+        let path = self.start.split(' ').nth(1).unwrap_or_default();
+        path.ends_with(POLL_PAGE)
     }
 
     /// The status of an answer.
@@ -299,6 +324,23 @@ mod tests {
                 let used = body.take(&rest, pattern).expect("the rest");
                 assert!(body.done, "cut at {cut}");
                 assert_eq!((body.data, &rest[used..]), (40, &b"HTTP/1.1"[..]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_the_same_from_wherever_it_is_read() {
+        let (pattern, whole) = (Pattern::of(9), Pattern::of(9).bytes(0, 600));
+        for offset in 0..520 {
+            for count in [0, 1, 5, 8, 9, 31, 80] {
+                let part = &whole[offset..offset + count];
+                assert_eq!(pattern.bytes(offset as u64, count), part);
+                assert!(pattern.matches(offset as u64, part));
+                for at in 0..count {
+                    let mut other = part.to_vec();
+                    other[at] ^= 4;
+                    assert!(!pattern.matches(offset as u64, &other));
+                }
             }
         }
     }

@@ -17,9 +17,9 @@ fn say(text: &str) {
 
 /// Runs a quiet world for each mix; fails if anybody was down, or a backend suspected more than
 /// once an hour on average.
-fn quiet(time: Duration, clients: usize) {
+fn quiet(time: Duration, clients: usize, method: &'static str) {
     for usual in USUAL.map(Duration::from_micros) {
-        let report = run(Setting::quiet(usual, time, clients, 0));
+        let report = run(Setting::quiet(usual, time, (clients, method), 0));
         assert_eq!(report.faults, Vec::<String>::new());
         let (mut suspected, mut down) = (Vec::new(), Vec::new());
         for (when, _, event) in &report.events {
@@ -33,7 +33,7 @@ fn quiet(time: Duration, clients: usize) {
         }
         let hours = 3.0 * time.as_secs_f64() / 3_600.0;
         let rate = suspected.len() as f64 / hours;
-        say(&format!("{usual:?}: {rate:.2} suspicions per backend and hour"));
+        say(&format!("{method} {usual:?}: {rate:.2} suspicions per backend and hour"));
         assert_eq!(down, Vec::<String>::new(), "{usual:?}");
         assert!(rate < 1.0, "{usual:?}: {rate:.2} per backend and hour: {suspected:#?}");
     }
@@ -41,11 +41,22 @@ fn quiet(time: Duration, clients: usize) {
 
 #[test]
 fn twenty_quiet_minutes_alarm_nobody() {
-    quiet(Duration::from_secs(1_200), 10);
+    quiet(Duration::from_secs(1_200), 10, "GET");
+}
+
+#[test]
+fn twenty_quiet_minutes_of_what_is_never_hedged_alarm_nobody() {
+    quiet(Duration::from_secs(1_200), 10, "PUT");
 }
 
 #[test]
 #[ignore = "takes a minute: `make test-all` runs it"]
 fn a_quiet_hour_alarms_nobody() {
-    quiet(Duration::from_secs(3_600), 20);
+    quiet(Duration::from_secs(3_600), 20, "GET");
+}
+
+#[test]
+#[ignore = "takes a minute: `make test-all` runs it"]
+fn a_quiet_hour_of_what_is_never_hedged_alarms_nobody() {
+    quiet(Duration::from_secs(3_600), 20, "PUT");
 }

@@ -8,23 +8,13 @@ use fairlead_sim::{Setting, Trouble};
 
 /// Three backends, all options at their defaults.
 fn plan() -> Plan {
-    Setting::quiet(Duration::from_millis(5), Duration::from_secs(1), 1, 0).plan
+    Setting::quiet(Duration::from_millis(5), Duration::from_secs(1), (1, "GET"), 0).plan
 }
 
 fn seen(fault: Option<Trouble>, flaps: Option<Duration>) -> Seen {
     let mut all = Seen::default();
     for seed in 0..5 {
-        let scenario = Scenario {
-            plan: plan(),
-            pool: 0,
-            backend: Some(1),
-            fault,
-            flaps,
-            lasts: Duration::from_secs(10),
-            rate: 50,
-            usual: Duration::from_millis(5),
-            seed,
-        };
+        let scenario = Scenario { backend: Some(1), fault, flaps, seed, ..Scenario::of(plan()) };
         all.add(play(&scenario).expect("it can be played"));
     }
     all
@@ -63,19 +53,39 @@ fn no_fault_of_one_costs_a_request_that_may_be_repeated() {
     }
 }
 
+/// The faults that a check page doesn't show.
+#[test]
+fn who_is_well_again_is_in_use_within_a_second_and_a_half() {
+    for (fault, method, rates) in [
+        (Trouble::Errs, &["GET"], &[20, 100, 1_000][..]),
+        (Trouble::Errs, &["PUT"], &[20, 100, 1_000]),
+        (Trouble::Lags(2_000), &["GET"], &[20, 100]),
+    ] {
+        for (rate, seed) in rates.iter().flat_map(|rate| (0..3).map(move |seed| (*rate, seed))) {
+            let scenario = Scenario {
+                backend: Some(1),
+                fault: Some(fault),
+                lasts: Duration::from_secs(12),
+                rate,
+                methods: method,
+                usual: Duration::from_millis(2),
+                seed,
+                ..Scenario::of(plan())
+            };
+            let seen = play(&scenario).expect("it can be played");
+            let what = format!("{fault:?} {method:?} {rate}/s, seed {seed}: {seen:?}");
+            assert_eq!(seen.failed, 0, "{what}");
+            assert!(seen.late <= 5, "{what}");
+            let limit = Duration::from_millis(1_500);
+            assert!(seen.restored.is_some_and(|time| time <= limit), "{what}");
+        }
+    }
+}
+
 #[test]
 fn all_gone_at_once_fails_and_ends_with_the_fault() {
-    let scenario = Scenario {
-        plan: plan(),
-        pool: 0,
-        backend: None,
-        fault: Some(Trouble::Killed { by_reset: true }),
-        flaps: None,
-        lasts: Duration::from_secs(10),
-        rate: 50,
-        usual: Duration::from_millis(5),
-        seed: 1,
-    };
+    let fault = Some(Trouble::Killed { by_reset: true });
+    let scenario = Scenario { fault, seed: 1, ..Scenario::of(plan()) };
     let seen = play(&scenario).expect("it can be played");
     assert!(seen.failed > 300, "{seen:?}");
     assert!(seen.trouble.is_some_and(|time| time < Duration::from_secs(13)), "{seen:?}");
@@ -83,17 +93,7 @@ fn all_gone_at_once_fails_and_ends_with_the_fault() {
 
 #[test]
 fn what_can_not_be_played_is_said() {
-    let scenario = Scenario {
-        plan: plan(),
-        pool: 0,
-        backend: Some(3),
-        fault: None,
-        flaps: None,
-        lasts: Duration::from_secs(1),
-        rate: 1,
-        usual: Duration::from_millis(1),
-        seed: 0,
-    };
+    let scenario = Scenario { backend: Some(3), ..Scenario::of(plan()) };
     assert_eq!(play(&scenario), Err("no such backend".to_owned()));
     assert_eq!(play(&Scenario { pool: 1, ..scenario }), Err("no such pool".to_owned()));
 }

@@ -72,6 +72,8 @@ pub(crate) struct Character {
     pub(crate) body_most: usize,
     /// Between two pieces of an answer, at most.
     pub(crate) pause: Duration,
+    /// Some answers have an interim one before them, which can't be taken back.
+    pub(crate) hints: bool,
     /// Some requests are rightly answered by a 500.
     pub(crate) may_err: bool,
     /// It is in no trouble all along and has good manners: claims lean on it.
@@ -278,7 +280,7 @@ impl Answer {
         }
         text.push_str("\r\n");
         let mut head = Vec::new();
-        let hints = random.below(12) == 0;
+        let hints = random.below(12) == 0 && character.hints;
         if hints {
             head.extend_from_slice(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
         }

@@ -1,31 +1,52 @@
 //! (g): health changes by evidence alone, and nobody stays down who is well again.
+//!
+//! Rules of this file
+//! 1. Whoever is told to be down or suspect did something that explains it, at a time that does.
+//! 2. Each change begins where the last one ended, and says whose word it was. Nobody is healthy
+//!    again without a word from its host: one that can't say anything doesn't come back.
+//! 3. Nobody is down for longer than what is to bring it back can take: `rise` checks after the
+//!    hold of one that flaps, or a trial after its own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fairlead_balance::trial::TRIAL_PATIENCE;
+use fairlead_balance::trust::{LONGEST_FLAP_HOLD, LONGEST_HOLD};
 use fairlead_model::event::Event;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
+use fairlead_model::plan::{CheckKind, PoolPlan};
 
 use super::Promises;
 use crate::report::Report;
-use crate::setting::{Theme, Trouble};
+use crate::setting::{Episode, Theme, Trouble};
+
+/// Whose word a change may be.
+const WITNESSES: [&str; 4] = ["check: ", "traffic: ", "host: ", "operator: "];
 
 pub(super) fn check(promises: &Promises, report: &Report) -> Vec<String> {
     let mut broken = Vec::new();
+    let mut believed: BTreeMap<(&str, &str), (Moment, Health)> = BTreeMap::new();
     for (when, _, event) in &report.events {
-        let Event::Health { backend, to, why, .. } = event else { continue };
+        let Event::Health { pool, backend, from, to, why } = event else { continue };
+        let since = believed.insert((pool, backend), (*when, *to));
+        let known = since.map_or(Health::Unknown, |(_, health)| health);
+        let told = WITNESSES.iter().any(|witness| why.starts_with(witness));
+        // A reload that takes a backend out and puts it back begins anew.
+        if !told || known != *from && !moves(promises) {
+            broken.push(format!("(g) {backend} went from {known:?} by {from:?} to {to:?}: {why}"));
+        }
         let Some(host) = host_of(backend) else { continue };
-        let late = why.contains("not counted as a failure");
-        let wrong = match to {
-            Health::Down => promises.blameless[host] || !is_explained(promises, host, *when),
-            Health::Suspect => promises.blameless[host] && !late,
-            Health::Healthy | Health::Unknown => false,
-        };
-        let uneven = promises.uneven[host] && why.contains("were slow");
-        let hurried = promises.unsteady[host] && why.contains("times within 200 ms");
-        if wrong && !uneven && !hurried && !promises.exhausts && !promises.theme.has_panics() {
-            broken
-                .push(format!("(g) {backend} did nothing wrong and was {to:?} at {when:?}: {why}"));
+        if let Some(wrong) = unexplained(promises, host, (*when, *to), why) {
+            broken.push(format!("(g) {backend} {wrong} at {when:?}: {why}"));
+        }
+        let down = since.filter(|(_, health)| *health == Health::Down);
+        if let (Some((since, _)), Health::Healthy) = (down, to) {
+            if is_dead_silent(promises, host, since, *when) {
+                broken.push(format!("(g) {backend} said nothing and came back at {when:?}: {why}"));
+            }
+            let late = is_late(promises, (pool, backend), (since, *when));
+            broken.extend(late.map(|time| format!("(g) {backend} was down {time:?} too long")));
         }
     }
     if promises.theme == Theme::Recovery {
@@ -34,18 +55,93 @@ pub(super) fn check(promises: &Promises, report: &Report) -> Vec<String> {
     broken
 }
 
+/// What nothing explains about this change, if anything.
+fn unexplained(
+    promises: &Promises,
+    host: usize,
+    (when, to): (Moment, Health),
+    why: &str,
+) -> Option<&'static str> {
+    let late = why.contains("not counted as a failure");
+    let wrong = match to {
+        Health::Down => promises.blameless[host] || !is_explained(promises, host, when),
+        Health::Suspect => promises.blameless[host] && !late,
+        Health::Healthy | Health::Unknown => false,
+    };
+    let uneven = promises.uneven[host] && why.contains("were slow");
+    let hurried = promises.unsteady[host] && why.contains("times within 200 ms");
+    let excused = uneven || hurried || promises.exhausts || promises.theme.has_panics();
+    (wrong && !excused).then_some("did nothing wrong and was not believed")
+}
+
+/// Whether backends are other ones under the same name, or somewhere else, from time to time.
+fn moves(promises: &Promises) -> bool {
+    matches!(promises.theme, Theme::Changes | Theme::Mixed)
+}
+
 /// Whether a trouble of this host explains that it is down at this moment: one that lasts, or
 /// ended so shortly ago that somebody was still waiting for it.
 fn is_explained(promises: &Promises, host: usize, when: Moment) -> bool {
-    let moves = matches!(promises.theme, Theme::Changes | Theme::Mixed);
-    if promises.rude[host] || moves {
+    if promises.rude[host] || moves(promises) {
         return true;
     }
-    promises.troubles.iter().filter(|episode| episode.host == host).any(|episode| {
+    troubles(promises, host).any(|episode| {
         let slow = matches!(episode.what, Trouble::Slow(_));
         let echo = if slow { promises.slowest } else { Duration::ZERO };
         when >= episode.from && when <= episode.until + promises.longest + echo
     })
+}
+
+fn troubles(promises: &Promises, host: usize) -> impl Iterator<Item = &Episode> {
+    promises.troubles.iter().filter(move |episode| episode.host == host)
+}
+
+/// Whether a host could say nothing at all in all this time.
+fn is_dead_silent(promises: &Promises, host: usize, from: Moment, until: Moment) -> bool {
+    let mute = |what: Trouble| {
+        matches!(what, Trouble::Swallows | Trouble::SwallowsOut | Trouble::PowerLoss)
+    };
+    // What was under way before it fell silent may still arrive.
+    let lasting = Duration::from_secs(1);
+    !moves(promises)
+        && troubles(promises, host).any(|episode| {
+            mute(episode.what) && episode.from + lasting <= from && until <= episode.until
+        })
+}
+
+/// By how much it was down for longer than its checks or its trials explain: from the end of its
+/// last trouble on, or of the one that took it down.
+fn is_late(
+    promises: &Promises,
+    (pool, address): (&str, &str),
+    (from, until): (Moment, Moment),
+) -> Option<Duration> {
+    let plan = promises.plan.pools.iter().find(|plan| plan.name == pool)?;
+    let host = host_of(address)?;
+    let steady = promises.theme == Theme::Recovery;
+    if !steady || promises.uneven[host] || is_backup(plan, address) {
+        return None;
+    }
+    let ends = troubles(promises, host).map(|episode| episode.until);
+    let over = ends.filter(|end| *end <= until).max().unwrap_or(from).max(from);
+    let most = longest_way_back(plan, promises);
+    let took = until.since(over);
+    (took > most).then(|| took.saturating_sub(most))
+}
+
+/// The longest time after which one that is well has to be believed again, if requests come
+/// steadily.
+fn longest_way_back(plan: &PoolPlan, promises: &Promises) -> Duration {
+    let check = &plan.check;
+    let round = check.interval.duration().mul_f64(1.1) + promises.slowest;
+    let checked = match check.kind {
+        // A pass that comes during the hold begins the count anew.
+        CheckKind::None => Duration::ZERO,
+        _ => LONGEST_FLAP_HOLD + round * (check.rise + 1) + promises.longest,
+    };
+    let hold = if plan.retry.hedge { LONGEST_FLAP_HOLD } else { LONGEST_HOLD };
+    let tried = hold + TRIAL_PATIENCE + promises.longest + promises.slowest;
+    checked.max(tried)
 }
 
 /// Nobody is left behind who has been well for longer than any hold. But a backup that traffic
@@ -56,12 +152,17 @@ fn recovered(
     (pool, address, health): &(String, String, Health),
 ) -> Option<String> {
     let plan = promises.plan.pools.iter().find(|plan| plan.name == *pool)?;
-    let backend = plan.backends.iter().find(|backend| backend.address == *address)?;
-    let lowest = plan.backends.iter().map(|backend| backend.group).min()?;
     let ill = matches!(health, Health::Suspect | Health::Down);
     let uneven = host_of(address).is_some_and(|host| promises.uneven[host]);
-    (ill && backend.group == lowest && !uneven)
+    (ill && !is_backup(plan, address) && !uneven)
         .then(|| format!("(g) {address} has been well for minutes and still is {health:?}"))
+}
+
+/// Whether it belongs to another group than the first.
+fn is_backup(plan: &PoolPlan, address: &str) -> bool {
+    let lowest = plan.backends.iter().map(|backend| backend.group).min();
+    let own = plan.backends.iter().find(|backend| backend.address == address);
+    own.map(|backend| backend.group) != lowest
 }
 
 /// Which host an address of the plan stands for.

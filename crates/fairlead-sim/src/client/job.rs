@@ -31,6 +31,8 @@ pub(crate) struct Job {
     pub(crate) closes: bool,
     /// It waits for `100 Continue`, for a second, before its body goes.
     pub(crate) expects: bool,
+    /// It is for something that takes long, on every back end.
+    pub(crate) polls: bool,
     /// How long the client thinks before it.
     pub(crate) pause: Duration,
     /// The body goes in pieces of so many bytes with a pause between.
@@ -47,7 +49,8 @@ impl Job {
     /// The head of this request.
     pub(super) fn head(&self, id: u64) -> Vec<u8> {
         let version = if self.old { "1.0" } else { "1.1" };
-        let mut text = format!("{} /{}/page HTTP/{version}\r\n", self.method, self.pool);
+        let page = if self.polls { wire::POLL_PAGE } else { "page" };
+        let mut text = format!("{} /{}/{page} HTTP/{version}\r\n", self.method, self.pool);
         text.push_str("Host: example.com\r\n");
         text.push_str(&wire::request_line(id));
         if self.has_body() {

@@ -8,6 +8,7 @@ use fairlead_model::plan::Plan;
 
 use super::{between, one_in, Theme, TCP, WEB};
 use crate::client::{Client, HttpClient, Job, Leave, StreamClient, StreamJob};
+use crate::scenario::POLL;
 
 /// How long a steady client goes on: troubles are over after 52 s at most, the longest hold of a
 /// flapping backend is 30 s, that of one on trial 60 s.
@@ -25,7 +26,7 @@ pub(super) fn draw(
     random: &mut Random,
 ) -> Vec<(Moment, Client)> {
     if theme == Theme::Recovery {
-        let one = |pool| Client::Http(steady(pool, pool, STEADY_FOR, plan));
+        let one = |pool| Client::Http(steady((pool, "GET"), pool, STEADY_FOR, plan));
         return (0..plan.pools.len()).map(|pool| (Moment::ZERO, one(pool))).collect();
     }
     let count = 2 + random.below(10);
@@ -47,8 +48,14 @@ pub(super) fn draw(
 
 /// A client that asks one pool for something small again and again, long enough for everybody to
 /// be tried and to come back.
-pub(super) fn steady(index: usize, pool: usize, time: Duration, plan: &Plan) -> HttpClient {
-    let job = Job { pool, pause: STEADY_PAUSE, ..plain() };
+pub(super) fn steady(
+    (index, method): (usize, &'static str),
+    pool: usize,
+    time: Duration,
+    plan: &Plan,
+) -> HttpClient {
+    let body = if method == "GET" { 0 } else { 200 };
+    let job = Job { method, pool, body, pause: STEADY_PAUSE, ..plain() };
     let count = time.as_millis() / STEADY_PAUSE.as_millis();
     let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
     HttpClient::new(index, WEB, vec![job; count as usize], 1, None, patience)
@@ -63,6 +70,7 @@ fn plain() -> Job {
         chunk: None,
         old: false,
         closes: false,
+        polls: false,
         expects: false,
         pause: Duration::ZERO,
         pace: None,
@@ -72,15 +80,28 @@ fn plain() -> Job {
     }
 }
 
-/// A client that asks at a steady rate; every fifth request is a POST.
-pub(super) fn visitor(index: usize, pause: Duration, time: Duration, plan: &Plan) -> HttpClient {
+/// A client that asks at a steady rate, with these methods in turn.
+pub(super) fn visitor(
+    index: usize,
+    pause: Duration,
+    time: Duration,
+    (plan, methods): (&Plan, &[&'static str]),
+) -> HttpClient {
     let count = (time.as_nanos() / pause.as_nanos().max(1)) as usize;
-    let job = |nth: usize| match nth % 5 {
-        4 => Job { method: "POST", body: 200, pause, ..plain() },
-        _ => Job { pause, ..plain() },
+    let job = |nth: usize| {
+        let method = methods.get(nth % methods.len().max(1)).copied().unwrap_or("GET");
+        Job { method, body: if method == "GET" { 0 } else { 200 }, pause, ..plain() }
     };
     let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
     HttpClient::new(index, WEB, (0..count).map(job).collect(), 1, None, patience)
+}
+
+/// A client that makes one long poll after the other.
+pub(super) fn poller(index: usize, time: Duration, plan: &Plan) -> HttpClient {
+    let count = (time.as_nanos() / POLL.as_nanos()) as usize;
+    let patience = plan.listeners[0].timeouts.idle.duration().mul_f64(0.9);
+    let job = Job { polls: true, ..plain() };
+    HttpClient::new(index, WEB, vec![job; count], 1, None, patience)
 }
 
 fn draw_http(theme: Theme, index: usize, plan: &Plan, random: &mut Random) -> HttpClient {
@@ -146,6 +167,7 @@ fn draw_job(theme: Theme, pools: usize, random: &mut Random) -> Job {
         chunk,
         old,
         closes: one_in(random, 8),
+        polls: false,
         expects: one_in(random, 6) && !old,
         pause: if one_in(random, 2) { Duration::ZERO } else { between(random, 0, 3_000) },
         pace: one_in(random, 6).then(|| (1 + body / 8, between(random, 0, 300))),

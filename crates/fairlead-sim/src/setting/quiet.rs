@@ -19,14 +19,20 @@ const COLLECTS: Duration = Duration::from_millis(300);
 
 impl Setting {
     /// A quiet world that lasts for `time`. Answers take `usual` on average, one in a hundred ten
-    /// times as long, if that isn't more than what counts as silence. Each of the clients asks five times in two seconds.
-    pub fn quiet(usual: Duration, time: Duration, clients: usize, seed: u64) -> Setting {
+    /// times as long, if that isn't more than what counts as silence. Each of the clients asks five
+    /// times in two seconds, by this method.
+    pub fn quiet(
+        usual: Duration,
+        time: Duration,
+        (clients, method): (usize, &'static str),
+        seed: u64,
+    ) -> Setting {
         let mut random = Random::new(seed);
         let hosts: Vec<usize> = (0..BACKENDS).collect();
         let plan = plan::usual(&hosts);
         let clients = (0..clients).map(|nth| {
             let begins = Moment::ZERO + between(&mut random, 0, 400);
-            (begins, Client::Http(clients::steady(nth, 0, time, &plan)))
+            (begins, Client::Http(clients::steady((nth, method), 0, time, &plan)))
         });
         let clients = clients.collect();
         let troubles = hosts.iter().flat_map(|host| pauses(*host, time, &mut random)).collect();
@@ -82,6 +88,7 @@ fn character(usual: Duration) -> Character {
         continues: true,
         body_most: 2_000,
         pause: Duration::ZERO,
+        hints: true,
         may_err: true,
         is_anchor: true,
     }

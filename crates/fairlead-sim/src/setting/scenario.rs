@@ -11,7 +11,7 @@ use super::{between, clients, plan, Episode, Setting, Theme};
 use crate::backend::{BadManners, Character};
 use crate::client::Client;
 use crate::network::Weather;
-use crate::scenario::{Scenario, AFTER, BACKENDS_MOST, BEFORE};
+use crate::scenario::{Scenario, AFTER, BACKENDS_MOST, BEFORE, POLL};
 
 /// Clients at most; each makes its share of the requests.
 const CLIENTS: u32 = 50;
@@ -49,7 +49,7 @@ impl Setting {
                 backlog: 128,
                 resets_destroy: false,
             },
-            characters: hosts.iter().map(|_| character(scenario.usual)).collect(),
+            characters: hosts.iter().map(|_| character(scenario)).collect(),
             clients,
             changes: Vec::new(),
             exhaustion: 0,
@@ -79,11 +79,19 @@ fn visitors(
 ) -> Vec<(Moment, Client)> {
     let count = scenario.rate.clamp(1, CLIENTS);
     let pause = Duration::from_secs(1) * count / scenario.rate.max(1);
-    let one = |nth: u32| {
+    let mut one = |nth: u32| {
         let begins = Moment::ZERO + between(random, 0, pause.as_millis() as u64);
-        (begins, Client::Http(clients::visitor(nth as usize, pause, time, plan)))
+        (
+            begins,
+            Client::Http(clients::visitor(nth as usize, pause, time, (plan, scenario.methods))),
+        )
     };
-    (0..count).map(one).collect()
+    let visitors: Vec<_> = (0..count).map(&mut one).collect();
+    let poller = |nth: u32| {
+        let begins = Moment::ZERO + between(random, 0, POLL.as_millis() as u64);
+        (begins, Client::Http(clients::poller((count + nth) as usize, time, plan)))
+    };
+    visitors.into_iter().chain((0..scenario.polls).map(poller)).collect()
 }
 
 fn episodes(scenario: &Scenario, host: usize) -> Vec<Episode> {
@@ -104,12 +112,12 @@ fn episodes(scenario: &Scenario, host: usize) -> Vec<Episode> {
     episodes
 }
 
-fn character(usual: Duration) -> Character {
+fn character(scenario: &Scenario) -> Character {
     Character {
         manners: BadManners::default(),
         streams: false,
-        delay: usual * 2,
-        tail: 1,
+        delay: scenario.usual * 2,
+        tail: scenario.tail,
         idle: Duration::from_secs(75),
         requests_most: u32::MAX,
         announces: true,
@@ -117,6 +125,7 @@ fn character(usual: Duration) -> Character {
         continues: true,
         body_most: 2_000,
         pause: Duration::ZERO,
+        hints: false,
         may_err: false,
         is_anchor: true,
     }

@@ -1,0 +1,108 @@
+//! What lateness costs, and what is done about it: hedges that help, and none that only add load.
+//! The numbers are what `fairlead http A B C` promises with all options at their defaults.
+
+use std::time::Duration;
+
+use fairlead_model::event::Event;
+use fairlead_model::health::Health;
+use fairlead_model::moment::Moment;
+use fairlead_sim::scenario::{watch, Scenario, BEFORE};
+use fairlead_sim::{Outcome, Report, Request, Service, Setting, Trouble};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn usual() -> Scenario {
+    let plan = Setting::quiet(MS, Duration::from_secs(1), (1, "GET"), 0).plan;
+    Scenario { methods: &["GET"], ..Scenario::of(plan) }
+}
+
+fn played(scenario: &Scenario) -> Report {
+    let report = watch(scenario).expect("it can be played");
+    assert_eq!(report.faults, Vec::<String>::new());
+    report
+}
+
+fn took(request: &Request) -> Duration {
+    request.ended.since(request.began)
+}
+
+fn is_answered(request: &Request) -> bool {
+    matches!(request.outcome, Outcome::Answered { status, .. } if status < 500)
+}
+
+/// How often these were executed, on average.
+fn executions<'a>(report: &Report, requests: impl Iterator<Item = &'a Request>) -> f64 {
+    let (mut count, mut executed) = (0, 0);
+    for request in requests {
+        let deliveries = report.deliveries.get(&request.id).into_iter().flatten();
+        count += 1;
+        executed += deliveries
+            .filter(|one| one.services.iter().any(|(_, service)| *service == Service::Executed))
+            .count();
+    }
+    executed as f64 / f64::from(count.max(1))
+}
+
+fn went_down(report: &Report) -> Vec<String> {
+    let downs = report.events.iter().filter_map(|(when, _, event)| match event {
+        Event::Health { backend, to: Health::Down, why, .. } => {
+            Some(format!("{backend} at {when:?}: {why}"))
+        }
+        _ => None,
+    });
+    downs.collect()
+}
+
+#[test]
+fn a_tail_on_every_backend_is_cut_off_for_few_requests_more() {
+    for seed in 0..3 {
+        let run = |hedge: bool| {
+            let mut scenario = Scenario {
+                lasts: Duration::from_secs(60),
+                rate: 200,
+                usual: MS * 10,
+                tail: 100,
+                seed,
+                ..usual()
+            };
+            scenario.plan.pools[0].retry.hedge = hedge;
+            let report = played(&scenario);
+            assert_eq!(went_down(&report), Vec::<String>::new(), "seed {seed}");
+            let mut times: Vec<_> = report.requests.iter().map(took).collect();
+            times.sort_unstable();
+            let executions = executions(&report, report.requests.iter());
+            (times[times.len() * 999 / 1_000], executions)
+        };
+        let ((with, more), (without, once)) = (run(true), run(false));
+        let what = format!("seed {seed}: p99.9 {without:?} and {with:?}, {once} and {more} times");
+        assert!(without >= with * 5, "{what}");
+        assert!(more <= once * 1.03, "{what}");
+    }
+}
+
+#[test]
+fn what_is_stuck_on_a_frozen_backend_is_answered_within_a_quarter_of_a_second() {
+    for seed in 0..3 {
+        let mut scenario = Scenario {
+            backend: Some(1),
+            fault: Some(Trouble::Frozen),
+            lasts: Duration::from_secs(4),
+            rate: 1_000,
+            usual: MS * 2,
+            seed,
+            ..usual()
+        };
+        scenario.plan.pools[0].backends.truncate(2);
+        let report = played(&scenario);
+        let frozen = Moment::ZERO + BEFORE;
+        let hedged = |one: &&Request| {
+            let sends = report.sends.get(&one.id).map_or(0, Vec::len);
+            one.ended >= frozen && one.ended < frozen + MS * 500 && sends > 1
+        };
+        let stuck = report.requests.iter().filter(hedged).count();
+        assert!(stuck >= 20, "seed {seed}: {stuck} were stuck");
+        let slowest = report.requests.iter().map(took).max();
+        assert!(report.requests.iter().all(is_answered));
+        assert!(slowest.is_some_and(|time| time <= MS * 250), "seed {seed}: {slowest:?}");
+    }
+}
