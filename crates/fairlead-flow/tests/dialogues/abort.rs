@@ -3,6 +3,7 @@
 use fairlead_model::health::Health;
 
 use crate::keep::{GET, OK, POST};
+use crate::openings::{asked, sent};
 use crate::script::dialogue;
 use crate::setup::{http, ms};
 use crate::wants::*;
@@ -22,13 +23,7 @@ fn a_client_that_resets_marks_nobody_down() {
 
 #[test]
 fn a_client_that_resets_in_the_middle_of_its_answer_harms_nobody() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
-        .connected(L0)
-        .whatever()
+    sent(http(), GET)
         .sends(L0, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
         .whatever()
         .client_resets()
@@ -40,11 +35,7 @@ fn a_client_that_resets_in_the_middle_of_its_answer_harms_nobody() {
 
 #[test]
 fn a_fin_alone_is_no_abort() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .client_finishes()
         .wants_nothing()
         .connected(L0)
@@ -57,13 +48,7 @@ fn a_fin_alone_is_no_abort() {
 #[test]
 fn a_fin_in_the_middle_of_a_request_is_one() {
     let half = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234";
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(half)
-        .wants([connect(0)])
-        .connected(L0)
-        .whatever()
+    sent(http(), half)
         .client_finishes()
         .wants([abort(L0), abort(CLIENT)])
         .nobody_is_blamed()
@@ -80,11 +65,7 @@ fn a_fin_in_the_middle_of_a_request_is_one() {
 
 #[test]
 fn a_client_that_leaves_while_a_backend_is_sought_ends_the_search() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(POST)
-        .wants([connect(0)])
+    asked(http(), POST)
         .after(ms(51))
         .wants([connect(1)])
         .client_resets()
@@ -100,8 +81,7 @@ fn a_client_that_leaves_while_a_backend_is_sought_ends_the_search() {
 #[test]
 fn a_panic_costs_its_exchange_alone() {
     for about_client in [true, false] {
-        let mut told = dialogue(http());
-        told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+        let mut told = asked(http(), GET);
         told.connected(L0).whatever().client_connects().wants_nothing();
         told.sends(OTHER, GET).wants([connect(0)]).connected(L1).whatever();
         told.panics(if about_client { CLIENT } else { L0 }).wants([abort(L0), abort(CLIENT)]);

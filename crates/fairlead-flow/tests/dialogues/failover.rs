@@ -4,28 +4,15 @@ use fairlead_model::health::Health;
 use fairlead_model::plan::Millis;
 
 use crate::keep::{GET, OK, POST};
-use crate::script::{dialogue, Dialogue};
-use crate::setup::{http, ms, Setup};
+use crate::openings::{asked, sent, PUT};
+use crate::script::dialogue;
+use crate::setup::{http, ms};
 use crate::wants::*;
-
-const PUT: &str = "PUT /a HTTP/1.1\r\nHost: example.com\r\nContent-Length: 4\r\n\r\nbody";
-
-/// A client's request has been sent over `L0`.
-fn sent(setup: Setup, bytes: &str) -> Dialogue {
-    let mut told = dialogue(setup);
-    told.client_connects().wants_nothing().client_sends(bytes).wants([connect(0)]);
-    told.connected(L0).whatever();
-    told
-}
 
 #[test]
 fn a_refused_connect_costs_nothing() {
     for bytes in [GET, POST, PUT] {
-        dialogue(http())
-            .client_connects()
-            .wants_nothing()
-            .client_sends(bytes)
-            .wants([connect(0)])
+        asked(http(), bytes)
             .refused(L0)
             .wants([connect(1)])
             .is(0, Health::Suspect)
@@ -43,11 +30,7 @@ fn a_refused_connect_costs_nothing() {
 fn a_body_that_came_before_the_connect_failed_is_sent_again_whole() {
     // The simple balancer in Go hands the second backend an empty body here.
     let head = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(format!("{head}01234"))
-        .wants([connect(0)])
+    asked(http(), format!("{head}01234"))
         .client_sends("567")
         .wants_nothing()
         .refused(L0)
@@ -200,11 +183,7 @@ fn the_same_backend_is_tried_as_often_as_the_plan_says() {
         pool.retry.same_backend = 3;
         pool.retry.delay = Millis(10);
     });
-    dialogue(setup)
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(setup, GET)
         .refused(L0)
         .wants_nothing()
         .active(0, 0)
@@ -235,11 +214,7 @@ fn the_same_backend_is_tried_as_often_as_the_plan_says() {
 #[test]
 fn a_connect_that_never_ends_is_a_timeout() {
     let setup = http().backends(1).pool(|pool| pool.timeouts.connect = Millis(500));
-    dialogue(setup)
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(setup, GET)
         .after(ms(499))
         .wants_nothing()
         .after(ms(2))
@@ -252,11 +227,7 @@ fn a_connect_that_never_ends_is_a_timeout() {
 
 #[test]
 fn a_late_connect_is_kept_for_the_next_request() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .after(ms(51))
         .wants([connect(1)])
         .connected(L1)
@@ -273,8 +244,7 @@ fn a_late_connect_is_kept_for_the_next_request() {
 
 #[test]
 fn two_hosts_that_die_together_cost_two_waits_and_no_time_out() {
-    let mut told = dialogue(http().backends(4));
-    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    let mut told = asked(http().backends(4), GET);
     told.after(ms(51)).wants([connect(1)]).after(ms(51)).wants([connect(2)]);
     // As many as the plan tries in all.
     told.after(ms(500)).wants_nothing();
@@ -289,11 +259,7 @@ fn two_hosts_that_die_together_cost_two_waits_and_no_time_out() {
 #[test]
 fn who_lost_a_race_is_asked_when_the_winner_fails() {
     let setup = http().pool(|pool| pool.retry.attempts = 2);
-    dialogue(setup)
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(setup, GET)
         .after(ms(51))
         .wants([connect(1)])
         .connected(L1)
@@ -367,11 +333,7 @@ fn a_backend_with_two_addresses_fails_only_with_both() {
         let other = crate::setup::backend(7).endpoints;
         pool.backends[0].endpoints.extend(other);
     });
-    dialogue(setup)
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(setup, GET)
         .refused(L0)
         .wants([connect(7)])
         .nobody_is_blamed()

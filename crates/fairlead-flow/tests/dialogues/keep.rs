@@ -3,6 +3,7 @@
 use fairlead_flow::driver::IoFailure;
 use fairlead_model::plan::Millis;
 
+use crate::openings::asked;
 use crate::script::dialogue;
 use crate::setup::{http, ms};
 use crate::wants::*;
@@ -14,11 +15,7 @@ pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
 #[test]
 fn requests_share_connections_on_both_sides() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .connected(L0)
         .wants([request(L0, "GET /a HTTP/1.1")
             .with("host: example.com\r\n")
@@ -49,11 +46,7 @@ fn requests_share_connections_on_both_sides() {
 #[test]
 fn pipelined_requests_are_answered_in_their_order() {
     let three = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3 HTTP/1.1\r\nHost: a\r\n\r\n";
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(three)
-        .wants([connect(0)])
+    asked(http(), three)
         .connected(L0)
         .wants([request(L0, "GET /1")])
         .sends(L0, OK)
@@ -70,11 +63,7 @@ fn pipelined_requests_are_answered_in_their_order() {
 #[test]
 fn a_client_that_finishes_behind_its_requests_gets_all_its_answers() {
     let two = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(two)
-        .wants([connect(0)])
+    asked(http(), two)
         .client_finishes()
         .wants_nothing()
         .connected(L0)
@@ -108,8 +97,7 @@ fn a_request_in_pieces_is_one_request_wherever_it_is_cut() {
 fn an_answer_in_pieces_is_one_answer_wherever_it_is_cut() {
     for cut in 1..OK.len() {
         let head = OK.find("\r\n\r\n").map_or(0, |at| at + 4);
-        let mut told = dialogue(http());
-        told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+        let mut told = asked(http(), GET);
         told.connected(L0).wants([request(L0, "GET /a")]).sends(L0, &OK[..cut]);
         match cut {
             _ if cut < head => {
@@ -127,11 +115,7 @@ fn an_answer_in_pieces_is_one_answer_wherever_it_is_cut() {
 #[test]
 fn a_client_that_asks_for_the_end_gets_it() {
     let last = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(last)
-        .wants([connect(0)])
+    asked(http(), last)
         .connected(L0)
         .wants([request(L0, "GET /a").without("connection: close")])
         .sends(L0, OK)
@@ -175,11 +159,7 @@ fn an_old_client_keeps_its_connection_only_if_it_asks() {
 #[test]
 fn a_backend_that_ends_its_connection_is_not_asked_on_it_again() {
     let last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .connected(L0)
         .wants([request(L0, "GET /a")])
         .sends(L0, last)
@@ -195,11 +175,7 @@ fn a_backend_that_ends_its_connection_is_not_asked_on_it_again() {
 
 #[test]
 fn bytes_behind_an_answer_end_the_connection_they_came_on() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .connected(L0)
         .wants([request(L0, "GET /a")])
         .sends(L0, format!("{OK}{OK}"))
@@ -211,11 +187,7 @@ fn bytes_behind_an_answer_end_the_connection_they_came_on() {
 
 #[test]
 fn bytes_that_nobody_asked_for_end_a_kept_connection() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .connected(L0)
         .wants([request(L0, "GET /a")])
         .sends(L0, OK)
@@ -261,11 +233,7 @@ fn a_stale_connection_costs_a_second_try_and_no_blame() {
 
 #[test]
 fn a_post_never_goes_out_on_a_connection_that_may_be_closing() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .connected(L0)
         .wants([request(L0, "GET /a")])
         .sends(L0, OK)
@@ -299,11 +267,7 @@ fn a_post_never_goes_out_on_a_connection_that_may_be_closing() {
 
 #[test]
 fn a_kept_connection_gives_its_descriptor_to_a_request_that_needs_one() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .connected(L0)
         .wants([request(L0, "GET /a")])
         .sends(L0, OK)
@@ -344,11 +308,7 @@ fn running_out_of_descriptors_here_is_no_backends_fault() {
 #[test]
 fn an_announced_idle_time_is_respected() {
     let told = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=5\r\n\r\nhi";
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .connected(L0)
         .wants([request(L0, "GET /a")])
         .sends(L0, told)
@@ -366,11 +326,7 @@ fn an_announced_idle_time_is_respected() {
 
 #[test]
 fn a_kept_connection_that_ends_is_closed_and_nobody_is_blamed() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http(), GET)
         .connected(L0)
         .wants([request(L0, "GET /a")])
         .sends(L0, OK)
@@ -385,11 +341,7 @@ fn a_kept_connection_that_ends_is_closed_and_nobody_is_blamed() {
 
 #[test]
 fn kept_connections_are_closed_when_they_are_too_old() {
-    dialogue(http().pool(|pool| pool.timeouts.keepalive = Millis(2_000)))
-        .client_connects()
-        .wants_nothing()
-        .client_sends(GET)
-        .wants([connect(0)])
+    asked(http().pool(|pool| pool.timeouts.keepalive = Millis(2_000)), GET)
         .connected(L0)
         .wants([request(L0, "GET /a")])
         .sends(L0, OK)

@@ -9,6 +9,7 @@
 //! One file for each behaviour.
 
 mod desk;
+mod openings;
 mod script;
 mod setup;
 mod wants;

@@ -5,27 +5,25 @@ use fairlead_model::health::Health;
 use fairlead_model::plan::Millis;
 
 use crate::keep::{GET, OK, POST};
+use crate::openings::{sent, sent_twice};
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms, Setup};
 use crate::wants::*;
 
 const ERROR: &str = "HTTP/1.1 500 Internal Error\r\nContent-Length: 4\r\n\r\noops";
 
-fn sent(setup: Setup, bytes: &str) -> Dialogue {
-    let mut told = dialogue(setup);
-    told.client_connects().wants_nothing().client_sends(bytes).wants([connect(0)]);
-    told.connected(L0).whatever();
+/// The first backend has answered with an error, and the second is asked for its opinion.
+fn doubted(setup: Setup) -> Dialogue {
+    let mut told = sent(setup, GET);
+    told.sends(L0, ERROR).wants([pause(L0), connect(1)]);
+    told.connected(L1).wants([request(L1, "GET /a")]);
     told
 }
 
 #[test]
 fn an_error_that_others_do_not_make_is_not_shown() {
-    let mut told = sent(http().hedged(), GET);
-    told.sends(L0, ERROR)
-        .wants([pause(L0), connect(1)])
-        .connected(L1)
-        .wants([request(L1, "GET /a")])
-        .sends(L1, OK)
+    let mut told = doubted(http().hedged());
+    told.sends(L1, OK)
         .wants([abort(L0), answer(CLIENT, 200).body("hi")])
         .is(0, Health::Suspect)
         .failures(0, 1);
@@ -36,11 +34,7 @@ fn an_error_that_others_do_not_make_is_not_shown() {
 
 #[test]
 fn an_error_that_others_make_too_is_the_answer() {
-    sent(http().hedged(), GET)
-        .sends(L0, ERROR)
-        .wants([pause(L0), connect(1)])
-        .connected(L1)
-        .whatever()
+    doubted(http().hedged())
         .sends(L1, ERROR)
         .wants([abort(L1), resume(L0), answer(CLIENT, 500).body("oops")])
         .nobody_is_blamed()
@@ -52,11 +46,7 @@ fn an_error_that_others_make_too_is_the_answer() {
 
 #[test]
 fn an_error_does_not_wait_for_long() {
-    sent(http().hedged(), GET)
-        .sends(L0, ERROR)
-        .wants([pause(L0), connect(1)])
-        .connected(L1)
-        .whatever()
+    doubted(http().hedged())
         .after(ms(499))
         .wants_nothing()
         .after(ms(3))
@@ -127,11 +117,7 @@ fn opinions_that_are_better_do_not_use_up_the_right_to_more() {
 
 #[test]
 fn a_hedge_that_ends_in_an_error_is_better_than_silence() {
-    sent(http().hedged(), GET)
-        .after(ms(252))
-        .wants([connect(1)])
-        .connected(L1)
-        .whatever()
+    sent_twice(http().hedged())
         .sends(L1, ERROR)
         .wants([pause(L1)])
         .after(ms(502))

@@ -3,17 +3,14 @@
 use fairlead_model::health::Health;
 
 use crate::keep::{GET, OK, POST};
+use crate::openings::{sent, PUT};
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms, tcp, Setup};
 use crate::wants::*;
 
-const PUT: &str = "PUT /a HTTP/1.1\r\nHost: example.com\r\nContent-Length: 4\r\n\r\nbody";
-
 /// A client's request has been sent over `L0`, into a black hole.
 fn swallowed(setup: Setup, bytes: &str) -> Dialogue {
-    let mut told = dialogue(setup);
-    told.client_connects().wants_nothing().client_sends(bytes).wants([connect(0)]);
-    told.connected(L0).whatever();
+    let mut told = sent(setup, bytes);
     told.swallows(L0, 1, 0);
     told
 }
