@@ -1,8 +1,9 @@
 //! How many requests may be sent twice because they are late.
 //!
 //! A token bucket: each request earns its share of a token, each hedge costs one. A full bucket
-//! holds some tens, so that a host that freezes under load is covered at once; an overloaded pool,
-//! where everything is late, soon gets no hedges at all and isn't made worse by them.
+//! covers what is stuck when a host freezes under load, until others are asked first: some tens, and
+//! under heavy traffic the requests of [`COVER`]. All of it has been earned before. An overloaded
+//! pool, where everything is late, soon gets no hedges at all and isn't made worse by them.
 //!
 //! The right to hedge is earned. A hedge that doesn't win was sent for nothing: what the bucket
 //! takes in and holds is halved, down to a sixty-fourth. One that wins doubles it. So legitimate
@@ -10,10 +11,21 @@
 //!
 //! Not here: whether a request may be sent twice at all, and when it is late.
 
-/// Tokens of a full bucket.
+use std::time::Duration;
+
+use fairlead_model::moment::Moment;
+
+/// Tokens of a full bucket, at least.
 pub const BURST: f64 = 32.0;
 
-/// The smallest share of the right that is left.
+/// So long one backend of two may swallow its share before that is noticed: an answer is late after
+/// 50 ms where it is quick, and a busy machine takes its time.
+pub const COVER: Duration = Duration::from_millis(100);
+
+/// The rate of requests is looked at so often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The smallest part of the right that is left.
 const LEAST: f64 = 1.0 / 64.0;
 
 /// The hedges of one pool, as one worker counts them.
@@ -24,12 +36,24 @@ pub struct Budget {
     share: f64,
     /// What part of the right is left: 1 at best.
     right: f64,
+    /// Tokens of a full bucket at the rate of requests that was last seen.
+    burst: f64,
+    /// Requests since then.
+    seen: u32,
+    since: Moment,
 }
 
 impl Budget {
     /// A full bucket; `hundredths` is the budget in hundredths of a percent of requests.
     pub fn new(hundredths: u32) -> Budget {
-        Budget { tokens: BURST, share: f64::from(hundredths) / 10_000.0, right: 1.0 }
+        Budget {
+            tokens: BURST,
+            share: f64::from(hundredths) / 10_000.0,
+            right: 1.0,
+            burst: BURST,
+            seen: 0,
+            since: Moment::ZERO,
+        }
     }
 
     /// What is left, in tokens.
@@ -40,13 +64,26 @@ impl Budget {
 
     /// A request came. False if the bucket was full already.
     #[inline]
-    pub fn earn(&mut self) -> bool {
-        let room = BURST * self.right;
+    pub fn earn(&mut self, now: Moment) -> bool {
+        self.seen = self.seen.saturating_add(1);
+        if now.since(self.since) >= LOOK {
+            self.follow(now);
+        }
+        let room = self.burst * self.right;
         let more = self.tokens < room;
         if more {
             self.tokens = (self.tokens + self.share * self.right).min(room);
         }
         more
+    }
+
+    /// The bucket becomes as large as the rate of requests asks for.
+    #[cold]
+    fn follow(&mut self, now: Moment) {
+        let rate = f64::from(self.seen) / now.since(self.since).as_secs_f64();
+        self.burst = (rate * COVER.as_secs_f64()).max(BURST);
+        self.seen = 0;
+        self.since = now;
     }
 
     /// Takes a token for a hedge, if there is one.
@@ -90,7 +127,7 @@ impl Budget {
     /// The first try answered first: the hedge was for nothing.
     pub fn lost(&mut self) {
         self.right = (self.right / 2.0).max(LEAST);
-        self.tokens = self.tokens.min((BURST * self.right).max(1.0));
+        self.tokens = self.tokens.min((self.burst * self.right).max(1.0));
     }
 }
 
@@ -98,11 +135,16 @@ impl Budget {
 mod tests {
     use super::*;
 
+    /// A request each millisecond.
+    fn at(nth: u64) -> Moment {
+        Moment(1_000_000_000 + nth * 1_000_000)
+    }
+
     #[test]
     fn hedges_stay_within_their_share_of_requests() {
         let mut budget = Budget::new(200);
-        let spent = (0..100_000).filter(|_| {
-            budget.earn();
+        let spent = (0..100_000).filter(|nth| {
+            budget.earn(at(*nth));
             budget.spend()
         });
         let spent = spent.count();
@@ -119,8 +161,8 @@ mod tests {
     fn hedges_for_nothing_cost_the_right_and_wins_bring_it_back() {
         let mut budget = Budget::new(200);
         let mut spent = 0;
-        for _ in 0..10_000 {
-            budget.earn();
+        for nth in 0..10_000 {
+            budget.earn(at(nth));
             if budget.spend() {
                 spent += 1;
                 budget.lost();
@@ -131,9 +173,9 @@ mod tests {
             budget.won();
         }
         assert!(
-            (0..100_000)
-                .filter(|_| {
-                    budget.earn();
+            (10_000..110_000)
+                .filter(|nth| {
+                    budget.earn(at(*nth));
                     budget.spend()
                 })
                 .count()
@@ -149,6 +191,17 @@ mod tests {
             budget.right();
         }
         assert!((0..100).filter(|_| budget.spend()).count() <= BURST as usize);
+    }
+
+    #[test]
+    fn a_bucket_is_as_large_as_what_is_stuck_at_once() {
+        for (gap, stuck) in [(1, 100), (10, BURST as usize)] {
+            let mut budget = Budget::new(200);
+            for nth in 0..10_000 {
+                budget.earn(at(nth * gap));
+            }
+            assert_eq!((0..1_000).filter(|_| budget.spend()).count(), stuck);
+        }
     }
 
     #[test]

@@ -51,6 +51,8 @@ counts! {
     MovedUnacknowledged = "moved", "unacknowledged";
     /// A request that waited on a backend which went down was put to another.
     MovedFromDown = "moved", "down";
+    /// One was cut off a backend that said nothing while others answered, and put to another.
+    MovedFromSilent = "moved", "silent";
     /// A policy in Python chose, and its choice was used.
     PolicyChosen = "policy_decisions", "chosen";
     /// It had no preference.

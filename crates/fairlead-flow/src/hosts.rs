@@ -109,7 +109,7 @@ impl LocalHost {
 
     /// Whether any of its backends has answered since then.
     fn answered_since(&self, moment: Moment) -> bool {
-        self.backends.iter().any(|(pool, slot)| pool.backend(*slot).answered.get() >= moment)
+        self.backends.iter().any(|(pool, slot)| pool.backend(*slot).answers.began() >= moment)
     }
 }
 

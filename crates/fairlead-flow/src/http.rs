@@ -4,7 +4,7 @@
 //! connection; [`exchange`] is one request and its answer, whatever carries it; [`begin`] makes it
 //! of a head; [`attempt`] gets it to a backend, and to another when that fails; [`body`] passes its
 //! body on; [`wait`] looks after it until it is answered; [`hedge`] gets it to a second one when
-//! the first is late; [`opinion`] asks a second one about an error; [`relay`] brings the answer
+//! the first is late, and [`cut`] takes it off one that is silent; [`opinion`] asks a second one about an error; [`relay`] brings the answer
 //! back; [`finish`] ends it; [`blame`] says what a failure means for its backend; [`answer`] is
 //! what fairlead says itself.
 
@@ -14,6 +14,7 @@ pub(crate) mod begin;
 pub(crate) mod blame;
 pub(crate) mod body;
 pub(crate) mod client;
+pub(crate) mod cut;
 pub(crate) mod exchange;
 pub(crate) mod finish;
 pub(crate) mod hedge;

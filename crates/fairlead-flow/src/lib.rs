@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 pub mod ask;
 mod chaos;
 mod context;

@@ -13,12 +13,16 @@ use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan};
 
+use crate::answers::{Answers, Kind};
 use crate::driver::ListenerId;
 use crate::idle::Idle;
 use crate::listener::ListenerState;
 use crate::path;
 use crate::route::Routes;
 use crate::snapshot::Snapshot;
+
+/// What all backends of a pool have shown is looked up so often: not at each request.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// One worker's form of a snapshot.
 #[derive(Debug)]
@@ -118,6 +122,9 @@ pub(crate) struct LocalPool {
     pub(crate) idle: Duration,
     pub(crate) keepalive: Duration,
     pub(crate) hold: Duration,
+    /// The shortest time after which an answer of one of its backends is late, and when that is to
+    /// be looked up again.
+    quickest: Cell<(Moment, Duration)>,
 }
 
 impl LocalPool {
@@ -158,6 +165,7 @@ impl LocalPool {
             idle: timeouts.idle.duration(),
             keepalive: timeouts.keepalive.duration(),
             hold: pool.plan.retry.hold.duration(),
+            quickest: Cell::new((Moment::ZERO, Duration::ZERO)),
             pool: Arc::clone(pool),
         }
     }
@@ -181,6 +189,18 @@ impl LocalPool {
         &self.backends[slot.index()]
     }
 
+    /// The shortest time after which an answer of one of its backends is late, as of a moment ago.
+    pub(crate) fn quickest(&self, now: Moment) -> Duration {
+        let (until, known) = self.quickest.get();
+        if now < until {
+            return known;
+        }
+        let late = self.backends.iter().map(|backend| backend.state.response_late_after());
+        let quickest = late.min().unwrap_or_default();
+        self.quickest.set((now + MOMENT, quickest));
+        quickest
+    }
+
     /// Whether anybody may be used now.
     pub(crate) fn has_anybody(&self) -> bool {
         self.has_another(Slot(u32::MAX))
@@ -197,11 +217,23 @@ impl LocalPool {
 
     /// Whether anybody but this backend may be used now, and nothing speaks against it.
     pub(crate) fn has_well_other(&self, slot: Slot) -> bool {
-        self.backends.iter().enumerate().any(|(index, backend)| {
+        self.has_well(|other| other != slot)
+    }
+
+    /// Whether any of these backends may be used now, and nothing speaks against it.
+    pub(crate) fn has_well(&self, these: impl Fn(Slot) -> bool) -> bool {
+        self.backends.iter().zip(0..).any(|(backend, index)| {
             let state = &backend.state;
             let well = matches!(state.health(), Health::Healthy | Health::Unknown);
-            index != slot.index() && state.wish() == Wish::Enabled && well && state.weight() > 0
+            well && state.wish() == Wish::Enabled && state.weight() > 0 && these(Slot(index))
         })
+    }
+
+    /// Whether anybody but this backend has answered something that was asked at `moment` or
+    /// later. `kind`: only the like of it counts.
+    pub(crate) fn others_answered(&self, slot: Slot, kind: Option<Kind>, moment: Moment) -> bool {
+        let others = self.backends.iter().enumerate().filter(|(index, _)| *index != slot.index());
+        others.into_iter().any(|(_, backend)| backend.answers.reach(kind, moment))
     }
 
     pub(crate) fn backend_plan(&self, slot: Slot) -> &BackendPlan {
@@ -215,10 +247,8 @@ pub(crate) struct LocalBackend {
     pub(crate) state: Arc<BackendState>,
     pub(crate) endpoints: RefCell<Vec<Rc<Endpoint>>>,
     pub(crate) idle: RefCell<Idle>,
-    /// How many requests in a row another backend answered first.
-    pub(crate) overtaken: Cell<u32>,
-    /// When its last answer began.
-    pub(crate) answered: Cell<Moment>,
+    /// What it has answered lately, and since when it hasn't.
+    pub(crate) answers: Answers,
     /// How long its host may take to acknowledge before that is suspicious.
     ack_patience: Cell<Duration>,
     /// Not in the configuration any more.
@@ -231,8 +261,7 @@ impl LocalBackend {
             state: Arc::clone(state),
             endpoints: RefCell::new(Vec::new()),
             idle: RefCell::new(Idle::new()),
-            overtaken: Cell::new(0),
-            answered: Cell::new(Moment::ZERO),
+            answers: Answers::default(),
             ack_patience: Cell::new(path::PATIENCE),
             retired: Cell::new(false),
         }
@@ -259,19 +288,6 @@ impl LocalBackend {
     pub(crate) fn endpoint(&self, nth: usize) -> Option<Rc<Endpoint>> {
         let endpoints = self.endpoints.borrow();
         endpoints.get(nth % endpoints.len().max(1)).map(Rc::clone)
-    }
-
-    /// Notes that an answer began: it is not silent.
-    #[inline]
-    pub(crate) fn note_answer(&self, now: Moment) {
-        self.overtaken.set(0);
-        self.answered.set(now);
-    }
-
-    /// Notes that it was silent where others were not; how often in a row now.
-    pub(crate) fn note_silence(&self) -> u32 {
-        self.overtaken.set(self.overtaken.get().saturating_add(1));
-        self.overtaken.get()
     }
 
     /// How long its host may take to acknowledge before that is suspicious.

@@ -230,6 +230,13 @@ impl Seek {
         nobody && self.pause.is_none() && !self.decision.is_pending()
     }
 
+    /// Whether it may go on to somebody who is well and hasn't been tried.
+    pub(crate) fn has_more(&self) -> bool {
+        let pool = &self.pool;
+        let left = self.attempts < pool.plan().retry.attempts;
+        left && pool.has_well(|slot| !self.tried.contains(slot))
+    }
+
     /// Tries the backend that has just been used once more, on a fresh connection: a kept one
     /// turned out to be dead, which says nothing about the backend.
     pub(crate) fn again<D: Driver>(
@@ -257,7 +264,10 @@ impl Seek {
     pub(crate) fn lost(&mut self, slot: Slot, reason: Reason, now: Moment) -> bool {
         self.failure = Some(reason);
         self.losses += 1;
-        if reason != Reason::BackendDown && self.pause_for_same(slot, self.tries + 1, now) {
+        // Who says nothing, or is down, needn't be asked once more.
+        let gone =
+            matches!(reason, Reason::BackendDown | Reason::BackendSilent | Reason::Unacknowledged);
+        if !gone && self.pause_for_same(slot, self.tries + 1, now) {
             return true;
         }
         // With everybody tried, those that only failed after they had connected get another

@@ -84,6 +84,7 @@ reasons! {
     StaleConnection = "stale_connection", 502, Nobody, Idempotent, false, "a kept connection turned out to be closed";
     BackendReset = "backend_reset", 502, Backend, Idempotent, true, "the backend reset or closed the connection before its answer";
     BackendDown = "backend_down", 503, Backend, Idempotent, false, "the backend was found down while the request waited";
+    BackendSilent = "backend_silent", 504, Backend, Idempotent, false, "the backend answered nothing while others answered what was asked later";
     Unacknowledged = "unacknowledged", 504, Backend, Idempotent, true, "the backend's host did not acknowledge the request";
     WrongAnswer = "wrong_answer", 502, Backend, Idempotent, true, "the backend answered with an error where another one did not";
     BadResponse = "bad_response", 502, Backend, Idempotent, true, "the backend's answer was not HTTP, or broke its rules";

@@ -16,7 +16,7 @@ use fairlead_model::reason::Reason;
 use crate::context::Context;
 use crate::driver::{Driver, Sent};
 use crate::flow::Flow;
-use crate::http::exchange::{Exchange, Kept, Phase};
+use crate::http::exchange::{Exchange, Kept, Noted, Phase};
 use crate::http::hedge::late_at;
 use crate::link::{LinkUse, Owner};
 use crate::path;
@@ -95,6 +95,7 @@ impl Flow {
         exchange.trial =
             link.backend.state.is_on_probation() && link.pool.has_well_other(link.slot);
         exchange.held_back = link.send(d, &exchange.head, &exchange.body, now) == Sent::Queued;
+        exchange.noted = Noted::Nothing;
         exchange.late = late_at(exchange, (&link.pool, link.slot), self.ctx.worker, now);
         exchange.look = now + path::first_look(&link.backend.state);
         if !exchange.facts.method.is_idempotent() {
@@ -160,6 +161,7 @@ impl Flow {
             exchange.blame(&mut self.ctx, slot, &failure, now);
         }
         match reason {
+            Reason::BackendSilent => pool.count(self.ctx.worker, Count::MovedFromSilent),
             Reason::BackendDown => pool.count(self.ctx.worker, Count::MovedFromDown),
             Reason::Unacknowledged => pool.count(self.ctx.worker, Count::MovedUnacknowledged),
             _ => {}

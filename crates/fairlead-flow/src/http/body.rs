@@ -14,6 +14,7 @@ use crate::driver::{Driver, Sent};
 use crate::flow::Flow;
 use crate::http::answer::reason_of;
 use crate::http::exchange::{Kept, Phase};
+use crate::http::hedge::late_at;
 use crate::link::Owner;
 use crate::slab::Key;
 
@@ -105,6 +106,11 @@ impl Flow {
         match phase {
             Phase::Sent => {
                 exchange.sent_at = now;
+                let link = exchange.link.and_then(|link| self.ctx.links.get(link));
+                if let Some(link) = link.filter(|_| exchange.request_done) {
+                    exchange.late =
+                        late_at(exchange, (&link.pool, link.slot), self.ctx.worker, now);
+                }
                 self.sent_arm(key, now);
             }
             // Bytes flow, if only this way: the answer hasn't stalled.

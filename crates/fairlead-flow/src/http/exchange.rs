@@ -10,6 +10,7 @@ use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{BodyReader, Delivery, Method, Version};
 
+use crate::answers::Kind;
 use crate::http::blame::Blame;
 use crate::idle::Reuse;
 use crate::local::LocalPool;
@@ -37,6 +38,28 @@ pub(crate) enum Kept {
     Whole,
     /// Too much came, or it must not be sent again anyway.
     Dropped,
+}
+
+/// What was noted of its being late, without a second backend beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// It isn't, or nothing speaks against its backend.
+    Nothing,
+    /// Its backend is silent where others are not.
+    Silence,
+    /// And has been for so long that others are asked first.
+    Overdue,
+}
+
+/// Whether it was cut off a silent backend, which happens once at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// It wasn't.
+    No,
+    /// It was, after so long, and another has it now.
+    Off(Duration),
+    /// It was, and it is known whether that was any use.
+    Settled,
 }
 
 /// What the request's head said, as far as it matters later.
@@ -73,8 +96,12 @@ pub(crate) struct Exchange {
     pub(crate) second: Option<Key>,
     /// When the second was asked.
     pub(crate) second_at: Moment,
+    /// The second is late, too: asking it was for nothing.
+    pub(crate) vain: bool,
     /// When a second is to be asked.
     pub(crate) late: Moment,
+    pub(crate) noted: Noted,
+    pub(crate) cut: Cut,
     /// When it is to be looked at whether the request is acknowledged.
     pub(crate) look: Moment,
     /// Whoever has the request has answered with an error, and the answer waits for a second
@@ -129,7 +156,10 @@ impl Exchange {
             link: None,
             second: None,
             second_at: now,
+            vain: false,
             late: Moment(u64::MAX),
+            noted: Noted::Nothing,
+            cut: Cut::No,
             look: Moment(u64::MAX),
             held: None,
             trial: false,
@@ -166,7 +196,10 @@ impl Exchange {
         self.link = None;
         self.second = None;
         self.second_at = now;
+        self.vain = false;
         self.late = Moment(u64::MAX);
+        self.noted = Noted::Nothing;
+        self.cut = Cut::No;
         self.look = Moment(u64::MAX);
         self.held = None;
         self.trial = false;
@@ -187,6 +220,15 @@ impl Exchange {
         self.head_sent = 0;
         self.blamed.clear();
         self.reason = Reason::Ok;
+    }
+
+    /// What it is compared with.
+    pub(crate) fn kind(&self) -> Kind {
+        if self.facts.method.is_safe() {
+            Kind::Safe
+        } else {
+            Kind::Other
+        }
     }
 
     /// Whether its backend has been waiting for long for the rest of the request.

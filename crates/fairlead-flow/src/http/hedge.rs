@@ -9,11 +9,15 @@
 //!    within the pool's budget (`fairlead_balance::budget`).
 //! 2. The first final head wins. The other's answer is never seen.
 //! 3. A first that loses twice without an answer in between is in doubt: others are asked before
-//!    it, and it is probed. But slow is not silent: its connection stays for [`SILENCE`] more. If an answer begins in that
-//!    time, all that was learned is how long it takes, and later requests are given that long.
-//!    If not, that is a failure.
+//!    it, for a second that doubles with each relapse, and it is probed. A check page that is quick
+//!    doesn't refute that; an answer does, if it is no later than a garbage collector explains.
+//!    Slow is not silent: the connection of a first that has lost stays for [`SILENCE`] more. If an
+//!    answer begins in that time, all that was learned is how long it takes, and later requests are
+//!    given that long. If not, that is a failure.
 //! 4. A second that loses is cut off.
 //! 5. A second that fails is as if it had never been asked, but for the evidence.
+//! 6. A second that is late, too, was asked for nothing, and the budget learns of that at once, not
+//!    when one of them answers: where everybody takes 5 s, much would be asked twice by then.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,15 +25,17 @@ use std::time::Duration;
 
 use fairlead_balance::{Budget, Count};
 use fairlead_model::backend::Slot;
+use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
 use fairlead_model::reason::Reason;
 
+use crate::answers::Kind;
 use crate::driver::Driver;
 use crate::flow::Flow;
-use crate::http::exchange::{Exchange, Kept, Phase};
+use crate::http::exchange::{Exchange, Kept, Noted, Phase};
 use crate::link::{LinkUse, Owner};
-use crate::local::{LocalBackend, LocalPool};
+use crate::local::LocalPool;
 use crate::seek::millis;
 use crate::slab::Key;
 
@@ -45,10 +51,14 @@ const SILENCE: Duration = Duration::from_secs(1);
 const STICKY: Duration = Duration::from_millis(500);
 
 /// From here on people notice that they wait.
-const NOTICED: Duration = Duration::from_millis(200);
+pub(crate) const NOTICED: Duration = Duration::from_millis(200);
+
+/// So much later than that is no garbage collector: one stops a process for 300 ms without anything
+/// being wrong with it.
+pub(crate) const COLLECTS: Duration = Duration::from_millis(300);
 
 /// When a request that is sent now is late enough for a second backend or, if it may not be sent
-/// twice side by side, for being evidence (`wait`); never, while it isn't whole.
+/// twice side by side, for a look at what others get (`cut`); never, while it isn't whole.
 pub(crate) fn late_at(
     exchange: &Exchange,
     (pool, slot): (&LocalPool, Slot),
@@ -58,11 +68,12 @@ pub(crate) fn late_at(
     let whole = exchange.request_done && exchange.kept == Kept::Whole && !exchange.facts.upgrade;
     let Some(budget) = pool.budget.as_ref().filter(|_| whole) else { return Moment(u64::MAX) };
     // What may be put to a second backend for its error alone (`opinion`) earns, too.
-    let earned = budget.borrow_mut().earn();
+    let earned = budget.borrow_mut().earn(now);
     if earned {
         pool.note_budget(worker);
     }
-    let late = late_after(pool, slot);
+    let late = late_after(pool, slot, now);
+    let late = if exchange.facts.method.is_safe() { late } else { late.max(NOTICED) };
     // Who hashes wants the same backend each time; another one is worse than a little patience. So
     // may a policy outside.
     let group = pool.backend_plan(slot).group;
@@ -73,14 +84,12 @@ pub(crate) fn late_at(
 /// How late an answer of this backend has to be. What it has shown itself counts, but one that is
 /// much slower than the best of its pool is not given all that time: its clients needn't pay for
 /// lost packets or a sick disk just because they have lasted for a while.
-pub(crate) fn late_after(pool: &LocalPool, slot: Slot) -> Duration {
+pub(crate) fn late_after(pool: &LocalPool, slot: Slot, now: Moment) -> Duration {
     let own = pool.backend(slot).state.response_late_after();
     if own <= NOTICED {
         return own;
     }
-    let late = |backend: &Rc<LocalBackend>| backend.state.response_late_after();
-    let best = pool.backends.iter().map(late).min().unwrap_or(own);
-    own.min((best * 4).max(NOTICED))
+    own.min((pool.quickest(now) * 4).max(NOTICED))
 }
 
 impl Flow {
@@ -89,16 +98,21 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         exchange.late = Moment(u64::MAX);
+        if exchange.second.is_some() {
+            return exchange.note_vain();
+        }
         if !exchange.facts.method.is_safe() {
-            return self.late_alone(key, now);
+            return self.late_alone(d, key, now);
         }
         let pool = &exchange.seek.pool;
         let pays = |budget: &RefCell<Budget>| budget.borrow_mut().pay(exchange.trial);
         let may = pool.budget.as_ref().is_some_and(pays);
         pool.note_budget(self.ctx.worker);
         if !may {
-            pool.count(self.ctx.worker, Count::HedgeDenied);
-            return self.late_alone(key, now);
+            if exchange.noted == Noted::Nothing {
+                pool.count(self.ctx.worker, Count::HedgeDenied);
+            }
+            return self.late_alone(d, key, now);
         }
         let owner = Owner::Client(key);
         self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
@@ -119,7 +133,11 @@ impl Flow {
         to.watch.renew();
         exchange.second = Some(link);
         exchange.second_at = now;
+        exchange.vain = false;
         let opinion = exchange.held.is_some();
+        if !opinion {
+            exchange.late = now + late_after(&to.pool, to.slot, now);
+        }
         let step = if opinion { Count::OpinionAsked } else { Count::HedgeSent };
         exchange.seek.pool.count(self.ctx.worker, step);
         let _ = to.send(d, &exchange.head, &exchange.body, now);
@@ -134,7 +152,7 @@ impl Flow {
             exchange.seek.leave(&mut self.ctx);
         }
         let Some(second) = exchange.second.take() else { return };
-        let won = link == second;
+        let (won, noted, vain) = (link == second, exchange.noted, exchange.vain);
         let loser = if won { exchange.link.replace(second) } else { Some(second) };
         let waited = now.since(exchange.sent_at);
         let took = now.since(exchange.second_at);
@@ -151,7 +169,7 @@ impl Flow {
         if let Some(budget) = &pool.budget {
             if won {
                 budget.borrow_mut().won();
-            } else {
+            } else if !vain {
                 budget.borrow_mut().lost();
             }
         }
@@ -171,8 +189,11 @@ impl Flow {
             winner.map_or_else(String::new, |(pool, slot)| pool.backend_plan(slot).address.clone());
         let detail =
             format!("for {}, while {name} answered within {}", millis(waited), millis(took));
-        if pool.backend(slot).note_silence() >= DOUBTED {
-            self.ctx.doubt(&pool, slot, "no answer", detail, now);
+        let answers = &pool.backend(slot).answers;
+        let silence =
+            if noted == Noted::Nothing { answers.note_silence(since) } else { answers.silence() };
+        if silence.times >= DOUBTED {
+            self.ctx.overdue(&pool, slot, "no answer", detail, now);
         }
     }
 
@@ -185,10 +206,17 @@ impl Flow {
         now: Moment,
     ) {
         let Some(link) = self.ctx.links.get(key) else { return };
-        link.backend.note_answer(now);
+        link.backend.answers.note(Kind::Safe, since, now);
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
-        self.ctx.answer_took(&pool, slot, now.since(since), now);
+        let (backend, took) = (pool.backend(slot), now.since(since));
+        let paused = took < late_after(&pool, slot, now) + COLLECTS;
+        self.ctx.answer_took(&pool, slot, took, now);
         self.ctx.abort_link(d, key);
+        // What was held against it is over.
+        if paused && backend.state.health() == Health::Suspect {
+            let change = backend.state.refute(&pool.rules, now);
+            self.ctx.changed(backend, change);
+        }
     }
 
     /// A backend that was overtaken will not answer: it was silent for too long (`failure` is
@@ -213,6 +241,16 @@ impl Flow {
                 Some(what) => (Reason::BackendReset, what),
             };
             self.ctx.silent(&pool, slot, reason, what, detail, now);
+        }
+    }
+}
+
+impl Exchange {
+    /// Rule 6.
+    fn note_vain(&mut self) {
+        let before = std::mem::replace(&mut self.vain, true);
+        if let Some(budget) = self.seek.pool.budget.as_ref().filter(|_| !before) {
+            budget.borrow_mut().lost();
         }
     }
 }

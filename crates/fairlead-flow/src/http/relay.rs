@@ -25,7 +25,7 @@ use fairlead_proto::RefusalKind;
 use crate::driver::{Driver, IoFailure, Sent};
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
-use crate::http::exchange::{Phase, LONG};
+use crate::http::exchange::{Cut, Phase, LONG};
 use crate::http::opinion::is_error;
 use crate::slab::Key;
 
@@ -194,7 +194,7 @@ impl Flow {
             exchange.facts.keep_alive = false;
         }
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
-        link.backend.note_answer(now);
+        link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
         if link.watch.suspected {
             self.ctx.path_answered(d, link_key, exchange.sent_at, now);
         }
@@ -207,6 +207,9 @@ impl Flow {
         }
         if !exchange.blamed.is_empty() {
             exchange.settle_blame(&mut self.ctx, slot, head.status() < 500, now);
+        }
+        if exchange.cut != Cut::No {
+            exchange.settle_cut(now.since(exchange.sent_at));
         }
         self.ctx.answer_took(&pool, slot, now.since(exchange.sent_at), now);
         if exchange.status < 500 {

@@ -7,14 +7,11 @@
 //!    backend is suspect and a hedge follows at once; if it was sent again in vain, it moves, PUT
 //!    and DELETE too, while somebody is there who is well. A network that loses packets everywhere
 //!    moves nothing.
-//! 3. What may not be sent to a second backend side by side (PUT, DELETE, POST; a GET with the
-//!    budget used up) makes suspect when it is later than a garbage collector explains, twice in a
-//!    row, while others answered: the next ones go to those, for a second that doubles with each
-//!    relapse. Else a pool that takes nothing but PUTs would never notice a frozen member.
+//! 3. When it is later than its backend's answers usually are, a second backend may be asked beside
+//!    it (`hedge`) or in its place (`cut`).
 //! 4. The time-outs of the configuration are the hard end.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use fairlead_balance::{may_resend, Count};
 use fairlead_model::moment::Moment;
@@ -25,7 +22,6 @@ use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
 use crate::http::exchange::{Exchange, Phase};
-use crate::http::hedge::{late_after, DOUBTED};
 use crate::link::Owner;
 use crate::path::{next_look, Verdict, WATCH};
 use crate::seek::millis;
@@ -33,10 +29,6 @@ use crate::slab::Key;
 
 /// What the events say of it.
 pub(crate) const UNACKNOWLEDGED: &str = "no acknowledgement";
-
-/// So much later than that a request that is alone is compared with what others get at the same
-/// time. A garbage collector stops a process for 300 ms without anything being wrong with it.
-const ALONE: Duration = Duration::from_millis(300);
 
 impl Flow {
     /// Sets the time at which a request that was sent is looked after.
@@ -99,33 +91,11 @@ impl Flow {
         if !before || lost {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
         }
-        if exchange.late < Moment(u64::MAX) && exchange.facts.method.is_safe() {
+        let alone = exchange.second.is_none() && exchange.facts.method.is_safe();
+        if alone && exchange.late < Moment(u64::MAX) {
             exchange.late = now;
         }
         false
-    }
-
-    /// Rule 3: a request is late, and no second backend is asked.
-    pub(crate) fn late_alone(&mut self, key: Key, now: Moment) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(exchange) = client.exchange.as_mut() else { return };
-        let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) else { return };
-        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
-        let waited = now.since(exchange.sent_at);
-        let enough = late_after(&pool, slot) + ALONE;
-        if waited < enough {
-            exchange.late = exchange.sent_at + enough;
-            return;
-        }
-        let others = pool.backends.iter().enumerate().filter(|(index, _)| *index != slot.index());
-        let answer = others.map(|(_, backend)| backend.answered.get()).max();
-        if answer.is_none_or(|at| at <= exchange.sent_at) {
-            return;
-        }
-        if pool.backend(slot).note_silence() >= DOUBTED {
-            let detail = format!("for {}, while others answered", millis(waited));
-            self.ctx.overdue(&pool, slot, "no answer", detail, now);
-        }
     }
 
     fn sent_check<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
@@ -174,7 +144,7 @@ impl Flow {
 impl Exchange {
     /// Whether it may be sent to another backend for this reason, and nobody else has it or is
     /// sought already.
-    fn may_move(&self, reason: Reason) -> bool {
+    pub(crate) fn may_move(&self, reason: Reason) -> bool {
         let free = self.second.is_none() && self.seek.is_quiet();
         free && may_resend(reason, &self.sendable())
     }

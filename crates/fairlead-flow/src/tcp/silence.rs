@@ -28,6 +28,7 @@ use fairlead_balance::Count;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
+use crate::answers::Kind;
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::wait::UNACKNOWLEDGED;
@@ -80,7 +81,8 @@ impl Flow {
         let Some(relay) = self.relays.get_mut(key) else { return };
         let before = std::mem::replace(&mut relay.question, Question::Answered);
         let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) else { return };
-        link.backend.note_answer(now);
+        let asked = if let Question::Asked { at, .. } = before { at } else { relay.started };
+        link.backend.answers.note(Kind::Other, asked, now);
         if let Question::Asked { at, late } = before {
             let (pool, slot) = (Rc::clone(&link.pool), link.slot);
             self.ctx.answer_took(&pool, slot, now.since(at), now);
@@ -178,12 +180,8 @@ impl Flow {
         else {
             return;
         };
-        let others_answer = pool
-            .backends
-            .iter()
-            .enumerate()
-            .any(|(index, backend)| index != slot.index() && backend.answered.get() >= at);
-        if others_answer && pool.backend(slot).note_silence() >= SILENT {
+        let others_answer = pool.others_answered(slot, None, at);
+        if others_answer && pool.backend(slot).answers.note_silence(at).times >= SILENT {
             let detail = format!("for {}, while others answered", millis(now.since(at)));
             let (reason, what) = (Reason::ResponseTimeout, "no answer to the client's bytes");
             self.ctx.silent(&pool, slot, reason, what, detail, now);
@@ -197,13 +195,13 @@ impl Flow {
             return;
         }
         relay.question = Question::Answered;
-        let link = relay.link;
+        let (link, asked) = (relay.link, relay.spoke.unwrap_or(relay.started));
         let Some((pool, slot)) = self.link_place(link) else { return };
         let others_answer = pool.backends.iter().enumerate().any(|(index, backend)| {
-            let at = backend.answered.get();
+            let at = backend.answers.began();
             index != slot.index() && at > Moment::ZERO && now.since(at) < LATELY
         });
-        if others_answer && pool.backend(slot).note_silence() >= SILENT {
+        if others_answer && pool.backend(slot).answers.note_silence(asked).times >= SILENT {
             let (reason, what) = (Reason::ResponseTruncated, "closed without an answer");
             self.ctx.silent(&pool, slot, reason, what, "while others answered".into(), now);
         }

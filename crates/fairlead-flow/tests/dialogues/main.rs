@@ -17,6 +17,7 @@ mod wants;
 mod abort;
 mod bulk;
 mod chaos;
+mod cut;
 mod decisions;
 mod failover;
 mod framing;
