@@ -303,8 +303,13 @@ impl Connection {
                 self.readable = false;
                 Drawn::NothingNow
             }
-            // The end, or a failure: whoever reads is told which.
-            Ok(_) | Err(_) => Drawn::NotSo,
+            // The end, or nothing that can be moved in this way: whoever reads is told which.
+            Ok(_) | Err(Errno::INTR | Errno::INVAL | Errno::NOMEM) => Drawn::NotSo,
+            // The kernel says it once: to whoever reads next, a reset would look like an end.
+            Err(error) => {
+                self.failure.get_or_insert(socket::failure(error));
+                Drawn::NotSo
+            }
         }
     }
 

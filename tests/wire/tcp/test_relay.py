@@ -142,6 +142,26 @@ def test_a_reset_after_a_half_close_is_still_a_reset(tcp, backend) -> None:
     assert isinstance(ends[0], ConnectionResetError)
 
 
+def test_a_reset_after_a_large_transfer_is_still_a_reset(tcp, backend) -> None:
+    """What is moved by the kernel alone tells of its end by the kernel alone."""
+    size = 4_000_000
+
+    def play(line: Line) -> None:
+        for _ in range(8):
+            line.send(b"x" * size)
+            line.read(1)
+        line.reset()
+
+    balancer = tcp(backend(play))
+    line = balancer.connect()
+    for _ in range(8):
+        line.read(size)
+        line.send(b"y")
+
+    with pytest.raises(ConnectionResetError):
+        line.read_to_end()
+
+
 @pytest.mark.parametrize("direction", ["to the client", "to the backend"])
 def test_a_slow_reader_holds_back_the_writer(tcp, backend, direction: str) -> None:
     """Memory stays bounded whatever the speeds, and nothing is lost."""
