@@ -7,8 +7,9 @@
 //!    something that can be survived.
 //! 3. The time of its end is part of a run. From then on nothing more is drawn, whether or not
 //!    anybody says so.
-//! 4. What vanished never gets there later: a connection of which bytes were kept back is never
-//!    written to again.
+//! 4. What vanished was on its way (`drop`, `freeze`): it is kept, as much as the buffers of two
+//!    kernels would, and arrives when the run ends, if somebody still waits for the answer. So does
+//!    what the backend said meanwhile. No byte of a connection is left out.
 //! 5. It is about one backend: whoever else is at the same place, or on the same host, hears of no
 //!    evidence that was played.
 //!
@@ -31,7 +32,7 @@ use fairlead_model::chaos::{ChaosPlan, Fault, WHOLE};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::BackendPlan;
 
-use crate::driver::{IoFailure, PathState};
+use crate::driver::{IoFailure, PathState, Sent};
 use crate::local::{Local, LocalBackend, LocalPool};
 use crate::slab::Key;
 use crate::wheel::Filed;
@@ -40,6 +41,10 @@ pub(crate) use play::News;
 
 /// Linux's first retransmission on a local network (measured); each later one waits twice as long.
 const RESEND: Duration = Duration::from_millis(208);
+
+/// Bytes on their way to a host that doesn't take them, from which on the sender waits: a socket's
+/// buffers on a local network hold somewhat more.
+const ON_ITS_WAY: usize = 64 * 1024;
 
 /// A run, shared by all workers.
 #[derive(Debug)]
@@ -83,20 +88,43 @@ pub(crate) struct Affliction {
     vanished: Option<Moment>,
     /// Its connect succeeded, and nobody was told.
     arrived: bool,
+    on_its_way: OnItsWay,
     struck: Rc<RefCell<Vec<Key>>>,
 }
 
+/// What was sent and is kept back until the run ends.
+#[derive(Debug, Default)]
+struct OnItsWay {
+    bytes: Vec<u8>,
+    finished: bool,
+    /// The sender waits until there is room.
+    full: bool,
+}
+
 impl Affliction {
-    /// Something is sent. True if it vanishes.
-    pub(crate) fn takes(&mut self, now: Moment) -> bool {
+    fn new(fault: Fault, link: Key, struck: Rc<RefCell<Vec<Key>>>) -> Affliction {
+        let on_its_way = OnItsWay::default();
+        Affliction { fault, link, vanished: None, arrived: false, on_its_way, struck }
+    }
+
+    /// Something is sent. What the sender sees, if it vanishes.
+    pub(crate) fn takes(&mut self, first: &[u8], then: &[u8], now: Moment) -> Option<Sent> {
         if self.fault == Fault::Delay {
-            return false;
+            return None;
         }
-        if self.vanished.is_none() && matches!(self.fault, Fault::Reset | Fault::Error) {
+        let strikes = matches!(self.fault, Fault::Reset | Fault::Error);
+        if self.vanished.is_none() && strikes {
             self.struck.borrow_mut().push(self.link);
         }
         self.vanished.get_or_insert(now);
-        true
+        if strikes {
+            return Some(Sent::All);
+        }
+        let way = &mut self.on_its_way;
+        way.bytes.extend_from_slice(first);
+        way.bytes.extend_from_slice(then);
+        way.full = way.bytes.len() > ON_ITS_WAY;
+        Some(if way.full { Sent::Queued } else { Sent::All })
     }
 
     /// Whether it can be played to requests alone.
@@ -104,8 +132,9 @@ impl Affliction {
         self.fault == Fault::Error
     }
 
-    /// Whether a FIN vanishes, too.
-    pub(crate) fn takes_fin(&self) -> bool {
+    /// A FIN is sent. True if it vanishes, too.
+    pub(crate) fn takes_fin(&mut self) -> bool {
+        self.on_its_way.finished = true;
         self.fault != Fault::Delay
     }
 
@@ -231,7 +260,7 @@ impl Chaos {
         let fault = self.drawn(run, random, now)?;
         run.played.suffered.fetch_add(1, Relaxed);
         let struck = Rc::clone(&self.struck);
-        Some(Box::new(Affliction { fault, link, vanished: None, arrived: false, struck }))
+        Some(Box::new(Affliction::new(fault, link, struck)))
     }
 
     /// Draws whether a round of a check at this backend suffers.
@@ -266,7 +295,7 @@ mod tests {
     fn affliction(fault: Fault) -> Affliction {
         let mut links = crate::slab::Slab::new();
         let (link, struck) = (links.insert(()), Rc::default());
-        Affliction { fault, link, vanished: None, arrived: false, struck }
+        Affliction::new(fault, link, struck)
     }
 
     fn at(ms: u64) -> Moment {
@@ -277,7 +306,7 @@ mod tests {
     fn what_vanishes_looks_to_the_kernel_as_on_a_dead_host() {
         let mut host = affliction(Fault::Drop);
         assert_eq!(host.path(at(0)), None);
-        assert!(host.takes(at(0)));
+        assert_eq!(host.takes(b"a", b"b", at(0)), Some(Sent::All));
         let seen = |ms| {
             let path = host.path(at(ms)).expect("something vanished");
             (path.unacknowledged, path.retransmitted, path.timeouts)
@@ -291,21 +320,33 @@ mod tests {
     #[test]
     fn a_frozen_process_has_its_bytes_acknowledged() {
         let mut frozen = affliction(Fault::Freeze);
-        assert!(frozen.takes(at(0)) && frozen.takes_fin() && !frozen.leaves_clean());
+        assert_eq!(frozen.takes(b"a", b"b", at(0)), Some(Sent::All));
+        assert!(frozen.takes_fin() && !frozen.leaves_clean());
         assert_eq!(frozen.path(at(500)), None);
+    }
+
+    #[test]
+    fn no_more_is_on_its_way_than_buffers_hold() {
+        let mut frozen = affliction(Fault::Freeze);
+        let piece = [0; ON_ITS_WAY / 2];
+        assert_eq!(frozen.takes(&piece, &piece, at(0)), Some(Sent::All));
+        assert_eq!(frozen.takes(b"x", b"", at(1)), Some(Sent::Queued));
+        assert_eq!(frozen.on_its_way.bytes.len(), ON_ITS_WAY + 1);
     }
 
     #[test]
     fn who_is_delayed_gets_everything() {
         let mut late = affliction(Fault::Delay);
-        assert!(!late.takes(at(0)) && !late.takes_fin() && late.leaves_clean());
+        assert_eq!(late.takes(b"a", b"", at(0)), None);
+        assert!(!late.takes_fin() && late.leaves_clean());
     }
 
     #[test]
     fn resets_and_errors_strike_once() {
         for fault in [Fault::Reset, Fault::Error] {
             let mut struck = affliction(fault);
-            assert!(struck.takes(at(0)) && struck.takes(at(1)));
+            assert_eq!(struck.takes(b"a", b"", at(0)), Some(Sent::All));
+            assert_eq!(struck.takes(b"b", b"", at(1)), Some(Sent::All));
             assert_eq!(struck.struck.borrow().len(), 1);
             assert_eq!(struck.leaves_clean(), fault == Fault::Error);
         }

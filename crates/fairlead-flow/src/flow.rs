@@ -271,11 +271,7 @@ impl Flow {
         match self.ctx.roles.get(id) {
             Role::Client(key) => self.client_writable(d, key, now),
             Role::RelayClient(key) => self.relay_writable(d, key, true, now),
-            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
-                Some(LinkUse::Busy(client)) => self.request_writable(d, client, key, now),
-                Some(LinkUse::Relay(relay)) => self.relay_writable(d, relay, false, now),
-                _ => {}
-            },
+            Role::Link(key) => self.link_writable(d, key, now),
             Role::Probe(_) | Role::None => {}
         }
         self.settle(d, now);
@@ -367,6 +363,9 @@ impl Flow {
             }
         }
         self.probes_stop(d);
+        // What is played would keep from its end what is under way.
+        self.chaos_end(d, "ended early", now);
+        self.settle(d, now);
     }
 
     /// Client connections still open.

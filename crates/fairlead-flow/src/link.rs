@@ -118,12 +118,8 @@ impl Link {
         then: &[u8],
         now: Moment,
     ) -> Sent {
-        if let Some(affliction) = &mut self.affliction {
-            if affliction.takes(now) {
-                return Sent::All;
-            }
-        }
-        d.send(self.conn, first, then)
+        let taken = self.affliction.as_mut().and_then(|played| played.takes(first, then, now));
+        taken.unwrap_or_else(|| d.send(self.conn, first, then))
     }
 
     /// It carries bytes and no requests from now on, which have no errors.
@@ -135,8 +131,8 @@ impl Link {
     }
 
     /// Sends FIN to the backend.
-    pub(crate) fn finish<D: Driver>(&self, d: &mut D) {
-        if !self.affliction.as_ref().is_some_and(|affliction| affliction.takes_fin()) {
+    pub(crate) fn finish<D: Driver>(&mut self, d: &mut D) {
+        if !self.affliction.as_mut().is_some_and(|affliction| affliction.takes_fin()) {
             d.finish(self.conn);
         }
     }

@@ -4,11 +4,10 @@
 //! lead to, at the same moments, and do what they would do.
 //!
 //! A run that ends leaves nobody in limbo. A connect that was kept back is told then, as a host
-//! that is back answers a SYN sent again; a connection whose bytes vanished is reset, as by a host
-//! that knows nothing of it.
+//! that is back answers a SYN sent again; bytes that vanished arrive, as what is sent again does, or
+//! what a process finds when it wakes up. So an end costs nobody who still waits anything.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use fairlead_model::chaos::Fault;
 use fairlead_model::event::Event;
@@ -70,13 +69,13 @@ impl Flow {
         if !self.ctx.chaos.filed.fired(now) {
             return;
         }
+        if self.ctx.chaos.run.as_ref().is_some_and(|run| run.plan.until <= now) {
+            self.chaos_end(d, "ended", now);
+        }
         while let Some(index) = self.ctx.chaos.holding.iter().position(|held| held.due <= now) {
             let held = self.ctx.chaos.holding.remove(index);
             self.ctx.chaos.note();
             self.chaos_release(d, held, now);
-        }
-        if self.ctx.chaos.run.as_ref().is_some_and(|run| run.plan.until <= now) {
-            self.chaos_end(d, "ended", now);
         }
         let until = self.ctx.chaos.run.as_ref().map(|run| run.plan.until);
         let next = self.ctx.chaos.holding.iter().map(|held| held.due).chain(until).min();
@@ -85,7 +84,8 @@ impl Flow {
         }
     }
 
-    fn chaos_end<D: Driver>(&mut self, d: &mut D, how: &str, now: Moment) {
+    /// Ends the run, if there is one.
+    pub(crate) fn chaos_end<D: Driver>(&mut self, d: &mut D, how: &str, now: Moment) {
         let Some(run) = self.ctx.chaos.run.take() else { return };
         self.ctx.chaos.target = None;
         self.ctx.chaos.note();
@@ -93,24 +93,46 @@ impl Flow {
         for key in self.ctx.links.keys() {
             let Some(link) = self.ctx.links.get_mut(key) else { continue };
             let Some(affliction) = &link.affliction else { continue };
-            let (fault, arrived) = (affliction.fault, affliction.arrived);
-            match affliction.vanished {
-                // What was begun without the backend ends without it; what is held back, when due.
-                Some(_) if fault == Fault::Error => {}
-                None if fault == Fault::Delay => {}
-                Some(_) => {
-                    link.affliction = None;
-                    self.link_failed(d, key, IoFailure::Reset, now);
-                }
-                None => {
-                    link.affliction = None;
-                    if arrived {
-                        // How long that took is nothing to learn from.
-                        link.started = now;
-                        self.link_connected(d, key, now);
-                    }
-                }
+            match affliction.fault {
+                Fault::Drop | Fault::Freeze => self.chaos_let_go(d, key, now),
+                // It was struck: what was begun without the backend ends without it.
+                Fault::Reset | Fault::Error if affliction.vanished.is_some() => {}
+                Fault::Reset | Fault::Error => link.affliction = None,
+                // What is held back comes when it is due.
+                Fault::Delay => {}
             }
+        }
+    }
+
+    /// What was on its way arrives: there, and here.
+    fn chaos_let_go<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        let holding = &mut self.ctx.chaos.holding;
+        let held = holding.iter().position(|held| held.whose == Held::Link(key));
+        let held = held.map(|index| holding.remove(index));
+        self.ctx.chaos.note();
+        let Some(link) = self.ctx.links.get_mut(key) else { return };
+        let Some(affliction) = link.affliction.take() else { return };
+        let broke = held.as_ref().is_some_and(|held| held.failure.is_some());
+        if affliction.arrived && !broke {
+            // How long that took is nothing to learn from.
+            link.started = now;
+            self.link_connected(d, key, now);
+        } else if !broke {
+            let (conn, way) = (link.conn, &affliction.on_its_way);
+            let sent = if way.bytes.is_empty() {
+                Sent::All
+            } else {
+                d.send(conn, &way.bytes, &[])
+            };
+            if way.finished {
+                d.finish(conn);
+            }
+            if way.full && sent == Sent::All {
+                self.link_writable(d, key, now);
+            }
+        }
+        if let Some(held) = held {
+            self.chaos_deliver(d, key, held, now);
         }
     }
 
@@ -141,14 +163,17 @@ impl Flow {
                 affliction.arrived = true;
                 true
             }
-            (Fault::Drop, _) | (Fault::Freeze, News::Data(_) | News::Finished) => true,
             // The kernel of a frozen process connects, or refuses.
-            (Fault::Freeze, News::Failed(_)) => affliction.vanished.is_some(),
+            (Fault::Freeze, News::Failed(_)) if affliction.vanished.is_none() => false,
             // The backend spoke first.
-            (Fault::Reset, News::Data(_)) => affliction.takes(now),
-            (Fault::Delay, News::Data(_) | News::Finished | News::Failed(_)) => {
+            (Fault::Reset, News::Data(_)) => affliction.takes(&[], &[], now).is_some(),
+            (
+                Fault::Drop | Fault::Freeze | Fault::Delay,
+                News::Data(_) | News::Finished | News::Failed(_),
+            ) => {
                 let conn = link.conn;
-                if self.chaos_hold(Held::Link(key), news, now) {
+                let first = self.chaos_hold(Held::Link(key), news, now);
+                if first && matches!(news, News::Data(_)) {
                     d.pause(conn);
                 }
                 self.ctx.chaos.holds(Held::Link(key))
@@ -175,7 +200,7 @@ impl Flow {
     #[cold]
     pub(crate) fn relay_finishes<D: Driver>(&mut self, d: &mut D, key: Key) {
         let link = self.relays.get(key).and_then(|relay| relay.link);
-        if let Some(link) = link.and_then(|link| self.ctx.links.get(link)) {
+        if let Some(link) = link.and_then(|link| self.ctx.links.get_mut(link)) {
             link.finish(d);
         }
     }
@@ -186,10 +211,14 @@ impl Flow {
         let known = chaos.holding.iter().position(|held| held.whose == whose);
         let begins = known.is_none();
         if begins {
+            let Some(plan) = chaos.run.as_ref().map(|run| &run.plan) else { return false };
+            let late = plan.fault == Fault::Delay;
             // An end without an answer is no answer that could be held back.
-            let News::Data(_) = news else { return false };
-            let delay = chaos.run.as_ref().map_or(Duration::ZERO, |run| run.plan.delay);
-            chaos.holding.push(Holding::new(whose, now + delay));
+            if late && !matches!(news, News::Data(_)) {
+                return false;
+            }
+            let due = if late { now + plan.delay } else { plan.until };
+            chaos.holding.push(Holding::new(whose, due));
             chaos.note();
         }
         let index = known.unwrap_or(chaos.holding.len() - 1);
@@ -215,27 +244,36 @@ impl Flow {
     }
 
     fn chaos_release<D: Driver>(&mut self, d: &mut D, held: Holding, now: Moment) {
-        let Holding { whose, bytes, finished, failure, .. } = held;
-        let key = match whose {
+        let key = match held.whose {
             Held::Link(key) => key,
             Held::Probe(key) => {
                 if let Some(probe) = self.probes.get_mut(key) {
                     probe.fault = None;
-                    self.probe_data(d, key, &bytes, now);
+                    self.probe_data(d, key, &held.bytes, now);
                 }
                 return;
             }
         };
         let Some(link) = self.ctx.links.get_mut(key) else { return };
         link.affliction = None;
-        if failure.is_none() {
+        self.chaos_deliver(d, key, held, now);
+    }
+
+    /// Tells what was held back of a connection.
+    fn chaos_deliver<D: Driver>(&mut self, d: &mut D, key: Key, held: Holding, now: Moment) {
+        let Some(link) = self.ctx.links.get_mut(key) else { return };
+        let connecting = matches!(link.used, LinkUse::Connecting(_) | LinkUse::Late { .. });
+        if held.failure.is_none() {
             d.resume(link.conn);
         }
-        self.link_data(d, key, &bytes, now);
-        if let Some(failure) = failure {
-            self.link_failed(d, key, failure, now);
-        } else if finished {
-            self.link_eof(d, key, now);
+        if !held.bytes.is_empty() {
+            self.link_data(d, key, &held.bytes, now);
+        }
+        match held.failure {
+            Some(failure) if connecting => self.link_connect_failed(d, key, failure, now),
+            Some(failure) => self.link_failed(d, key, failure, now),
+            None if held.finished => self.link_eof(d, key, now),
+            None => {}
         }
     }
 

@@ -70,6 +70,14 @@ impl Flow {
         }
     }
 
+    pub(crate) fn link_writable<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        match self.ctx.links.get(key).map(|link| link.used) {
+            Some(LinkUse::Busy(client)) => self.request_writable(d, client, key, now),
+            Some(LinkUse::Relay(relay)) => self.relay_writable(d, relay, false, now),
+            _ => {}
+        }
+    }
+
     #[inline]
     pub(crate) fn link_data<D: Driver>(&mut self, d: &mut D, key: Key, bytes: &[u8], now: Moment) {
         match self.ctx.links.get(key).map(|link| link.used) {

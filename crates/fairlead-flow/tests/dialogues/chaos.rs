@@ -130,9 +130,70 @@ fn it_ends_by_itself_and_leaves_nobody_in_limbo() {
     let mut told = played(patient, Fault::Freeze);
     told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
     told.connected(L0).wants_nothing().after(ms(9_999)).wants_nothing();
-    // It was reset, and goes to the next.
-    told.after(ms(2)).wants([abort(L0), connect(1)]);
+    // The process finds it when it wakes up.
+    told.after(ms(2)).wants([request(L0, "GET /a")]);
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]).active(0, 0);
     assert_eq!(told.chaos_told(), ["freeze of 100 % for 10 s begins", "freeze of 100 % ended"]);
+}
+
+#[test]
+fn an_end_costs_no_post() {
+    for fault in [Fault::Drop, Fault::Freeze] {
+        let mut told = dialogue(http().pool(|pool| pool.timeouts.response.0 = 60_000));
+        told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+        told.connected(L0).whatever().sends(L0, OK).whatever();
+        told.plays(fault).wants_nothing();
+        told.client_sends(POST).wants_nothing().after(ms(200)).wants_nothing();
+        told.calms().wants([request(L0, "POST /a").body("body")]);
+        told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]).active(0, 0);
+    }
+}
+
+#[test]
+fn a_graceful_stop_ends_it_too() {
+    let mut told = asked(Fault::Freeze);
+    told.wants_nothing().stops().wants([request(L0, "GET /a")]);
+    assert_eq!(told.chaos_told()[1], "freeze of 100 % ended early");
+}
+
+#[test]
+fn who_has_left_by_the_end_is_not_asked_for() {
+    let mut told = dialogue(http());
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.connected(L0).whatever().sends(L0, OK).whatever();
+    told.plays(Fault::Freeze).wants_nothing();
+    told.client_sends(POST).wants_nothing().client_resets().wants([abort(L0)]);
+    told.calms().wants_nothing();
+}
+
+#[test]
+fn a_stream_is_whole_after_the_end() {
+    for fault in [Fault::Drop, Fault::Freeze] {
+        let mut told = dialogue(tcp());
+        told.plays(fault).wants_nothing();
+        told.client_connects().wants([pause(CLIENT), connect(0)]);
+        told.connected(L0).whatever();
+        if fault == Fault::Freeze {
+            told.sends(L0, "220 ").wants([pause(L0)]).sends(L0, "hello").wants_nothing();
+            told.client_sends("EH").wants_nothing().client_sends("LO").wants_nothing();
+            told.calms().wants([write(L0, "EHLO"), resume(L0), write(CLIENT, "220 hello")]);
+        } else {
+            told.sends(L0, "220 ").wants([pause(L0)]).sends(L0, "hello").wants_nothing();
+            told.calms().wants([resume(CLIENT), resume(L0), write(CLIENT, "220 hello")]);
+        }
+        told.client_sends("QUIT").wants([write(L0, "QUIT")]);
+        told.client_finishes().wants([finish(L0)]);
+    }
+}
+
+#[test]
+fn an_upload_into_a_frozen_process_waits_and_then_goes_on() {
+    let mut told = played(tcp(), Fault::Freeze);
+    told.client_connects().wants([pause(CLIENT), connect(0)]);
+    told.connected(L0).wants([resume(CLIENT)]);
+    let piece = "x".repeat(50_000);
+    told.client_sends(&piece).wants_nothing().client_sends(&piece).wants([pause(CLIENT)]);
+    told.calms().wants([write(L0, &piece.repeat(2)), resume(CLIENT)]);
 }
 
 #[test]
@@ -225,7 +286,7 @@ fn tcp_connections_meet_it_too() {
     let mut told = played(tcp(), Fault::Freeze);
     told.client_connects().wants([pause(CLIENT), connect(0)]);
     told.connected(L0).wants([resume(CLIENT)]);
-    told.client_sends("hello").wants_nothing().sends(L0, "220 hello").wants_nothing();
+    told.client_sends("hello").wants_nothing().sends(L0, "220 hello").wants([pause(L0)]);
     told.client_finishes().wants_nothing().client_resets().wants([abort(L0)]).ends();
 }
 
