@@ -45,16 +45,13 @@ DYING: dict[str, Break] = {
 """What a check sees, too."""
 
 ODD: dict[str, Break] = {
-    "large packets are lost": lambda _, host: host.lose_large(),
     "30 % of packets are lost": lambda _, host: host.lose(30),
     "one of two paths is lost": lambda _, host: host.lose_half_of_connections(),
     "connections are reset": lambda origin, _: origin.cut(),
     "connections are closed at once": setting(closes=True),
     "answers are errors": setting(status="500 No"),
-    "answers are late": setting(wait=lambda _: 2.0),
     "answers are half a head": setting(broken=b"HTTP/1.1 200 OK\r\nContent-Le"),
     "answers are no answers": setting(broken=b"220 mail ready\r\n\r\n"),
-    "answers never come": setting(wait=lambda _: None),
 }
 """What a check doesn't see, or not always."""
 

@@ -119,11 +119,7 @@ impl Flow {
             self.link_connected(d, key, now);
         } else if !broke {
             let (conn, way) = (link.conn, &affliction.on_its_way);
-            let sent = if way.bytes.is_empty() {
-                Sent::All
-            } else {
-                d.send(conn, &way.bytes, &[])
-            };
+            let sent = if way.bytes.is_empty() { Sent::All } else { d.send(conn, &way.bytes, &[]) };
             if way.finished {
                 d.finish(conn);
             }
