@@ -114,8 +114,8 @@ class Engine:
 
         ``name``, ``policy``, what its backends have in sum (``available``, ``active``,
         ``requests``, ``failures``, ``failures_by_reason``, ``bytes_in``, ``bytes_out``, ``rates``,
-        ``latency_ms``), ``groups`` (each with the same sums), ``retries_by_reason``, ``steps``,
-        ``budget_tokens`` and ``backends``: ``address``, ``group``, ``weight``, ``state``,
+        ``latency_ms``), ``groups`` (each with its ``policy`` and the same sums),
+        ``retries_by_reason``, ``steps``, ``budget_tokens`` and ``backends``: ``address``, ``group``, ``weight``, ``state``,
         ``health``, ``reason``, ``since``, ``history``, the same numbers and more.
         """
 
@@ -294,7 +294,8 @@ class Seat:
             timeout: Seconds; it may return after half a second already.
 
         Returns:
-            At most 64 questions, or none if the time is over; ``None`` once the seat is gone. Each
+            At most 64 questions, or none if the time is over; ``None`` once the seat is gone, or
+            for a thread that has computed for so long that another one is to sit there. Each
             is ``(candidates, active, listener, client, attempts, head, body, left)``: indices of
             backends in the plan's order, how many are in flight to each of them, the listener's
             name, the client's address and port (``None`` on a Unix socket), backends tried before,

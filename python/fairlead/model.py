@@ -281,6 +281,7 @@ class Pool:
         backends: Its backends.
         totals: What they did together.
         groups: The same by group.
+        group_policies: How each group picks: as the pool, unless it has a policy of its own.
         retries_by_reason: Tries that followed a failed one, by the code of the failure's reason.
         steps: What else kept failures from clients, by kind and result:
             ``steps["hedges"]["won"]``.
@@ -293,6 +294,7 @@ class Pool:
     backends: tuple[Backend, ...]
     totals: Totals = Totals()
     groups: dict[int, Totals] = field(default_factory=dict)
+    group_policies: dict[int, str] = field(default_factory=dict)
     retries_by_reason: dict[str, int] = field(default_factory=dict)
     steps: dict[str, dict[str, int]] = field(default_factory=dict)
     budget_tokens: float = 0.0
@@ -302,14 +304,17 @@ class Pool:
     def from_json(cls, row: Json) -> Pool:
         """Read one element of a status' ``pools``."""
         steps = row.get("steps") or {}
+        groups = row.get("groups") or ()
+        policy = row.get("policy", "")
         return cls(
             name=row["name"],
-            policy=row.get("policy", ""),
+            policy=policy,
             backends=tuple(
                 Backend.from_json(row["name"], each) for each in row.get("backends", ())
             ),
             totals=Totals.from_json(row),
-            groups={each["group"]: Totals.from_json(each) for each in row.get("groups") or ()},
+            groups={each["group"]: Totals.from_json(each) for each in groups},
+            group_policies={each["group"]: each.get("policy", policy) for each in groups},
             retries_by_reason=dict(row.get("retries_by_reason") or {}),
             steps={family: dict(results) for family, results in steps.items()},
             budget_tokens=row.get("budget_tokens", 0.0),

@@ -15,7 +15,7 @@ use fairlead_flow::{ListenerState, ListenerStats, Snapshot};
 use fairlead_model::backend::Wish;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::{BackendPlan, Protocol};
+use fairlead_model::plan::{BackendPlan, Policy, Protocol};
 use serde::Serialize;
 
 use crate::chaos::ChaosStatus;
@@ -80,6 +80,8 @@ pub(crate) struct PoolStatus {
 #[derive(Debug, Serialize)]
 struct GroupStatus {
     group: u16,
+    /// Its own, or that of the pool.
+    policy: String,
     #[serde(flatten)]
     sum: Sum,
 }
@@ -188,16 +190,16 @@ impl PoolStatus {
         let mut numbers: Vec<_> = backends.iter().map(|backend| backend.group).collect();
         numbers.sort_unstable();
         numbers.dedup();
+        let python = pool.plan.python.as_ref().map(|python| &python.name);
+        let policy = |own: Policy| python.cloned().unwrap_or_else(|| own.name().to_owned());
         let group = |number| GroupStatus {
             group: number,
+            policy: policy(pool.plan.policy_of(number)),
             sum: Sum::of(backends.iter().filter(|backend| backend.group == number)),
         };
         PoolStatus {
             name: pool.plan.name.clone(),
-            policy: match &pool.plan.python {
-                Some(python) => python.name.clone(),
-                None => pool.plan.policy.name().to_owned(),
-            },
+            policy: policy(pool.plan.policy),
             python: common.desks.find(&pool.plan.name).map(|desk| desk.status()),
             sum: Sum::of(backends.iter()),
             retries_by_reason: tallies.retries.clone(),

@@ -340,12 +340,12 @@ impl Context {
         self.doubts.push((Rc::clone(pool), slot));
     }
 
-    /// Counts relayed bytes as they pass: a connection that lasts for days shows in its backend's
-    /// counters meanwhile.
+    /// Counts relayed bytes as they pass, as received from the backend or sent to it: a connection
+    /// that lasts for days shows in its backend's counters meanwhile.
     #[inline]
     pub(crate) fn count_relayed(&self, link: Option<Key>, of_client: bool, count: u64) {
         if let Some(link) = link.and_then(|link| self.links.get(link)) {
-            let (received, sent) = if of_client { (count, 0) } else { (0, count) };
+            let (received, sent) = if of_client { (0, count) } else { (count, 0) };
             link.backend.state.shard(self.worker).add_bytes(received, sent);
         }
     }

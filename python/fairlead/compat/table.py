@@ -318,6 +318,10 @@ class Table:
         self._running.engine.forget_health(NAME, channel.place.name)
 
     def _new_place(self, group: int, host: str, port: str, maxc: int) -> Place | None:
+        plain, colon, own = host.partition(":")
+        if colon and own and ":" not in own:
+            # `create host:port port`: the host's own port counts, as in balance.
+            host, port = plain, own
         number = parse_port(port)
         host = host.removeprefix("[").removesuffix("]")
         if number is None or not host or not host.isprintable() or set(host) & set(" /"):
@@ -355,5 +359,4 @@ class Table:
 
 
 def _counts(backend: dict[str, Any]) -> Counts:
-    # `bytes_in` came from clients and went to the backend.
-    return Counts(backend["attempts"], backend["bytes_in"], backend["bytes_out"])
+    return Counts(backend["attempts"], sent=backend["bytes_out"], received=backend["bytes_in"])

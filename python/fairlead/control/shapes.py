@@ -129,7 +129,7 @@ SHAPES: dict[str, Json] = {
         connect_failures=_COUNT,
         retries=_COUNT,
     ),
-    "Group": _object(("group", *_SUMS), group=_GROUP, **_SUMS),
+    "Group": _object(("group", "policy", *_SUMS), group=_GROUP, policy=_TEXT, **_SUMS),
     "Pool": _object(
         ("name", "policy", "backends", "groups", *_SUMS),
         name=_TEXT,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from fairlead.testing import FakeBackend
-from harness.balancer import Balancer, loopback, wait_for
+from harness.balancer import Balancer, loopback, run, wait_for
 from harness.config import site, table
 
 KINDS = {"requests", "failures", "bytes_in", "bytes_out"}
@@ -43,6 +45,64 @@ def test_pool_and_groups_have_the_sums_of_their_backends(fairlead, one, two) -> 
     assert [group["available"] for group in pool["groups"]] == [1, 1]
     assert (pool["available"], pool["failures"]) == (2, 0)
     assert pool["bytes_in"] == sum(row["bytes_in"] for row in pool["backends"]) > 0
+
+
+def test_groups_have_the_policies_that_they_pick_by(fairlead, one, two) -> None:
+    groups = 'groups = [{ group = 1, policy = "hash" }]'
+    backends = (one.address, table(two.address, group=1))
+    balancer = fairlead(config=site(loopback(), *backends, pool=groups))
+
+    assert [group["policy"] for group in _pool(balancer)["groups"]] == ["round-robin", "hash"]
+    shown = run("status", env={**os.environ, "XDG_RUNTIME_DIR": str(balancer.runtime)}).stdout
+    rows = [line.split()[:3] for line in shown.splitlines() if line.startswith("app ")]
+    assert rows[:2] == [["app", "0", "round-robin"], ["app", "1", "hash"]]
+
+
+def _passed(balancer: Balancer) -> dict[str, tuple[int, int]]:
+    """Bytes in and out: of the listener, the pool, its group and its backend."""
+    status = balancer.status()
+    pool = status["pools"][0]
+    rows = {
+        "listener": status["listeners"][0],
+        "pool": pool,
+        "group": pool["groups"][0],
+        "backend": pool["backends"][0],
+    }
+    return {name: (row["bytes_in"], row["bytes_out"]) for name, row in rows.items()}
+
+
+@pytest.mark.parametrize(("body", "answer"), [(50_000, 100), (100, 50_000)])
+def test_bytes_in_are_those_that_came_in(fairlead, one, body: int, answer: int) -> None:
+    """At a listener from clients, at a pool and a backend from the backend."""
+    one.answer(body=b"x" * answer)
+    listen = loopback()
+    balancer = fairlead(config=site(listen, one.address))
+    with balancer.connect(listen) as line:
+        head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {body}\r\n\r\n"
+        assert line.ask(head + "x" * body, to="POST").status == 200
+    passed = wait_for(lambda: (seen := _passed(balancer))["backend"] != (0, 0) and seen)
+
+    from_client, to_client = passed.pop("listener")
+    assert body < from_client < body + 1_000
+    assert answer < to_client < answer + 1_000
+    for name, (from_backend, to_backend) in passed.items():
+        assert answer < from_backend < answer + 1_000, name
+        assert body < to_backend < body + 1_000, name
+
+
+def test_bytes_of_a_tcp_connection_are_counted_while_it_lasts(fairlead, backend) -> None:
+    def play(line) -> None:
+        line.read(5)
+        line.send(b"welcome")
+        line.read_to_end()
+
+    listen = loopback()
+    balancer = fairlead(config=site(listen, backend(play), protocol="tcp"))
+    with balancer.connect(listen) as line:
+        line.send(b"hello")
+        assert line.read(7) == b"welcome"
+        passed = _passed(balancer)
+        assert {passed[name] for name in ("pool", "group", "backend")} == {(7, 5)}
 
 
 def test_quantiles_are_in_order_and_rates_follow_the_traffic(fairlead, one) -> None:

@@ -49,7 +49,8 @@ impl Flow {
         state.end();
         let shard = state.shard(self.ctx.worker);
         shard.add_request(now.since(exchange.sent_at));
-        shard.add_bytes(exchange.received, exchange.sent);
+        // What the client got came from the backend, and the other way round.
+        shard.add_bytes(exchange.sent, exchange.received);
         // Bytes behind the answer, or a request that was not taken whole, make the connection
         // unfit: the next answer on it could be read wrongly.
         let whole = exchange.request_done && !exchange.held_back;

@@ -54,8 +54,8 @@ def render(answer: dict[str, Any], *, history: bool = False) -> str:
     from fairlead.model import Status
 
     now = Status.from_json(answer)
-    parts = [_heading(answer, now), _chaos(answer), _listeners(now), _pools(now)]
-    parts += [_policies(now), _backends(now)]
+    parts = [_heading(answer, now), _chaos(answer), _access_log(answer), _listeners(now)]
+    parts += [_pools(now), _policies(now), _backends(now)]
     if history:
         parts.append(_history(now))
     return "\n\n".join(part for part in parts if part)
@@ -81,6 +81,16 @@ def _chaos(answer: dict[str, Any]) -> str:
     from fairlead.cli.commands.chaos import line
 
     return output.paint(f"chaos: {line(told)} (`fairlead chaos` says more)", "doubt")
+
+
+def _access_log(answer: dict[str, Any]) -> str:
+    """What became of the access log's lines, if there is one."""
+    told = answer.get("access_log")
+    if not told:
+        return ""
+    lines, lost = told.get("lines", 0), told.get("lost", 0)
+    text = f"access log: {_count(lines)} lines written, {_count(lost)} lost"
+    return output.paint(text, "doubt") if lost else text
 
 
 def _listeners(now: Status) -> str:
@@ -129,7 +139,7 @@ def _group_row(pool: Pool, group: int, totals: Totals) -> list[str]:
     return [
         pool.name,
         str(group),
-        pool.policy,
+        pool.group_policies.get(group, pool.policy),
         output.paint(available, role),
         _count(totals.active),
         _count(totals.requests),

@@ -84,3 +84,22 @@ def test_a_policy_in_python_has_a_line_of_its_own():
     steps = {"policy_decisions": {"chosen": 1000, "failed": 0, "late": 2}}
     pool |= {"python": python | {"picks": True, "trouble": ""}, "steps": steps}
     assert "stuck  1,000 chosen, 2 late   1,200" in render({"pools": [pool]})
+
+
+def test_the_access_log_has_a_line_of_its_own(monkeypatch):
+    log = {"access_log": {"lines": 1200, "lost": 0}}
+    assert "access log: 1,200 lines written, 0 lost" in render(log)
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    log["access_log"]["lost"] = 31
+    assert "\033[33maccess log: 1,200 lines written, 31 lost\033[0m" in render(log)
+
+
+def test_a_group_with_a_policy_of_its_own_shows_it():
+    groups = [{"group": 0, "policy": "hash"}, {"group": 1, "policy": "round-robin"}]
+    shown = render({"pools": [{"name": "app", "policy": "round-robin", "groups": groups}]})
+
+    assert [line.split()[1:3] for line in shown.splitlines()[3:]] == [
+        ["0", "hash"],
+        ["1", "round-robin"],
+    ]
