@@ -1,8 +1,8 @@
 //! Active checks: a machine for each distinct probe, whoever wants to know its result.
 //!
 //! Rules of this file
-//! 1. Equal probes (the same place, the same question, the same times) are made once, by one
-//!    worker, and told to every pool that asked. The verdicts are each pool's own.
+//! 1. Equal probes (the same place, the same question, the same times, from the same address) are
+//!    made once, by one worker, and told to every pool that asked. The verdicts are each pool's own.
 //! 2. A probe is judged by what came, not by when we looked: what has arrived is read before the
 //!    clock is asked.
 //! 3. Checks never stop for lack of traffic.
@@ -15,6 +15,7 @@
 
 mod schedule;
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub(crate) struct Question {
     pub(crate) kind: CheckKind,
     /// The `Host` of an http probe.
     pub(crate) host: String,
+    /// From where it connects: as traffic does, since a firewall may tell the two apart.
+    pub(crate) source: Option<IpAddr>,
     pub(crate) interval: Duration,
     pub(crate) fast_interval: Duration,
     pub(crate) timeout: Duration,
@@ -220,7 +223,8 @@ impl Flow {
             let Some(probe) = self.probes.get_mut(key) else { return };
             let endpoints = &probe.question.endpoints;
             let endpoint = &endpoints[(probe.first + probe.nth) % endpoints.len()];
-            match d.connect(endpoint, Outgoing::default()) {
+            let how = Outgoing { source: probe.question.source, keepalive: None };
+            match d.connect(endpoint, how) {
                 Ok(conn) => {
                     probe.conn = Some(conn);
                     probe.stage = Stage::Connecting;

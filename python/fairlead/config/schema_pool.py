@@ -488,7 +488,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Key(
             Spelled(spelling.check_source, "an IP address of this machine"),
-            "Source address of connections to backends.",
+            "Source address of connections to backends, those of tcp and http checks included.",
             default="the system chooses",
         ),
     ] = None

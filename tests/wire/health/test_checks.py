@@ -34,6 +34,33 @@ def test_a_tcp_check_finds_who_listens(fairlead, backend) -> None:
     assert row["since"] is not None
 
 
+def test_checks_connect_from_the_source_that_traffic_has(fairlead, backend) -> None:
+    """A firewall may let one address in and not another. Each source asks for itself."""
+    peers: list[str] = []
+
+    def play(line) -> None:
+        peers.append(line.socket.getpeername()[0])
+        keeping(lambda _: response())(line)
+
+    one, listen = backend(play), loopback()
+    other = f"""
+        [pools.other]
+        backends = ["{one.address}"]
+        source = "127.0.0.7"
+        check = {{ type = "tcp", {FAST} }}
+        [listeners.other]
+        bind = "{loopback()}"
+        pool = "other"
+    """
+    check = f'type = "tcp", {FAST}'
+    balancer = fairlead(config=site(listen, one, pool='source = "127.0.0.9"', check=check, more=other))
+
+    wait_for(lambda: len(set(peers)) > 1)
+    assert set(peers) == {"127.0.0.9", "127.0.0.7"}
+    with balancer.connect(listen) as line:
+        assert line.get().status == 200
+
+
 def test_checks_come_before_traffic(fairlead, backend) -> None:
     """A dead backend is known to be dead when the first client comes."""
     one, dead = backend(), f"127.0.0.1:{free_port()}"

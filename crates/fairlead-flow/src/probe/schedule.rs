@@ -177,6 +177,7 @@ fn question(pool: &LocalPool, slot: Slot) -> Option<Question> {
         endpoints: plan.endpoints.clone(),
         kind: check.kind.clone(),
         host,
+        source: pool.plan().source,
         interval: check.interval.duration(),
         fast_interval: check.fast_interval.duration(),
         timeout: check.timeout.duration(),

@@ -141,6 +141,19 @@ fn equal_probes_are_made_once_and_told_to_every_pool() {
 }
 
 #[test]
+fn probes_from_another_address_are_made_for_themselves() {
+    let setup = http().backends(1).checked().plan(|plan| {
+        let mut twin = pool("twin", 0..1);
+        twin.check = plan.pools[0].check.clone();
+        twin.source = Some([127, 0, 0, 9].into());
+        plan.pools.push(twin);
+    });
+    let mut told = dialogue(setup);
+    told.after(ms(1)).wants([connect(0), connect(0)]).refused(L0).connected(Who::Link(1)).whatever();
+    assert_eq!((told.health_in(0, 0), told.health_in(1, 0)), (Health::Suspect, Health::Healthy));
+}
+
+#[test]
 fn a_doubt_of_traffic_is_settled_by_probes_at_once() {
     let mut told = dialogue(http().backends(1).checked());
     told.after(ms(1)).wants([connect(0)]).connected(L0).wants([close(L0)]);
