@@ -58,6 +58,8 @@ struct Queue {
     spare: Vec<Vec<u8>>,
     /// Where the configuration in force has lines go. Nothing else is worth waiting for.
     current: Option<Arc<str>>,
+    /// The file is to be opened anew, and wasn't yet: whoever waits for room in the old one needn't.
+    reopens: bool,
     /// All is to be written by then.
     end: Option<Instant>,
     ended: bool,
@@ -226,6 +228,8 @@ impl AccessLog {
     pub(crate) fn reopen(&self) {
         let mut queue = self.lock();
         if queue.thread.is_some() {
+            // Standard output stays what it is.
+            queue.reopens = queue.current.as_deref() != Some("-");
             queue.items.push_back(Item::Reopen);
         }
         drop(queue);

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import stat
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -192,6 +196,95 @@ def test_a_full_disk_costs_lines_and_no_request(http, backend) -> None:
     assert (code, 'fairlead_access_log_lines_total{result="lost"} 300\n' in text) == (200, True)
     assert len(events) <= 3, "once a second at most"
     balancer.wait_for_output("`/dev/full`: no space left on device; lines lost: ")
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A folder on a disk of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        if os.environ.get("CI") == "true" and os.geteuid() == 0:
+            pytest.fail(f"CI must be able to run this: {done.stderr}")
+        pytest.skip(f"can't mount a small disk here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def whole_lines(file: Path) -> list[str]:
+    """The paths of a log's lines, without one that broke off in the middle."""
+    found = []
+    for line in file.read_text().splitlines():
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line)["path"])
+    return found
+
+
+@pytest.mark.root
+def test_a_disk_that_fills_up_costs_lines_and_no_request(http, backend, small_disk) -> None:
+    """A real one: some lines fit, one breaks off, and when there is room again all goes on."""
+    log = small_disk / "access.log"
+    balancer = http(backend(), "--access-log", str(log))
+
+    storm(balancer, 300, size=2000)
+
+    stats = wait_for(
+        lambda: sum((seen := balancer.status()["access_log"]).values()) == 300 and seen
+    )
+    assert stats["lost"] > 100, stats
+    written = whole_lines(log)
+    assert len(written) == stats["lines"]
+    assert len(log.read_text().splitlines()) <= len(written) + 1, "one may have broken off"
+    event = next(event for event in balancer.events() if event["event"] == "access_log")
+    assert event["why"] == f"`{log}`: no space left on device"
+    code, text = balancer.text("/metrics")
+    assert (code, f'result="lost"}} {stats["lost"]}\n' in text) == (200, True)
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(balancer.runtime)}
+    shown = run("status", env=environment).stdout
+    assert f"access log: {stats['lines']:,} lines written, {stats['lost']:,} lost" in shown
+
+    # As `logrotate` does it: the old file goes, and HUP opens a new one.
+    log.unlink()
+    balancer.signal(signal.SIGHUP)
+    wait_for(log.exists)
+    with balancer.connect() as line:
+        assert line.get("/room").status == 200
+    wait_for_paths(log, "/room")
+    assert balancer.status()["access_log"]["lost"] == stats["lost"]
+
+
+def test_a_fifo_that_nobody_reads_costs_lines_and_no_request(http, backend, path) -> None:
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        balancer = http(backend(), "--access-log", str(path), "--workers", "1")
+
+        assert storm(balancer, 1500) < 1
+
+        lost = balancer.status()["access_log"]["lost"]
+        assert lost > 0
+        balancer.wait_for_output(f"`{path}`: its reader takes no more; lines lost: ")
+        assert f'result="lost"}} {lost}\n' in balancer.text("/metrics")[1]
+        # A file in its place, and HUP: lines go there, though the old reader is as stuck as ever.
+        path.unlink()
+        balancer.signal(signal.SIGHUP)
+        wait_for(lambda: sum(balancer.status()["access_log"].values()) == 1500)
+        with balancer.connect() as line:
+            assert line.get("/on").status == 200
+        wait_for(lambda: whole_lines(path)[-1:] == ["/on"])
+        stats = balancer.status()["access_log"]
+        assert sum(stats.values()) == 1501
+        started = time.monotonic()
+        assert balancer.stop() == 0
+        assert time.monotonic() - started < 5
+    finally:
+        os.close(reader)
 
 
 def test_a_reader_that_is_stuck_costs_lines_and_no_request(http, backend) -> None:

@@ -78,32 +78,51 @@ impl AccessLog {
             }
             Item::Keep(to) => outputs.retain(|output| Some(output.to()) == to.as_ref()),
             Item::Reopen => {
-                for output in outputs {
-                    if let Err(why) = output.reopen() {
-                        let why = format!("`{}` can't be opened again: {why}", output.to());
-                        self.events.tell(Event::AccessLog { lost: 0, why });
-                    }
+                if self.is_to_reopen() {
+                    outputs.iter_mut().for_each(|output| self.reopen_one(output));
                 }
             }
         }
     }
 
-    fn write(&self, output: &mut Output, lines: &[u8]) {
+    /// Whether files are still to be opened anew; from now on that is done.
+    fn is_to_reopen(&self) -> bool {
+        std::mem::take(&mut self.lock().reopens)
+    }
+
+    fn reopen_one(&self, output: &mut Output) {
+        if let Err(why) = output.reopen() {
+            let why = format!("`{}` can't be opened again: {why}", output.to());
+            self.events.tell(Event::AccessLog { lost: 0, why });
+        }
+    }
+
+    fn write(&self, output: &mut Output, mut lines: &[u8]) {
         let to = Arc::clone(output.to());
-        let outcome = output.write(lines, LOOK, |why| {
-            self.suffer(&to, Some(why));
-            self.is_worth_waiting_for(&to)
-        });
-        match outcome {
-            Ok(()) => {
+        loop {
+            let outcome = output.write(lines, LOOK, |why| {
+                self.suffer(&to, Some(why));
+                self.is_worth_waiting_for(&to)
+            });
+            let Err(unwritten) = outcome else {
                 self.suffer(&to, None);
                 self.lines.fetch_add(count(lines), Ordering::Relaxed);
+                return;
+            };
+            self.suffer(&to, Some(&unwritten.why));
+            let (written, rest) = lines.split_at(unwritten.written);
+            self.lines.fetch_add(count(written), Ordering::Relaxed);
+            if !self.is_to_reopen() {
+                self.lose(count(rest));
+                return;
             }
-            Err(unwritten) => {
-                self.suffer(&to, Some(&unwritten.why));
-                let written = count(&lines[..unwritten.written]);
-                self.lines.fetch_add(written, Ordering::Relaxed);
-                self.lose(count(lines) - written);
+            // Who has put a file in the place of a pipe that nobody reads wants lines there now.
+            self.reopen_one(output);
+            lines = rest;
+            if !written.is_empty() && !written.ends_with(b"\n") {
+                let torn = lines.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+                lines = &lines[torn..];
+                self.lose(1);
             }
         }
     }
@@ -116,8 +135,8 @@ impl AccessLog {
     }
 
     fn is_worth_waiting_for(&self, to: &Arc<str>) -> bool {
-        let Queue { current, end, .. } = &*self.lock();
-        current.as_ref() == Some(to) && end.is_none_or(|end| Instant::now() < end)
+        let Queue { current, end, reopens, .. } = &*self.lock();
+        !reopens && current.as_ref() == Some(to) && end.is_none_or(|end| Instant::now() < end)
     }
 
     fn give_back(&self, lines: Vec<u8>) {
