@@ -32,7 +32,7 @@ pub use question::{Answer, Asked};
 pub use seat::Seat;
 
 /// How often desks are looked at for somebody who hangs.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// All desks of an engine.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What the kernel offers, in our words: the poller, socket options, limits, signals.
 //!
 //! Nothing here knows what a connection is for. The few calls that are not wrapped safely by
-//! rustix or socket2 are in the two modules that allow unsafe code, each with the invariant that
+//! rustix or socket2 are in the three modules that allow unsafe code, each with the invariant that
 //! makes it sound.
 
 pub(crate) mod descriptors;
@@ -9,3 +9,4 @@ pub(crate) mod pipe;
 pub(crate) mod poll;
 pub(crate) mod signals;
 pub(crate) mod socket;
+pub(crate) mod turn;

@@ -158,6 +158,10 @@ class Code:
         for function in leaving:
             function.stop()
 
+    def keep_at_work(self) -> None:
+        """See that each policy has a thread that asks it."""
+        self._policies.keep_at_work()
+
     def stop(self) -> None:
         """Let nothing run any more; nothing is waited for."""
         self.use(Prepared({}, {}, {}))

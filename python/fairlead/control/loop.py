@@ -298,9 +298,13 @@ class ControlLoop:
         return used
 
     async def _follow_code(self, code: Code) -> None:
-        """Look at the files of policies and checks, and use them when they have changed."""
+        """Look at the files of policies and checks, and use them when they have changed.
+
+        And at the threads of policies, which the engine may have sent away.
+        """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            code.keep_at_work()
             if code.has_changed():
                 await self._reloader.use_changed_code()
                 self._checks.update(self.running.checks())

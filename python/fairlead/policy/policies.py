@@ -93,6 +93,11 @@ class Policies:
             self._running[pool] = made, runner
             runner.start()
 
+    def keep_at_work(self) -> None:
+        """See that each has a thread; see `Runner.start`."""
+        for _, runner in self._running.values():
+            runner.start()
+
     def stop(self) -> None:
         """Let none work any more."""
         self.use({})

@@ -20,7 +20,7 @@ class Policy:
 
     Derive from it, write `score`, `pick` or both, and name the class in a pool: ``policy =
     "my_policies:Cheapest"``. fairlead makes one instance for each pool and calls it from one
-    thread, never from the event loop: keep what you like on ``self``, without a lock. When the
+    thread at a time, never from the event loop: keep what you like on ``self``, without a lock. When the
     file changes, a new instance takes the old one's place; when the configuration is reloaded and
     the file hasn't changed, the old one goes on.
 

@@ -5,6 +5,7 @@ Rules of this file
 2. A policy may raise, answer rubbish or never come back. This thread says what it can of that; the
    engine sees the rest from outside.
 3. A thread that was replaced finds out at its next call, and ends. Nothing can end it sooner.
+4. There is one thread at a time, and it may be another one after a call that computed for long.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Seat(Protocol):
     """The engine's side, see `fairlead._engine.Seat`."""
 
     def take(self, timeout: float) -> list[Question] | None:
-        """Wait for questions; ``None`` once the seat is gone."""
+        """Wait for questions; ``None`` once the seat is gone, or not this thread's any more."""
 
     def answer(self, answers: list[tuple[int, int]]) -> None:
         """Answer questions that were taken last, by their places."""
@@ -79,19 +80,30 @@ class Runner:
         self._policy = policy
         self._seat = seat
         self._offered = Offered(pool)
-        self._thread = threading.Thread(target=self._run, name=f"policy {pool}", daemon=True)
+        self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def start(self) -> None:
-        """Begin."""
+        """Begin; where it has begun, see that there is still a thread at work.
+
+        The engine sends one away that has computed for long, if the system doesn't let it come
+        before others again. Called by a thread that is no such one itself: new ones take after it.
+        """
+        if self._stopped or (self._thread is not None and self._thread.is_alive()):
+            return
+        name = f"policy {self._pool}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Tell the thread that it is not needed any more; it isn't waited for."""
+        self._stopped = True
         self._seat.leave()
 
     def join(self, seconds: float) -> None:
         """Wait for the thread's end, so long at most."""
-        self._thread.join(seconds)
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         scores, picks = self._policy.writes("score"), self._policy.writes("pick")

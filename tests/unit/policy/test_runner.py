@@ -105,6 +105,21 @@ def test_a_seat_that_is_gone_ends_the_thread():
     assert not runner._thread.is_alive()
 
 
+def test_a_thread_that_was_sent_away_is_replaced_until_the_end():
+    runner = Runner("app", Mine([]), Desk(0))
+    runner.start()
+    first = runner._thread
+    first.join(10)
+    runner.start()
+    second = runner._thread
+    second.join(10)
+    runner.stop()
+    runner.start()
+
+    assert second is not first
+    assert runner._thread is second
+
+
 @pytest.mark.parametrize(
     ("answer", "scores"),
     [

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -218,6 +222,60 @@ def test_a_policy_that_holds_the_interpreter_costs_no_request(picked) -> None:
     assert max(counts(backends)) - min(counts(backends)) <= 1
     wait_for(lambda: any("answers again" in each for each in trouble(balancer)))
     assert not python(balancer)["stuck"]
+
+
+LONG = """
+import time
+import fairlead
+
+class Mine(fairlead.Policy):
+    def pick(self, request, backends):
+        end = time.perf_counter() + (2 if request.path == "/long" else 0)
+        while time.perf_counter() < end:
+            pass
+        return backends[0]
+"""
+GIVES_WAY = 5
+"""What the kernel calls `SCHED_IDLE`."""
+
+
+def classes(balancer) -> set[int]:
+    """The scheduling classes of its threads."""
+    found = set()
+    for task in Path(f"/proc/{balancer.process.pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(int((task / "stat").read_text().rpartition(") ")[2].split()[38]))
+    return found
+
+
+@pytest.mark.parametrize("may_return", [True, False], ids=["CAP_SYS_NICE", "without"])
+def test_a_policy_that_computes_gives_way_and_is_asked_again(fairlead, backend, may_return) -> None:
+    """Its thread may not come back to the ordinary class without a capability: another goes on."""
+    without = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
+    if not may_return and (os.geteuid() != 0 or shutil.which("setpriv") is None):
+        pytest.skip("needs root and setpriv (util-linux), to take the capability away")
+    listen = loopback()
+    balancer = fairlead(
+        config=site(listen, backend(), backend(), pool='policy = "mine:Mine"'),
+        files={"mine.py": LONG},
+        inside=None if may_return else without,
+    )
+    ask(balancer, listen, 5)
+    assert decisions(balancer) == {"chosen": 5}
+    assert GIVES_WAY not in classes(balancer)
+
+    began = time.monotonic()
+    ask(balancer, listen, 1, target="/long")
+    wait_for(lambda: GIVES_WAY in classes(balancer))
+    assert time.monotonic() - began < 1.5, "long before its call was over"
+
+    def asked_again() -> bool:
+        ask(balancer, listen, 1)
+        return decisions(balancer)["chosen"] > 5
+
+    wait_for(asked_again)
+    assert GIVES_WAY not in classes(balancer)
+    assert any("answers again" in each for each in trouble(balancer))
 
 
 def test_other_pools_do_not_notice(fairlead, backend) -> None:

@@ -7,8 +7,12 @@
 //! 2. Scores hold for [`SCORES_HOLD`]. Whoever hangs can't take them back, so they lapse, and the
 //!    configured weights count again.
 //! 3. A thread that has been in Python for [`STUCK`] is told of, once; and again when it is back.
+//! 4. One that has computed for [`HOG`] in one call gives way to everybody from then on: it may not
+//!    make workers wait for a processor either. Where it may not be given its turn again once it is
+//!    back, it ends, and whoever looks after it sends another.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +26,7 @@ use crate::events::Events;
 use crate::policy::complaint::Complaints;
 use crate::policy::question::Parked;
 use crate::status::BackendStatus;
+use crate::sys::turn::Thread;
 
 /// How long scores count without being made again: twenty rounds.
 const SCORES_HOLD: Duration = Duration::from_secs(2);
@@ -39,6 +44,10 @@ const ROUND: u32 = 5;
 
 /// Nobody is that long in Python for one round.
 const STUCK: Duration = Duration::from_secs(1);
+
+/// Processor time of one call beyond which others come first. What policies are made for takes a
+/// thousandth of it; an import at the first call may take as much.
+const HOG: Duration = Duration::from_millis(150);
 
 /// A desk as the status shows it.
 #[derive(Debug, Serialize)]
@@ -80,6 +89,8 @@ pub(crate) struct Desk {
     events: Arc<Events>,
     inner: Mutex<Inner>,
     rung: Condvar,
+    /// The number of the thread that gives way to everybody; 0 for none.
+    giving_way: AtomicI32,
 }
 
 #[derive(Debug)]
@@ -91,6 +102,8 @@ struct Inner {
     seats: u64,
     /// Whoever sits there is in Python since.
     away: Option<Moment>,
+    /// And this is who, with the processor time that it had had by then.
+    who: Option<(Thread, Duration)>,
     picks: bool,
     waiting: VecDeque<Parked>,
     stuck: bool,
@@ -120,6 +133,7 @@ impl Desk {
             seat: 0,
             seats: 0,
             away: None,
+            who: None,
             picks: false,
             waiting: VecDeque::new(),
             stuck: false,
@@ -128,7 +142,8 @@ impl Desk {
             score_failures: 0,
             complaints: Complaints::default(),
         };
-        Desk { clock, events, inner: Mutex::new(inner), rung: Condvar::new() }
+        let (inner, giving_way) = (Mutex::new(inner), AtomicI32::new(0));
+        Desk { clock, events, inner, rung: Condvar::new(), giving_way }
     }
 
     /// Gives the place to somebody new; the number of the seat.
@@ -210,12 +225,20 @@ impl Desk {
         }
     }
 
-    /// Waits for questions that still have time, and takes some; `None` once the seat is gone.
+    /// Waits for questions that still have time, and takes some; `None` once the seat is gone, or
+    /// another thread is to sit there.
     pub(super) fn take(&self, seat: u64, timeout: Duration) -> Option<(Vec<Parked>, Moment)> {
+        let thread = Thread::current();
+        // Before the lock: a worker may have to wait for whoever holds it.
+        let gives_way = self.giving_way.load(Ordering::Relaxed) == thread.number();
+        if gives_way && !thread.take_turns() {
+            return None;
+        }
         let mut inner = self.lock();
         if inner.seat != seat {
             return None;
         }
+        self.giving_way.store(0, Ordering::Relaxed);
         self.come_back(&mut inner);
         let end = self.clock.now() + timeout;
         loop {
@@ -224,6 +247,7 @@ impl Desk {
             let left = end.since(now);
             if !taken.is_empty() || left.is_zero() {
                 inner.away = Some(now);
+                inner.who = thread.processor_time().map(|time| (thread, time));
                 return Some((taken, now));
             }
             let waited = self.rung.wait_timeout(inner, left);
@@ -280,12 +304,27 @@ impl Desk {
             inner.complaints.note(what);
             self.tell(&inner, what.to_owned());
         }
+        if inner.seat != 0 && busy >= HOG {
+            self.put_last(inner.who);
+        }
         if inner.scored_at.is_some_and(|scored| now >= scored + SCORES_HOLD) {
             inner.scored_at = None;
             inner.score_failures += 1;
             inner.pool.set_scores(None);
             let what = "has made no scores for two seconds: the configured weights count";
             self.tell(&inner, what.to_owned());
+        }
+    }
+
+    /// Lets a thread give way that has computed since it went; `who` says with how much it did.
+    fn put_last(&self, who: Option<(Thread, Duration)>) {
+        let Some((thread, before)) = who else { return };
+        if self.giving_way.load(Ordering::Relaxed) == thread.number() {
+            return;
+        }
+        let computed = thread.processor_time().map(|time| time.saturating_sub(before));
+        if computed.is_some_and(|computed| computed >= HOG) && thread.give_way() {
+            self.giving_way.store(thread.number(), Ordering::Relaxed);
         }
     }
 
