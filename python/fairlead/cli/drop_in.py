@@ -114,6 +114,6 @@ def _serve(arguments: Arguments, port: int) -> int:
     prepared = prepare(arguments, port)
     if arguments.debug:
         output.say("the following channels are active:")
-        for place in prepared.layout.shape.places:
-            output.say(f"{place.group:3} {place.name}:{place.maxc}")
+        for line in prepared.layout.listing():
+            output.say(line)
     return serve(prepared, output.tell, lambda: output.tell("ready"))

@@ -174,6 +174,18 @@ class Layout(LoadedConfig):
         del parsed, source
         raise _of_balance()
 
+    def listing(self) -> list[str]:
+        """Each channel as `-d` lists them: group, number, address, port, limit."""
+        lines = []
+        numbers: dict[int, int] = {}
+        for place in self.shape.places:
+            number = numbers.get(place.group, 0)
+            numbers[place.group] = number + 1
+            address, port = self.addresses(place.name)[0]
+            shown = f"[{address}]" if ":" in address else address
+            lines.append(f"{place.group:3} {number:2} {shown}:{port}:{place.maxc}")
+        return lines
+
     def addresses(self, name: str) -> list[tuple[str, int]]:
         """Where a place is, best first: IP address and port."""
         for backend in self.value.pools[0].backends:

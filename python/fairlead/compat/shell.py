@@ -27,10 +27,10 @@ available commands:
   disable <channel>              disables specified channel in current group
   enable <channel>               enables channel in current group
   group <group>                  changes current group to <group>
-  monitor [enable|disable|show]  control the monitor
+  monitor [enable|disable|show]  control the monitor process
   hash                           sets distribution scheme of current group to Hash
   help                           prints this message
-  kill                           ends the master process and quits interactive mode
+  kill                           kills master process and quits interactive mode
   maxc <channel> <maxc>          specifies new maxc for channel of current group
   mrtg-bytes <grp> <ch>          print bytes in/out in MRTG format
   mrtg-conns <grp> <ch>          print total connections in MRTG format

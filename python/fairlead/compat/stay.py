@@ -16,6 +16,7 @@ from fairlead.compat.door import Rendezvous
 from fairlead.compat.layout import NAME
 from fairlead.compat.monitor import Monitor
 from fairlead.compat.notice import Channel, Notices, open_log
+from fairlead.compat.silence import Silences
 from fairlead.compat.table import Table
 from fairlead.control.loop import ControlLoop
 from fairlead.control.stay import Signals
@@ -73,7 +74,7 @@ async def stay(opened: Opened, tell: Callable[[str], None], early: list[int]) ->
     control = ControlLoop(running, resolve_again, teller.say)
     signals = Signals(control, teller)
     signals.catch(early)
-    instance = Instance(running, control, opened.monitoring)
+    instance = Instance(running, control, opened.monitoring, teller.say)
     door = Rendezvous(instance, opened.meeting)
     instance.on_kill = door.leave
     await control.start(opened.control, None)
@@ -82,6 +83,7 @@ async def stay(opened: Opened, tell: Callable[[str], None], early: list[int]) ->
     await _first_of(signals.ended, asyncio.ensure_future(instance.killed.wait()))
     for task in tasks:
         task.cancel()
+    instance.tell_of_silences()
     if signals.ended.done():
         why = signals.ended.result()
         teller.say(f"{why}: finishing what is under way, taking nothing new")
@@ -111,7 +113,11 @@ class Instance(Table):
     """The channels, and what watches over them: what the commands steer."""
 
     def __init__(
-        self, running: Running, control: ControlLoop, monitoring: Monitoring | None
+        self,
+        running: Running,
+        control: ControlLoop,
+        monitoring: Monitoring | None,
+        say: Callable[[str], None],
     ) -> None:
         """Nothing is watched before `work` is run.
 
@@ -119,6 +125,7 @@ class Instance(Table):
             running: The engine, with a `Layout` in force.
             control: Changes what is in force.
             monitoring: What is to be checked, if anything.
+            say: Says a line to people, where somebody reads it.
         """
         assert running.loaded is not None, "there is something in force"
         self.killed = asyncio.Event()
@@ -131,7 +138,12 @@ class Instance(Table):
         self._stays = not enables
         self._traffic_stays = options.autodisable and (options.strict or not enables)
         self.soft = options.autodisable or monitoring is not None
-        self._notices = Notices(open_log(), autodisable=options.autodisable)
+        log = open_log()
+        self._notices = Notices(log, autodisable=options.autodisable)
+        self._silences: Silences | None = None
+        if options.idle_seconds:
+            tell = say if options.foreground else log
+            self._silences = Silences(running.engine, options.idle_seconds, tell)
         if monitoring is not None:
             self._monitor = Monitor(
                 monitoring,
@@ -144,7 +156,13 @@ class Instance(Table):
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What is to go on for as long as the instance listens."""
         monitoring = [self._monitor.run()] if self._monitor is not None else []
-        return [self._follow(), *monitoring]
+        silences = [self._silences.run()] if self._silences is not None else []
+        return [self._follow(), *monitoring, *silences]
+
+    def tell_of_silences(self) -> None:
+        """Tell of connections that `-T` has ended and nobody was told of yet."""
+        if self._silences is not None:
+            self._silences.look()
 
     @property
     def monitoring(self) -> bool | None:
@@ -158,6 +176,8 @@ class Instance(Table):
 
     async def kill(self) -> bool:
         """End: listen no more, finish what is under way; whether the port is free."""
+        # Who doesn't listen any more doesn't count any more.
+        self.tell_of_silences()
         try:
             await self.close()
         except (ReloadError, EngineError):

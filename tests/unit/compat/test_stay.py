@@ -35,7 +35,7 @@ def instance(table):
         async def run():
             control = Control(running)
             monitoring = parse_spec(spec, 5) if spec else None
-            made = Instance(running, control, monitoring)
+            made = Instance(running, control, monitoring, lambda _: None)
             return await act(made)
 
         return asyncio.run(run())

@@ -120,6 +120,8 @@ def test_create_appends_a_disabled_channel(instance, named_backend) -> None:
     assert "new" not in instance.names(4)
     assert instance.ask("enable 2") == "channel 2 enabled\n"
     assert "new" in instance.names(3)
+    assert instance.ask(f"create {host}:2525 80") == "channel created\n"
+    assert (instance.row(3).address, instance.row(3).port) == (host, 2525), "the host's own port"
     assert instance.ask("create no.such.host.invalid 80") == "invalid address\n"
     assert instance.ask("create 127.0.0.1 0") == "invalid address\n"
     assert instance.ask("create 127.0.0.1") == "syntax error\n"

@@ -174,6 +174,24 @@ def test_capital_t_ends_silent_connections(place, backend) -> None:
     assert line.is_closed(patience=10)
 
 
+def test_capital_t_tells_of_what_it_ends(place, backend) -> None:
+    instance = place.foreground("-T", "1", backend(echo))
+    lines = [instance.connect() for _ in range(2)]
+    for line in lines:
+        line.send(b"x")
+        assert line.read(1) == b"x"
+    for line in lines:
+        assert line.is_closed(patience=10)
+    instance.ask("kill")
+    assert instance.process is not None
+
+    said = instance.process.communicate(timeout=10)[1].decode().splitlines()
+
+    assert [line for line in said if line.endswith("timed out after 1 seconds")] == [
+        "fairlead: timed out after 1 seconds"
+    ] * 2
+
+
 def test_without_capital_t_connections_may_be_silent(place, backend) -> None:
     line = place.start(backend(echo)).connect()
 
@@ -338,14 +356,18 @@ def test_p_dumps_what_is_relayed(place, backend) -> None:
 
 
 def test_d_in_the_foreground_tells_of_connections(place, named_backend) -> None:
-    instance = place.foreground("-d", named_backend("a"))
+    spare = f"localhost:{free_port()}:7"
+    instance = place.foreground("-d", named_backend("a"), "!", spare)
+    port, spare_port = (row.port for row in instance.show())
     assert instance.who() == "a"
     instance.ask("kill")
     assert instance.process is not None
 
     said = instance.process.communicate(timeout=10)[1].decode()
 
-    assert "the following channels are active:" in said
+    listed = said.partition("the following channels are active:\n")[2].splitlines()[:2]
+    assert listed[0] == f"  0  0 127.0.0.1:{port}:0"
+    assert re.fullmatch(rf"  1  0 (127\.0\.0\.1|\[::1\]):{spare_port}:7", listed[1]), listed
     assert '"protocol":"tcp"' in said
 
 
