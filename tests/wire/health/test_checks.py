@@ -53,7 +53,9 @@ def test_checks_connect_from_the_source_that_traffic_has(fairlead, backend) -> N
         pool = "other"
     """
     check = f'type = "tcp", {FAST}'
-    balancer = fairlead(config=site(listen, one, pool='source = "127.0.0.9"', check=check, more=other))
+    balancer = fairlead(
+        config=site(listen, one, pool='source = "127.0.0.9"', check=check, more=other)
+    )
 
     wait_for(lambda: len(set(peers)) > 1)
     assert set(peers) == {"127.0.0.9", "127.0.0.7"}

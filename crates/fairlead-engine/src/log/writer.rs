@@ -79,7 +79,9 @@ impl AccessLog {
             Item::Keep(to) => outputs.retain(|output| Some(output.to()) == to.as_ref()),
             Item::Reopen => {
                 if self.is_to_reopen() {
-                    outputs.iter_mut().for_each(|output| self.reopen_one(output));
+                    for output in outputs.iter_mut() {
+                        self.reopen_one(output);
+                    }
                 }
             }
         }
