@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from fairlead.config import schema
+from fairlead.config import schema, schema_keepalive, schema_pool
 
 T = TypeVar("T")
 
@@ -41,12 +41,25 @@ class _Maker:
                     to=self._one(("-", "/var/log/a b")), format=self._one(("json", "combined"))
                 )
             ),
-            admin=maybe(lambda: schema.Admin(listen=self._one(_ADMINS))),
+            admin=maybe(self._admin),
+            chaos=schema.Chaos(enabled=self._one((False, True))),
             listeners={
                 name: self._listener(list(pools), place) for place, name in enumerate(self._names())
             },
             pools={name: self._pool() for name in pools},
         )
+
+    def _admin(self) -> schema.Admin:
+        secret = self._one(("", "token", "token_file"))
+        shown = {"token": "0123456789abcdef", "token_file": "/run/secret"}
+        more = {secret: shown[secret]} if secret else {}
+        hosts = self._many(lambda: self._one(("lb1.example.com", "lb2")))
+        return schema.Admin(listen=self._one(_ADMINS), hosts=tuple(dict.fromkeys(hosts)), **more)
+
+    def _keepalive(self) -> schema_keepalive.Keepalive:
+        number = self._source.randint
+        idle, interval = timedelta(seconds=number(1, 99)), timedelta(seconds=number(1, 99))
+        return schema_keepalive.Keepalive(idle=idle, interval=interval, probes=number(1, 127))
 
     def _listener(self, pools: list[str], place: int) -> schema.Listener:
         number = self._source.randint
@@ -70,11 +83,14 @@ class _Maker:
                 connections=self._maybe(lambda: number(1, 10_000)),
             ),
             trusted_proxies=self._many(lambda: self._one(_NETWORKS)),
+            tcp_keepalive=self._maybe(self._keepalive),
         )
 
     def _route(self, pools: list[str]) -> schema.Route:
-        kind = self._one(("path", "path_exact", ""))
+        kind = self._one(("path", "path_exact", "path_regex", ""))
         path = {kind: self._path()} if kind else {}
+        if kind == "path_regex":
+            path = {kind: "^/[a-z]+$"}
         return schema.Route(
             host=self._maybe(lambda: self._one(("a.example.com", "*.example.com", "[::1]"))),
             method=self._many(lambda: self._one(("GET", "POST", "PURGE"))),
@@ -85,13 +101,26 @@ class _Maker:
 
     def _pool(self) -> schema.Pool:
         number = self._source.randint
-        policy = self._one(schema.POLICIES)
+        policy = self._one((*schema.POLICIES, "my.policies:Cheapest"))
         ports = self._source.sample(range(1, 65_536), number(1, 5))
+        backends = tuple(map(self._backend, ports))
+        present = sorted({backend.group for backend in backends})
+        chosen = self._source.sample(present, number(0, len(present)))
+        groups = tuple(
+            schema_pool.Group(group=group, policy=self._one(schema.POLICIES)) for group in chosen
+        )
+        more: dict[str, object] = {}
+        if ":" in policy:
+            more = {"policy_timeout": self._duration(), "body_prefix": number(0, 32 * 1024)}
+        if "hash" in (policy, *(group.policy for group in groups)):
+            more["hash_table"] = self._one(("maglev", "modulo", "fixed"))
         return schema.Pool(
             policy=policy,
             # A pool that a tcp listener may use.
             hash_on="source-ip",
-            backends=tuple(map(self._backend, ports)),
+            groups=groups,
+            backends=backends,
+            **more,
             check=self._check(),
             timeouts=schema.PoolTimeouts(
                 connect=self._duration(),
@@ -112,6 +141,7 @@ class _Maker:
             ),
             slow_start=self._duration(0),
             source=self._maybe(lambda: self._one(("10.0.0.1", "::1"))),
+            tcp_keepalive=self._maybe(self._keepalive),
         )
 
     def _backend(self, port: int) -> schema.Backend:
@@ -127,10 +157,12 @@ class _Maker:
         )
 
     def _check(self) -> schema.Check:
-        kind = self._one(("tcp", "none", "http", "command"))
+        kind = self._one(("tcp", "none", "http", "command", "python"))
         more: dict[str, object] = {}
         if kind == "command":
             more = {"command": "x" + self._text(_TEXT)}
+        if kind == "python":
+            more = {"function": "my.checks:look"}
         if kind == "http":
             more = {
                 "path": self._path(),

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from fairlead.config.schema import Backend, Config, Listener, Pool, Route
@@ -17,6 +19,37 @@ def test_what_is_written_reads_back(seed):
 
     assert parse(text).config == made
     assert tomllib.loads(text)
+    assert Config.from_toml(made.to_toml()) == made
+
+
+def structs(value: object) -> Iterator[msgspec.Struct]:
+    """A configuration and all that it is made of."""
+    if isinstance(value, msgspec.Struct):
+        yield value
+        value = [getattr(value, name) for name in value.__struct_fields__]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, tuple | list):
+        for each in value:
+            yield from structs(each)
+
+
+def test_no_key_is_forgotten_by_that_law():
+    """Each key is written with something else than its default, in one of those configurations."""
+    seen: set[tuple[str, str]] = set()
+    every: set[tuple[str, str]] = set()
+    for seed in range(100):
+        for each in structs(configs.config(seed)):
+            kind = type(each)
+            for name, field in zip(
+                kind.__struct_fields__, msgspec.structs.fields(kind), strict=True
+            ):
+                every.add((kind.__name__, name))
+                if field.required or getattr(each, name) != field.default:
+                    seen.add((kind.__name__, name))
+
+    # What a pool of a tcp listener hashes on can only be the default.
+    assert every - seen == {("Pool", "hash_on")}
 
 
 def config(**more) -> Config:
