@@ -55,6 +55,7 @@ _TITLES = (
     "rcvd",
 )
 _MAXC_MAX = 2_147_483_647
+_ASSIGN_WORDS = 3
 
 
 class Row(Protocol):
@@ -272,6 +273,8 @@ class Shell:
             return "unknown channel\n"
         if self._row(self.group, number).state != "DIS":
             return "channel must be disabled to assign new address\n"
+        if len(arguments) < _ASSIGN_WORDS:
+            return _SYNTAX_ERROR
         done = await self._steering.assign(self.group, number, arguments[1], arguments[2])
         return "channel reassigned\n" if done else "invalid address\n"
 
@@ -354,7 +357,8 @@ _COMMANDS: dict[str, tuple[Callable[[Shell, list[str]], Awaitable[str]], int]] =
     "reset": (Shell.reset, 1),
     "enable": (Shell.enable, 1),
     "create": (Shell.create, 2),
-    "assign": (Shell.assign, 3),
+    # What is wrong with the channel is told before what is missing behind it.
+    "assign": (Shell.assign, 1),
     "maxc": (Shell.maxc, 2),
     "mrtg-bytes": (Shell.mrtg_bytes, 2),
     "mrtg-conns": (Shell.mrtg_conns, 2),

@@ -1,9 +1,11 @@
 """The fixtures for pytest, as a user's own tests use them."""
 
+import http.client
 import os
 import re
 import subprocess
 import sys
+import urllib.request
 from importlib.metadata import entry_points
 
 import pytest
@@ -64,6 +66,47 @@ def test_backends_and_balancers_are_made_and_stopped(fairlead_backend, fairlead_
 
     assert http.status().pool("app").backends[0].address == one.address
     assert tcp.status().listeners[0].protocol == "tcp"
+
+
+FAULTS = {
+    "refuse": lambda one: one.refuse(),
+    "hang": lambda one: one.hang(),
+    "close": lambda one: one.close(),
+    "reset": lambda one: one.reset(),
+    "slow": lambda one: one.slow(0.3),
+    "garbage": lambda one: one.garbage(),
+    "half a head": lambda one: one.half_head(),
+    "freeze": lambda one: one.freeze(),
+    "swallow": lambda one: one.swallow(),
+    "503": lambda one: one.answer(status=503),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whatever_a_backend_does_a_balancer_before_two_answers(
+    fairlead_backend, fairlead_balancer, fault
+):
+    one, two = fairlead_backend("one"), fairlead_backend("two")
+    balancer = fairlead_balancer(one, two)
+
+    FAULTS[fault](one)
+
+    for _ in range(10):
+        with urllib.request.urlopen(f"http://{balancer.address}/", timeout=5) as answer:
+            assert answer.status == 200
+    assert two.hits() >= 5
+
+
+def test_half_a_body_is_what_nobody_can_hide(fairlead_backend, fairlead_balancer):
+    """Its beginning has gone to the client: who sees that it was not all of it."""
+    one = fairlead_backend("one")
+    balancer = fairlead_balancer(one)
+    one.half_body()
+
+    with urllib.request.urlopen(f"http://{balancer.address}/", timeout=5) as answer:
+        assert answer.status == 200
+        with pytest.raises(http.client.IncompleteRead):
+            answer.read()
 
 
 def test_a_configuration_is_used_as_it_is(fairlead_backend, fairlead_balancer):
