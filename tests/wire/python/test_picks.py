@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.backend import echo, response
-from harness.balancer import loopback, wait_for
+from harness.balancer import loopback, run, wait_for
 from harness.config import site
 
 MINE = """
@@ -60,6 +61,28 @@ def decisions(balancer) -> dict[str, int]:
 
 def python(balancer) -> dict:
     return dict(balancer.status()["pools"][0]["python"])
+
+
+def measured(balancer) -> dict[str, int]:
+    """What `/metrics` says of the policy: what came of asking, and whether it is stuck."""
+    code, text = balancer.text("/metrics")
+    assert code == 200
+    names = re.compile(
+        r'^fairlead_policy_(?:decisions_total|stuck)\{pool="app"(.*)\} (\d+)$', re.MULTILINE
+    )
+    found = {
+        (row[1].removeprefix(',result="').rstrip('"') or "stuck"): int(row[2])
+        for row in names.finditer(text)
+    }
+    return {name: count for name, count in found.items() if count}
+
+
+def shown(balancer) -> str:
+    """The policy's line in the table of `fairlead status`."""
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(balancer.runtime)}
+    lines = run("status", env=environment).stdout.splitlines()
+    head = next(place for place, line in enumerate(lines) if "POLICY IN PYTHON" in line)
+    return re.sub(" +", " ", lines[head + 1])
 
 
 def trouble(balancer) -> list[str]:
@@ -166,6 +189,8 @@ def test_a_policy_that_fails_costs_no_request(picked, case: str) -> None:
     assert trouble(balancer) == [f"{told}; round-robin picked instead"], "told once"
     assert python(balancer)["trouble"].startswith(told)
     balancer.wait_for_output(f"pool app policy mine:Mine {told}")
+    assert measured(balancer) == {"failed": 30}
+    assert shown(balancer).startswith(f"app mine:Mine working 30 failed 0 0 {told}")
 
 
 def test_a_policy_without_preference_lets_the_fallback_pick(picked) -> None:
@@ -192,6 +217,8 @@ def test_a_policy_that_computes_for_100_ms_costs_no_request(picked) -> None:
     told = decisions(balancer)
     assert told.get("late", 0) + told.get("unasked", 0) == sum(told.values()) == 30
     assert max(counts(backends)) - min(counts(backends)) <= 1
+    assert measured(balancer) == told
+    assert " late" in shown(balancer)
 
 
 def test_a_policy_that_hangs_costs_no_request_and_soon_no_time(picked) -> None:
@@ -206,6 +233,8 @@ def test_a_policy_that_hangs_costs_no_request_and_soon_no_time(picked) -> None:
     wait_for(lambda: python(balancer)["stuck"])
     assert any("at one call for a second" in each for each in trouble(balancer))
     balancer.wait_for_output("at one call for a second")
+    assert measured(balancer) == {**decisions(balancer), "stuck": 1}
+    assert shown(balancer).startswith("app mine:Mine stuck ")
     before = decisions(balancer)["late"]
     ask(balancer, listen, 200)
     assert decisions(balancer)["late"] == before, "nobody waits for it any more"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from harness.balancer import loopback, wait_for
@@ -130,6 +132,13 @@ class Mine(fairlead.Policy):
     assert counts(backends) == [10, 10], "the fallback's turns"
     assert [each.split(";")[0] for each in trouble(balancer)] == [told], "told once, not each round"
     assert python(balancer)["trouble"].startswith(told)
+    failures = re.search(
+        r'^fairlead_policy_scores_total\{pool="app",result="failed"\} (\d+)$',
+        balancer.text("/metrics")[1],
+        re.MULTILINE,
+    )
+    assert failures
+    assert int(failures[1]) >= 2
     balancer.wait_for_output(f"pool app policy mine:Mine {told}")
 
 
