@@ -84,6 +84,7 @@ class _Maker:
             ),
             trusted_proxies=self._many(lambda: self._one(_NETWORKS)),
             tcp_keepalive=self._maybe(self._keepalive),
+            via=self._one(("fairlead", "off", "edge-1")),
         )
 
     def _route(self, pools: list[str]) -> schema.Route:

@@ -13,6 +13,7 @@ use fairlead_proto::http1::{RequestHead, ResponseHead};
 
 use crate::chaos::News;
 use crate::context::{Context, Role};
+use crate::date::Date;
 use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Peer, Sent};
 use crate::hold::Holds;
 use crate::hosts::hosts;
@@ -49,6 +50,7 @@ pub struct Flow {
     /// A piece of a body whose framing had to be written anew.
     pub(crate) piece: Vec<u8>,
     pub(crate) log: Log,
+    pub(crate) date: Date,
     pub(crate) stopping: bool,
     /// Clients that have no place at their listener, and are told so.
     pub(crate) turned_away: usize,
@@ -75,6 +77,7 @@ impl Flow {
             out: Vec::new(),
             piece: Vec::new(),
             log: Log::default(),
+            date: Date::default(),
             stopping: false,
             turned_away: 0,
             firing: None,

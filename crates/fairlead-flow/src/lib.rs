@@ -12,6 +12,7 @@ mod answers;
 pub mod ask;
 mod chaos;
 mod context;
+mod date;
 pub mod driver;
 mod flow;
 mod hold;

@@ -123,9 +123,11 @@ impl Log {
 
 impl Flow {
     /// Says what the time of day is at [`Moment::ZERO`], in nanoseconds since 1970, for the lines
-    /// of the access log. To be said before there are any, and again when the clock was set.
+    /// of the access log and for the `Date` of answers. To be said before there are any, and again
+    /// when the clock was set.
     pub fn set_wall_clock(&mut self, nanos_at_zero: u64) {
         self.log.zero = nanos_at_zero;
+        self.date.set(nanos_at_zero);
     }
 
     /// Bytes of access log that wait to be taken.
@@ -244,9 +246,12 @@ fn line_of<'a>(
     exchange: &'a Exchange,
     now: Moment,
 ) -> Line<'a> {
-    // A request that no route takes was not written anew: ids and addresses in it are the
-    // client's own claims.
-    let is_ours = exchange.reason != Reason::NoRoute;
+    // A request that goes no further than here was not written anew: ids and addresses in it are
+    // the client's own claims.
+    let is_ours = !matches!(
+        exchange.reason,
+        Reason::NoRoute | Reason::MaxForwards | Reason::MethodNotAllowed | Reason::Misdirected
+    );
     let proxied = is_ours && !listener.plan().trusted_proxies.is_empty();
     let mut request = Request::read(&exchange.head);
     request.id = request.id.filter(|_| is_ours);

@@ -84,6 +84,10 @@ pub struct ListenerPlan {
     /// How silent clients are probed by the kernel; `None`: as the engine thinks right.
     #[serde(default)]
     pub keepalive: Option<Keepalive>,
+    /// Our name in `Via`, in requests and in answers that are passed on: a token. `None`: it isn't
+    /// added.
+    #[serde(default)]
+    pub via: Option<String>,
 }
 
 /// How the kernel finds out whether a silent connection still has another end.

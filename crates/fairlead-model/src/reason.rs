@@ -101,6 +101,9 @@ reasons! {
     HeadTooLarge = "head_too_large", 431, Client, Never, false, "the request head is larger than the listener allows";
     NotImplemented = "not_implemented", 501, Client, Never, false, "the method or transfer coding is not supported";
     VersionNotSupported = "version_not_supported", 505, Client, Never, false, "the HTTP version is not supported";
+    MaxForwards = "max_forwards", 200, Nobody, Never, false, "the request was to go no further than here";
+    MethodNotAllowed = "method_not_allowed", 405, Client, Never, false, "fairlead does not answer this method itself";
+    Misdirected = "misdirected", 421, Client, Never, false, "the request is for https and came without TLS";
     NoRoute = "no_route", 404, Operator, Never, false, "no route of the listener takes this request";
     ClientGone = "client_gone", 0, Client, Never, false, "the client went away";
     ClientIdle = "client_idle", 0, Client, Never, false, "the client sent nothing for the idle time";

@@ -10,6 +10,9 @@ pub struct TimeOfDay(pub u64);
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/// The days of a week as HTTP has them, from 1970-01-01 on.
+const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+
 impl TimeOfDay {
     /// As RFC 3339 has it: `2026-11-21T09:08:07.006Z`.
     pub fn rfc3339(self) -> String {
@@ -39,6 +42,18 @@ impl TimeOfDay {
         let ((year, month, day), (hour, minute, second)) = self.parts();
         let month = MONTHS[(month - 1) as usize];
         write!(to, "{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
+    }
+
+    /// Writes it as HTTP has it (RFC 9110 §5.6.7): `Sat, 21 Nov 2026 09:08:07 GMT`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `to`.
+    pub fn write_http(self, to: &mut impl fmt::Write) -> fmt::Result {
+        let ((year, month, day), (hour, minute, second)) = self.parts();
+        let month = MONTHS[(month - 1) as usize];
+        let weekday = WEEKDAYS[(self.0 / 86_400_000 % 7) as usize];
+        write!(to, "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
     }
 
     /// Year, month, day; hour, minute, second.
@@ -97,6 +112,21 @@ mod tests {
         for (millis, expected) in cases {
             let mut text = String::new();
             TimeOfDay(millis).write_common_log(&mut text).expect("a string takes it");
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn known_times_are_written_as_http_has_them() {
+        let cases = [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777_000, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400_000, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_795_252_087_006, "Sat, 21 Nov 2026 09:08:07 GMT"),
+        ];
+        for (millis, expected) in cases {
+            let mut text = String::new();
+            TimeOfDay(millis).write_http(&mut text).expect("a string takes it");
             assert_eq!(text, expected);
         }
     }

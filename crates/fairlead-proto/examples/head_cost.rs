@@ -96,6 +96,8 @@ fn response() {
         close: false,
         delivery: Delivery::AsIs,
         upgrade: false,
+        via: Some("fairlead"),
+        date: "Sat, 21 Nov 2026 09:08:07 GMT",
     };
     let mut head = ResponseHead::default();
     let mut out = Vec::new();

@@ -1,10 +1,13 @@
 //! What a message says about this one connection, and which of its headers end here.
 //!
-//! `Connection` lists options; an option that is a header's name takes that header away (RFC 9110
-//! §7.6.1). It can't take away what frames the message or what is meant for everybody
-//! ([`Known::is_protected`]): a client that nominates `Host` or `Content-Type` wants the next one
-//! to read another message than we did. And since nominated lines are left out before our own are
-//! added, nobody can take away a header that we add (Traefik's CVE-2024-45410).
+//! `Connection` lists options; an option that is a header's name takes that header away, and a
+//! trailer of that name (RFC 9110 §7.6.1). It can't take away what frames the message or what is
+//! meant for everybody ([`Known::is_protected`]): a client that nominates `Host` or `Content-Type`
+//! wants the next one to read another message than we did. And since nominated lines are left out
+//! before our own are added, nobody can take away a header that we add (Traefik's CVE-2024-45410),
+//! nor in a request what a trusted proxy said about its client: it may hand on a `Connection` that
+//! its client wrote (Apache's CVE-2022-31813). From a client that isn't trusted nothing of that
+//! kind goes on anyway.
 
 use crate::http1::grammar;
 use crate::http1::head::Line;
@@ -48,26 +51,46 @@ impl Options {
         Ok(())
     }
 
-    /// Tags the lines that `Connection` takes away.
-    pub(crate) fn mark_nominated(self, lines: &mut [Line], input: &[u8]) {
-        if !self.nominates {
-            return;
+    /// Tags the lines of a request that `Connection` takes away.
+    pub(crate) fn mark_in_request(self, lines: &mut [Line], input: &[u8]) {
+        if self.nominates {
+            mark_nominated(lines, input, Known::is_forwarding);
         }
-        for at in 0..lines.len() {
-            if lines[at].known != Known::Connection {
-                continue;
-            }
-            for option in grammar::list(lines[at].value.of(input)) {
-                mark(lines, option, input);
-            }
+    }
+
+    /// Tags the lines of a response that `Connection` takes away.
+    pub(crate) fn mark_in_response(self, lines: &mut [Line], input: &[u8]) {
+        if self.nominates {
+            mark_nominated(lines, input, |_| false);
+        }
+    }
+
+    /// What `Connection` may name, as a list: the trailers of such names are to be left out.
+    pub(crate) fn nominated(self, lines: &[Line], input: &[u8]) -> Option<Box<[u8]>> {
+        let named = lines.iter().filter(|line| line.known == Known::Connection);
+        self.nominates.then(|| {
+            let values: Vec<_> = named.map(|line| line.value.of(input)).collect();
+            values.join(&b","[..]).into_boxed_slice()
+        })
+    }
+}
+
+fn mark_nominated(lines: &mut [Line], input: &[u8], stays: fn(Known) -> bool) {
+    for at in 0..lines.len() {
+        if lines[at].known != Known::Connection {
+            continue;
+        }
+        for option in grammar::list(lines[at].value.of(input)) {
+            mark(lines, option, input, stays);
         }
     }
 }
 
-fn mark(lines: &mut [Line], option: &[u8], input: &[u8]) {
+fn mark(lines: &mut [Line], option: &[u8], input: &[u8], stays: fn(Known) -> bool) {
     for line in lines {
         let is_named = line.name(input).eq_ignore_ascii_case(option);
-        if is_named && !line.known.is_protected() && !line.known.is_hop_by_hop() {
+        let ends_here = !line.known.is_protected() && !line.known.is_hop_by_hop();
+        if is_named && ends_here && !stays(line.known) {
             line.known = Known::Nominated;
         }
     }

@@ -150,6 +150,7 @@ def _listener(
         limits=_limits(listener.limits, descriptors),
         trusted_proxies=tuple(map(_network, listener.trusted_proxies)),
         keepalive=_keepalive(listener.tcp_keepalive),
+        via=None if listener.via == "off" or listener.protocol == "tcp" else listener.via,
     )
 
 

@@ -144,6 +144,7 @@ def _bases(defaults: Defaults) -> Bases:
                 timeouts=ListenerTimeouts(**of_listeners),
                 limits=defaults.limits,
                 trusted_proxies=defaults.trusted_proxies,
+                via=defaults.via,
             )
         ),
     }

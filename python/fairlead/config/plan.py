@@ -154,6 +154,7 @@ class ListenerPlan(msgspec.Struct, frozen=True):
     limits: Limits
     trusted_proxies: tuple[Network, ...]
     keepalive: Keepalive | None
+    via: str | None
 
 
 class BackendPlan(msgspec.Struct, frozen=True):

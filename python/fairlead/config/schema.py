@@ -32,6 +32,7 @@ from fairlead.config.place import Source
 from fairlead.config.schema_listener import (
     LISTENER,
     NETWORKS,
+    VIA,
     Limits,
     Listener,
     ListenerTimeouts,
@@ -127,6 +128,7 @@ class ListenerDefaults(msgspec.Struct, frozen=True, kw_only=True):
         Limits()
     )
     trusted_proxies: Annotated[tuple[str, ...], Key(NETWORKS, "As in a listener.")] = ()
+    via: Annotated[str, Key(VIA, "As in a listener.")] = "fairlead"
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +155,7 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
         Limits()
     )
     trusted_proxies: Annotated[tuple[str, ...], Key(NETWORKS, "As in a listener.")] = ()
+    via: Annotated[str, Key(VIA, "As in a listener.")] = "fairlead"
 
 
 class Admin(msgspec.Struct, frozen=True, kw_only=True):

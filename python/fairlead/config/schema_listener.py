@@ -27,6 +27,7 @@ __all__ = [
     "LISTENER",
     "NETWORKS",
     "POOL_NAME",
+    "VIA",
     "Limits",
     "Listener",
     "ListenerTimeouts",
@@ -37,6 +38,12 @@ POOL_NAME: Final = Spelled(spelling.check_reference, "the name of a pool")
 _PATH = Spelled(spelling.check_path, 'a path such as "/v1/"', pattern="^/")
 NETWORKS: Final = Many(
     Spelled(spelling.check_network, 'a network such as "10.0.0.0/8"'), "networks", lone=True
+)
+
+VIA: Final = Spelled(
+    spelling.check_via,
+    'a name such as "fairlead", or "off"',
+    pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
 )
 
 
@@ -267,6 +274,17 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
             why="Whoever can set them can claim any address.",
         ),
     ] = ()
+    via: Annotated[
+        str,
+        Key(
+            VIA,
+            "Our name in the `Via` that is added to requests and answers that are passed on; "
+            '"off" adds none. Only on http.',
+            why="RFC 9110 wants it, and a request that goes in circles can be recognised by it. "
+            "nginx as a backend doesn't compress what has a `Via` unless told to "
+            "(`gzip_proxied any`).",
+        ),
+    ] = "fairlead"
     tcp_keepalive: Annotated[
         Keepalive | None,
         Key(

@@ -35,6 +35,7 @@ __all__ = [
     "check_reference",
     "check_source",
     "check_token",
+    "check_via",
     "is_named",
     "is_open",
 ]
@@ -212,6 +213,14 @@ def check_header(text: str, at: Place) -> str:
     if not all(character == "\t" or character.isprintable() for character in value):
         raise ConfigError("header.form", f"`{name}` has a value no header can have", expected, at)
     return f"{name.lower()}: {value}" if colon else name.lower()
+
+
+def check_via(text: str, at: Place) -> str:
+    """Our name in ``Via``, a token (RFC 9110 §7.6.3); ``off`` for none."""
+    if _TOKEN.fullmatch(text) is None:
+        found = f"`{text}` is no name that `Via` can have"
+        raise ConfigError("via.form", found, 'a name such as "fairlead", or "off"', at)
+    return text
 
 
 def check_hash_on(text: str, at: Place) -> str:

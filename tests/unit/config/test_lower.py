@@ -119,6 +119,13 @@ def test_connections_are_derived_from_the_file_limit():
     assert listener("limits = { connections = 7 }\n").limits.connections == 7
 
 
+def test_a_name_in_via_is_for_http_and_can_be_left_out():
+    assert listener("").via == "fairlead"
+    assert listener('via = "edge-1"\n').via == "edge-1"
+    assert listener('via = "off"\n').via is None
+    assert listener('protocol = "tcp"\n').via is None
+
+
 def test_networks_have_one_spelling():
     made = listener('trusted_proxies = ["10.0.0.0/8", "FD00:0::/16", "::1"]\n')
 

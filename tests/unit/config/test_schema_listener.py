@@ -51,6 +51,11 @@ def test_what_is_no_header_is_told():
     assert told(WEB + route.format("3") + APP) == [("type", "3")]
 
 
+def test_a_name_in_via_is_a_token():
+    assert parse(WEB + 'via = "edge-1"\n' + APP).config.listeners["web"].via == "edge-1"
+    assert told(WEB + 'via = "a b"\n' + APP) == [("via.form", '"a b"')]
+
+
 def test_one_value_or_a_list():
     text = WEB + (
         'trusted_proxies = "10.0.0.0/8"\n'

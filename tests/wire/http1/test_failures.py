@@ -115,6 +115,24 @@ def test_rubbish_is_named_a_bad_response(http, backend) -> None:
     assert said(http(backend(play)).connect().get()) == (502, "bad_response")
 
 
+def test_an_answer_that_breaks_the_rules_is_evidence_that_says_which(fairlead, backend) -> None:
+    def play(line) -> None:
+        line.read_request()
+        line.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello")
+        line.read_to_end()
+
+    listen, one = loopback(), backend(play)
+    balancer = fairlead(config=site(listen, one))
+
+    answer = balancer.connect(listen).ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+
+    assert said(answer) == (502, "bad_response")
+    assert answer.body == b"more than one Content-Length\n"
+    row = balancer.backends()[one.address]
+    assert row["failures"] == 1
+    assert "more than one Content-Length" in str(row["reason"])
+
+
 def test_an_answer_whose_head_breaks_off(http, backend) -> None:
     def play(line) -> None:
         line.read_request()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.backend import keeping, response
+from harness.backend import chunked, keeping, response
 from harness.balancer import loopback
 from harness.config import site
 
@@ -59,6 +59,55 @@ def test_connection_can_not_take_away_what_we_add(seen) -> None:
     assert request.value("X-Forwarded-For") == "127.0.0.1"
     assert request.has("X-Request-Id")
     assert request.value("Host") == "app.example"
+
+
+def test_connection_can_not_take_away_what_a_trusted_proxy_says(fairlead, backend) -> None:
+    """The proxy may hand on a `Connection` that its client wrote (Apache's CVE-2022-31813)."""
+    one = backend()
+    listen = loopback()
+    balancer = fairlead(config=site(listen, one, listener='trusted_proxies = ["127.0.0.0/8"]'))
+
+    balancer.connect(listen).get(
+        "/",
+        "Connection: X-Forwarded-For, X-Forwarded-Proto, X-Request-Id, Content-Type",
+        "X-Forwarded-For: 9.9.9.9",
+        "X-Forwarded-Proto: https",
+        "X-Request-Id: abc-123",
+        "Content-Type: text/plain",
+    )
+
+    request = one.requests[0]
+    assert request.value("X-Forwarded-For") == "9.9.9.9, 127.0.0.1"
+    assert request.value("X-Forwarded-Proto") == "https"
+    assert request.value("X-Request-Id") == "abc-123"
+    assert request.value("Content-Type") == "text/plain"
+
+
+def test_trailers_that_connection_names_stay_here(http, backend) -> None:
+    """RFC 9110 §7.6.1 says header or trailer."""
+    data = chunked(
+        b"hi",
+        trailers="X-Inner: 1\r\nX-Sum: 42\r\n",
+        head="HTTP/1.1 200 OK\r\nConnection: x-inner\r\n",
+    )
+    one = backend(keeping(lambda _: data))
+    line = http(one).connect()
+
+    answer = line.ask(
+        "POST / HTTP/1.1\r\nHost: app\r\nConnection: X-Mine\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "2\r\nhi\r\n0\r\nx-mine: 1\r\nX-Sum: 42\r\n\r\n"
+    )
+
+    assert one.requests[0].trailers == [("X-Sum", "42")]
+    assert answer.trailers == [("X-Sum", "42")]
+
+
+def test_trailers_are_wanted_of_this_hop(seen) -> None:
+    """RFC 9110 §10.1.4: what says TE says so in Connection, too."""
+    request = seen("TE: gzip;q=0.5, trailers")
+
+    assert request.value("TE") == "trailers"
+    assert request.value("Connection") == "TE"
 
 
 def test_hop_by_hop_headers_of_a_response_stay_here(http, backend) -> None:

@@ -171,6 +171,19 @@ def test_a_client_that_finishes_still_gets_its_answer(http, backend) -> None:
     assert line.is_closed()
 
 
+def test_half_a_request_behind_a_whole_one_is_not_waited_for(http, backend) -> None:
+    """The client has finished sending: the other half will never come."""
+    one = backend()
+    line = http(one).connect()
+
+    line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+    line.send("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 100\r\n\r\nhalf")
+    line.finish()
+
+    assert line.read_response().body == b"hello"
+    assert line.is_closed()
+
+
 def test_a_kept_connection_ends_after_its_idle_time(fairlead, backend) -> None:
     from harness.balancer import loopback
     from harness.config import site

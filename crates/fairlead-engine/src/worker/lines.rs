@@ -49,16 +49,16 @@ impl Lines {
     /// Passes on what there is, if it is time.
     #[inline]
     pub(super) fn pass_on(&mut self, flow: &mut Flow, common: &Common, now: Moment) {
+        if now >= self.clock_from {
+            self.clock_from = now + CLOCK_EVERY;
+            flow.set_wall_clock(common.clock.nanos_of_day_at_zero());
+        }
         if self.to.is_some() {
             self.pass_on_to(flow, common, now);
         }
     }
 
     fn pass_on_to(&mut self, flow: &mut Flow, common: &Common, now: Moment) {
-        if now >= self.clock_from {
-            self.clock_from = now + CLOCK_EVERY;
-            flow.set_wall_clock(common.clock.nanos_of_day_at_zero());
-        }
         let waiting = flow.log_waiting();
         let many = waiting >= MANY_BYTES && !self.refused;
         if waiting == 0 || now < self.from && !many {

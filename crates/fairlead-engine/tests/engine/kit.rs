@@ -37,6 +37,7 @@ pub(crate) fn listener(name: &str, protocol: Protocol, bind: Bind) -> ListenerPl
         limits: ListenerLimits { head: 65_536, headers: 128, body: None, connections: 10_000 },
         trusted_proxies: Vec::new(),
         keepalive: None,
+        via: None,
     }
 }
 

@@ -15,16 +15,31 @@ use crate::slab::Key;
 /// check with default settings brings one back.
 const RETRY_AFTER: u32 = 2;
 
+/// What may be asked of fairlead, for whom it is the end of the way. (Any other method but CONNECT
+/// is passed on as well.)
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// What fairlead says itself.
+struct Said<'a> {
+    reason: Reason,
+    /// It says more than the table, or is empty.
+    detail: &'a str,
+    /// To a HEAD, whose answer has no body.
+    to_head: bool,
+}
+
 impl Flow {
-    /// A head that is refused: answer and close.
+    /// A head that is refused: answer and close. `method` is what was asked, as far as that could
+    /// be read.
     pub(crate) fn client_refuse<D: Driver>(
         &mut self,
         d: &mut D,
         key: Key,
-        refusal: Refusal,
+        (refusal, method): (Refusal, Method),
         now: Moment,
     ) {
-        self.answer(d, key, reason_of(refusal), refusal.what, now);
+        let (reason, detail) = (reason_of(refusal), refusal.what);
+        self.say(d, key, &Said { reason, detail, to_head: method == Method::Head }, now);
     }
 
     /// Ends a client's request with an answer of our own. `detail` says more than the table, or
@@ -37,9 +52,14 @@ impl Flow {
         detail: &str,
         now: Moment,
     ) {
+        self.say(d, key, &Said { reason, detail, to_head: false }, now);
+    }
+
+    fn say<D: Driver>(&mut self, d: &mut D, key: Key, said: &Said<'_>, now: Moment) {
+        let &Said { reason, detail, .. } = said;
         let row = reason.row();
         let Some(client) = self.clients.get_mut(key) else { return };
-        let mut head_request = false;
+        let mut head_request = said.to_head;
         let mut client_version = Version::Http11;
         // Without an exchange no request could be read, so nothing more can be.
         let mut keep = false;
@@ -70,6 +90,8 @@ impl Flow {
         }
         let retry_after = (row.status == 503).then_some(RETRY_AFTER);
         let text = if detail.is_empty() { row.text } else { detail };
+        let is_about_methods = matches!(reason, Reason::MaxForwards | Reason::MethodNotAllowed);
+        self.date.turn_to(now);
         let answer = Answer {
             status: row.status,
             code: row.code,
@@ -78,6 +100,8 @@ impl Flow {
             close: !keep,
             head_request,
             retry_after,
+            allow: if is_about_methods { METHODS } else { "" },
+            date: self.date.text(),
         };
         self.out.clear();
         write_answer(&mut self.out, &answer);

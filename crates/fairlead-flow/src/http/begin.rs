@@ -1,7 +1,8 @@
 //! A request's beginning: its route and pool, the head that goes on, what its key is.
 //!
 //! Rules of this file
-//! 1. A head that has come whole leads to one exchange or to an answer of our own.
+//! 1. A head that has come whole leads to one exchange or to an answer of our own: before a backend
+//!    is sought for it, it is asked whether it may go on at all.
 //! 2. A request that must not be sent twice goes out on a fresh connection, or on one so young
 //!    that its backend can't be closing it (`idle::Reuse::Sure`).
 //!
@@ -15,7 +16,7 @@ use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, HashOn, Policy, PoolPlan};
 use fairlead_model::reason::Reason;
 use fairlead_proto::forwarded::Scheme;
-use fairlead_proto::http1::{write_request, BodyReader, ForwardRequest, Framing, RequestHead};
+use fairlead_proto::http1::{write_request, ForwardRequest, Framing, Method, RequestHead};
 
 use crate::ask::{body_until, wants_body};
 use crate::context::Context;
@@ -43,16 +44,18 @@ impl Flow {
         let listener = Rc::clone(&client.listener);
         let gone = || !self.local.listeners.contains_key(&listener.state.id());
         let leaving = self.stopping || (listener.retired.get() && gone());
-        let facts = Facts {
-            method: head.method(),
-            version: head.version(),
-            keep_alive: head.keep_alive() && !leaving,
-            upgrade: head.upgrade().is_some(),
-            chunked: head.framing() == Framing::Chunked,
-        };
+        let facts = facts_of(head, leaving);
+        let address = client.peer.address.map(|address| address.ip());
+        let trusted =
+            address.is_some_and(|address| is_trusted(&listener.plan().trusted_proxies, address));
         let found = listener.routes().find(&Looked { bytes, head });
-        let Some(pool) = found.and_then(|index| listener.pools.get(index)) else {
-            return self.exchange_unroutable(d, key, &listener, facts, (bytes, head), now);
+        let pool = found.and_then(|index| listener.pools.get(index));
+        let pool = match (pool, ends_here(head, trusted)) {
+            (Some(pool), None) => pool,
+            (_, reason) => {
+                let reason = reason.unwrap_or(Reason::NoRoute);
+                return self.exchange_ends_here(d, key, (reason, facts), (bytes, head), now);
+            }
         };
         let mut exchange = match self.spare.pop() {
             Some(mut exchange) => {
@@ -67,22 +70,19 @@ impl Flow {
         if facts.upgrade {
             exchange.seek.reuse = Reuse::Never;
         }
-        let address = client.peer.address.map(|address| address.ip());
-        let trusted =
-            address.is_some_and(|address| is_trusted(&listener.plan().trusted_proxies, address));
         let id = request_id(&mut self.ctx);
         let how = ForwardRequest {
             client: address.map(|address| address.to_canonical()),
-            scheme: Scheme::Http,
+            scheme: if head.is_https() { Scheme::Https } else { Scheme::Http },
             trusted,
             request_id: std::str::from_utf8(&id).ok(),
             default_host: pool.plan().backends.first().map_or("localhost", host_of),
             upgrade: true,
             close: false,
-            via: None,
+            via: listener.plan().via.as_deref(),
         };
         write_request(&mut exchange.head, bytes, head, &how);
-        exchange.request = BodyReader::new(head.framing());
+        exchange.request = head.body(bytes);
         exchange.request_done = exchange.request.is_done();
         client.exchange = Some(exchange);
         if let (Framing::Length(length), Some(limit)) =
@@ -113,19 +113,19 @@ impl Flow {
         self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
     }
 
-    /// No route takes the request. Its body has to be gone before the next request can be read,
-    /// so a request with one ends the connection.
-    fn exchange_unroutable<D: Driver>(
+    /// The request goes no further than here: no route takes it, or it asks for that. Its body has
+    /// to be gone before the next request can be read, so a request with one ends the connection.
+    fn exchange_ends_here<D: Driver>(
         &mut self,
         d: &mut D,
         key: Key,
-        listener: &crate::local::LocalListener,
-        facts: Facts,
+        (reason, facts): (Reason, Facts),
         (bytes, head): (&[u8], &RequestHead),
         now: Moment,
     ) -> usize {
-        let Some(pool) = listener.pools.first() else {
-            self.answer(d, key, Reason::NoRoute, "", now);
+        let pools = self.clients.get(key).map(|client| Rc::clone(&client.listener.pools));
+        let Some(pool) = pools.as_ref().and_then(|pools| pools.first()) else {
+            self.answer(d, key, reason, "", now);
             return 0;
         };
         // Any pool will do: nothing is sought in it.
@@ -138,8 +138,35 @@ impl Flow {
         if let Some(client) = self.clients.get_mut(key) {
             client.exchange = Some(exchange);
         }
-        self.answer(d, key, Reason::NoRoute, "", now);
+        self.answer(d, key, reason, "", now);
         0
+    }
+}
+
+/// Why a request is answered here whatever its route, if it is.
+///
+/// At `Max-Forwards: 0` we are the end of the way (RFC 9110 §7.6.2). TRACE isn't answered with the
+/// request as it came (§9.3.8), which would show a script what its browser hides from it, cookies
+/// above all.
+///
+/// What is asked for as `https` has to have come over TLS (§7.4), as far as we can know: here, or at
+/// a proxy that is believed.
+fn ends_here(head: &RequestHead, trusted: bool) -> Option<Reason> {
+    if head.max_forwards() == Some(0) {
+        let is_trace = head.method() == Method::Trace;
+        return Some(if is_trace { Reason::MethodNotAllowed } else { Reason::MaxForwards });
+    }
+    (head.is_https() && !trusted).then_some(Reason::Misdirected)
+}
+
+/// What is kept of a head. `leaving`: no further request is taken on the client's connection.
+fn facts_of(head: &RequestHead, leaving: bool) -> Facts {
+    Facts {
+        method: head.method(),
+        version: head.version(),
+        keep_alive: head.keep_alive() && !leaving,
+        upgrade: head.upgrade().is_some(),
+        chunked: head.framing() == Framing::Chunked,
     }
 }
 

@@ -171,7 +171,7 @@ impl Flow {
                 }
             }
             self.client_hold(d, key);
-            return self.client_after_input(d, key);
+            return self.client_after_input(d, key, now);
         }
         if rest.is_empty() {
             return;
@@ -211,7 +211,7 @@ impl Flow {
             }
         }
         self.client_hold(d, key);
-        self.client_after_input(d, key);
+        self.client_after_input(d, key, now);
     }
 
     /// Reads requests from `bytes`, which are all that is unread, until one is under way or no
@@ -256,7 +256,7 @@ impl Flow {
                 }
                 Parsed::Refused(refusal) => {
                     self.log.note_refused(&bytes[used..]);
-                    self.client_refuse(d, key, refusal, now);
+                    self.client_refuse(d, key, (refusal, head.method()), now);
                     break;
                 }
             }
@@ -265,7 +265,7 @@ impl Flow {
         used
     }
 
-    fn client_after_input<D: Driver>(&mut self, d: &mut D, key: Key) {
+    fn client_after_input<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         if client.state != State::Open {
             return;
@@ -275,11 +275,21 @@ impl Flow {
             client.paused = false;
             d.resume(client.conn);
         }
-        // What it has not taken yet is sent, and what still waits for its turn (rule 4) is answered,
-        // before the end.
-        let owed = d.queued(client.conn) > 0;
-        if client.finished && client.exchange.is_none() && !owed {
-            self.client_close(d, key);
+        if !client.finished {
+            return;
+        }
+        match &client.exchange {
+            // Half a request behind whole ones: nobody can answer that. Closed, not reset: the
+            // answers before it are still on their way.
+            Some(exchange) if !exchange.request_done => {
+                self.exchange_abandon(d, key, Reason::ClientGone, now);
+                self.client_close(d, key);
+            }
+            Some(_) => {}
+            // What it has not taken yet is sent, and what still waits for its turn (rule 4) is
+            // answered, before the end.
+            None if d.queued(client.conn) > 0 => {}
+            None => self.client_close(d, key),
         }
     }
 
@@ -299,7 +309,7 @@ impl Flow {
                     self.client_close(d, key);
                 }
             }
-            None => self.client_after_input(d, key),
+            None => self.client_after_input(d, key, now),
         }
     }
 

@@ -16,8 +16,8 @@ use fairlead_model::limits::{
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{
-    chunk_head, write_interim, write_response, BodyReader, Delivery, ForwardResponse, Framing,
-    Limits, Parsed, ResponseHead, Version, CHUNK_END, LAST_CHUNK,
+    chunk_head, write_interim, write_response, Delivery, ForwardResponse, Framing, Limits, Parsed,
+    ResponseHead, Version, CHUNK_END, LAST_CHUNK,
 };
 
 use fairlead_proto::RefusalKind;
@@ -182,7 +182,7 @@ impl Flow {
         let until_close = framing == Framing::UntilClose;
         exchange.phase = Phase::Relaying;
         exchange.status = head.status();
-        exchange.response = BodyReader::new(framing);
+        exchange.response = head.body(bytes);
         exchange.link_keeps = head.keep_alive() && !until_close;
         exchange.delivery = Delivery::of(framing, exchange.facts.version);
         // Some answers can only end with the connection.
@@ -217,11 +217,14 @@ impl Flow {
         } else if is_error(exchange.status) {
             self.ctx.bad(&pool, slot, Reason::WrongAnswer, "a server error", now);
         }
+        self.date.turn_to(now);
         let how = ForwardResponse {
             client_version: exchange.facts.version,
             close: !exchange.facts.keep_alive,
             delivery: exchange.delivery,
             upgrade: false,
+            via: client.listener.plan().via.as_deref(),
+            date: self.date.text(),
         };
         self.out.clear();
         write_response(&mut self.out, bytes, head, &how);
@@ -488,11 +491,14 @@ impl Flow {
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
         self.ctx.succeeded(&pool, slot, now);
         self.out.clear();
+        self.date.turn_to(now);
         let how = ForwardResponse {
             client_version: exchange.facts.version,
             close: false,
             delivery: Delivery::AsIs,
             upgrade: true,
+            via: client.listener.plan().via.as_deref(),
+            date: self.date.text(),
         };
         write_response(&mut self.out, bytes, head, &how);
         let sent = d.send(client.conn, &self.out, behind);

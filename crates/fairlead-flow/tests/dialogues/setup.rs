@@ -67,6 +67,7 @@ fn setup(protocol: Protocol) -> Setup {
         limits,
         trusted_proxies: Vec::new(),
         keepalive: None,
+        via: None,
     };
     Setup {
         plan: Plan { listeners: vec![listener], pools: vec![pool("app", 0..2)], ..Plan::default() },

@@ -4,7 +4,7 @@
 
 use crate::http1::grammar::push_number;
 use crate::http1::head::Version;
-use crate::http1::write::write_persistence;
+use crate::http1::write::{write_date, write_persistence};
 
 /// A response of our own.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,10 @@ pub struct Answer<'a> {
     pub head_request: bool,
     /// After how many seconds it is worth asking again.
     pub retry_after: Option<u32>,
+    /// The methods that are allowed, for an answer that is about them; else empty.
+    pub allow: &'a str,
+    /// The time of day (RFC 9110 §6.6.1). Empty if nobody knows it.
+    pub date: &'a str,
 }
 
 /// Writes a response of our own, head and body.
@@ -38,6 +42,8 @@ pub struct Answer<'a> {
 ///     close: false,
 ///     head_request: false,
 ///     retry_after: Some(1),
+///     allow: "",
+///     date: "Sat, 21 Nov 2026 09:08:07 GMT",
 /// });
 /// assert!(out.starts_with(b"HTTP/1.1 503 Service Unavailable\r\n"));
 /// assert!(out.ends_with(b"\r\n\r\nno backend of the pool is available\n"));
@@ -57,6 +63,12 @@ pub fn write_answer(out: &mut Vec<u8>, answer: &Answer<'_>) {
         push_number(out, u64::from(seconds));
         out.extend_from_slice(b"\r\n");
     }
+    if !answer.allow.is_empty() {
+        out.extend_from_slice(b"Allow: ");
+        out.extend_from_slice(answer.allow.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    write_date(out, answer.date);
     write_persistence(out, answer.client_version, answer.close);
     out.extend_from_slice(b"\r\n");
     if !answer.head_request {
@@ -68,12 +80,15 @@ pub fn write_answer(out: &mut Vec<u8>, answer: &Answer<'_>) {
 /// The reason phrase of RFC 9110 §15 for the statuses that we answer with; empty for others.
 fn phrase(status: u16) -> &'static str {
     match status {
+        200 => "OK",
         400 => "Bad Request",
         404 => "Not Found",
+        405 => "Method Not Allowed",
         408 => "Request Timeout",
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         502 => "Bad Gateway",
@@ -98,6 +113,8 @@ mod tests {
             close: true,
             head_request: false,
             retry_after: None,
+            allow: "",
+            date: "",
         }
     }
 
@@ -135,8 +152,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_says_when_it_was_made_and_what_is_allowed_where_that_is_known() {
+        let mut out = Vec::new();
+        write_answer(&mut out, &answer());
+        let bare = String::from_utf8(out).expect("ASCII");
+        assert!(!bare.contains("Date") && !bare.contains("Allow"));
+        let mut out = Vec::new();
+        let date = "Sat, 21 Nov 2026 09:08:07 GMT";
+        write_answer(&mut out, &Answer { date, allow: "GET, HEAD", ..answer() });
+        let text = String::from_utf8(out).expect("ASCII");
+        assert!(text.contains("\r\nAllow: GET, HEAD\r\nDate: Sat, 21 Nov 2026 09:08:07 GMT\r\n"));
+    }
+
+    #[test]
     fn every_status_we_answer_with_has_its_phrase() {
-        for status in [400, 404, 408, 413, 414, 417, 431, 501, 502, 503, 504, 505] {
+        for status in [200, 400, 404, 405, 408, 413, 414, 417, 421, 431, 501, 502, 503, 504, 505] {
             assert!(!phrase(status).is_empty());
         }
         assert_eq!(phrase(299), "");

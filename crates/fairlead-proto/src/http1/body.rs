@@ -50,6 +50,15 @@ impl BodyReader {
         BodyReader { kind }
     }
 
+    /// A reader at the start of a body whose message's `Connection` names these, as a list: they
+    /// are left out of the trailers.
+    pub(crate) fn without(framing: Framing, nominated: Option<Box<[u8]>>) -> BodyReader {
+        match framing {
+            Framing::Chunked => BodyReader { kind: Kind::Chunked(ChunkReader::without(nominated)) },
+            _ => BodyReader::new(framing),
+        }
+    }
+
     /// Takes the next piece; see [`ChunkReader::feed`]. `keep_framing` makes a difference to
     /// chunked bodies alone, and only they are ever refused.
     pub fn feed(
@@ -188,6 +197,24 @@ mod tests {
         endless.count(5);
         assert_eq!((endless.data_bytes(), endless.countable()), (5, Some(u64::MAX)));
         assert_eq!(BodyReader::new(Framing::Chunked).countable(), None);
+    }
+
+    #[test]
+    fn trailers_that_connection_names_are_left_out() {
+        let nominated = || Some(b"close, X-Mine".to_vec().into_boxed_slice());
+        let last = "0\r\nx-mine: 1\r\nX-Sum: 2\r\n\r\n";
+        for cut in 0..last.len() {
+            let mut body = BodyReader::without(Framing::Chunked, nominated());
+            let mut whole = Vec::new();
+            for piece in [&last[..cut], &last[cut..]] {
+                let mut out = Vec::new();
+                let fed = body.feed(piece.as_bytes(), true, &mut out).expect("a body");
+                whole.extend_from_slice(if fed.verbatim { piece.as_bytes() } else { &out });
+            }
+            assert!(body.is_done());
+            assert_eq!(whole, b"0\r\nX-Sum: 2\r\n\r\n", "cut at {cut}");
+        }
+        assert_eq!(BodyReader::without(Framing::Length(3), nominated()).left(), Some(3));
     }
 
     #[test]

@@ -122,6 +122,12 @@ enum Expect {
 }
 
 impl ChunkReader {
+    /// A reader at the start of a body whose message's `Connection` names these trailers, as a
+    /// list: they are left out.
+    pub(crate) fn without(nominated: Option<Box<[u8]>>) -> ChunkReader {
+        ChunkReader { trailers: Trailers::without(nominated), ..ChunkReader::default() }
+    }
+
     /// Bytes of data so far, without framing.
     pub fn data_bytes(&self) -> u64 {
         self.data

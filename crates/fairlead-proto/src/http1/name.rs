@@ -171,8 +171,8 @@ impl Known {
         )
     }
 
-    /// Whether `Connection` may not take it away: the framing and whatever is meant for all
-    /// recipients of the content (RFC 9110 §7.6.1 forbids naming those).
+    /// Whether `Connection` may not take it away: the framing, where the message came from, and
+    /// whatever is meant for all recipients of the content (RFC 9110 §7.6.1 forbids naming those).
     pub const fn is_protected(self) -> bool {
         matches!(
             self,
@@ -181,9 +181,11 @@ impl Known {
                 | Known::ContentLength
                 | Known::ContentRange
                 | Known::ContentType
+                | Known::Date
                 | Known::Expect
                 | Known::Host
                 | Known::TransferEncoding
+                | Known::Via
         )
     }
 

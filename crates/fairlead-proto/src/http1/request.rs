@@ -8,6 +8,7 @@
 //! Not here: whether the request is wanted (routes, limits of bodies), and the body's bytes.
 
 use crate::hop::Options;
+use crate::http1::body::BodyReader;
 use crate::http1::framing::{Framing, Transfer};
 use crate::http1::grammar;
 use crate::http1::head::{line_end, Fields, Limits, Line, Notes, Parsed, Progress, Span, Stop};
@@ -101,7 +102,7 @@ impl RequestHead {
         let at = self.facts.read_line(input, start)?;
         self.len = self.fields.read(input, at, limits, &mut self.facts)? as u32;
         self.facts.finish()?;
-        self.facts.options.mark_nominated(&mut self.fields.lines, input);
+        self.facts.options.mark_in_request(&mut self.fields.lines, input);
         Ok(())
     }
 
@@ -116,7 +117,7 @@ impl RequestHead {
         &self.fields
     }
 
-    /// The method.
+    /// The method. Also of a head that was refused, if that was read by then; else GET.
     pub fn method(&self) -> Method {
         self.facts.method
     }
@@ -158,6 +159,11 @@ impl RequestHead {
         !self.facts.target.authority.is_empty()
     }
 
+    /// Whether the target is in absolute form and its scheme is `https`.
+    pub fn is_https(&self) -> bool {
+        self.facts.target.is_https
+    }
+
     /// The client's version.
     pub fn version(&self) -> Version {
         self.facts.version
@@ -166,6 +172,15 @@ impl RequestHead {
     /// Where the body ends; never `UntilClose`.
     pub fn framing(&self) -> Framing {
         self.facts.transfer.named().unwrap_or_default()
+    }
+
+    /// A reader at the start of the body, which knows what `Connection` takes out of its trailers.
+    pub fn body(&self, input: &[u8]) -> BodyReader {
+        let framing = self.framing();
+        if framing != Framing::Chunked {
+            return BodyReader::new(framing);
+        }
+        BodyReader::without(framing, self.facts.options.nominated(&self.fields.lines, input))
     }
 
     /// Whether the line with the length can go on as it is.

@@ -7,6 +7,7 @@
 //! Not here: whether an interim response or a switch was asked for (the caller knows the request).
 
 use crate::hop::{self, Options};
+use crate::http1::body::BodyReader;
 use crate::http1::framing::{Framing, Transfer};
 use crate::http1::grammar;
 use crate::http1::head::{line_end, Fields, Limits, Line, Notes, Parsed, Progress, Span, Stop};
@@ -49,6 +50,7 @@ struct Facts {
     keep_alive_seconds: Option<u32>,
     switch: Option<Upgrade>,
     has_switch: bool,
+    has_date: bool,
 }
 
 impl ResponseHead {
@@ -87,7 +89,7 @@ impl ResponseHead {
         let at = self.facts.read_line(input)?;
         self.len = self.fields.read(input, at, limits, &mut self.facts)? as u32;
         self.facts.finish(method)?;
-        self.facts.options.mark_nominated(&mut self.fields.lines, input);
+        self.facts.options.mark_in_response(&mut self.fields.lines, input);
         Ok(())
     }
 
@@ -125,6 +127,20 @@ impl ResponseHead {
     /// Where the body ends.
     pub fn framing(&self) -> Framing {
         self.facts.framing
+    }
+
+    /// A reader at the start of the body, which knows what `Connection` takes out of its trailers.
+    pub fn body(&self, input: &[u8]) -> BodyReader {
+        let framing = self.framing();
+        if framing != Framing::Chunked {
+            return BodyReader::new(framing);
+        }
+        BodyReader::without(framing, self.facts.options.nominated(&self.fields.lines, input))
+    }
+
+    /// Whether it says when it was made.
+    pub(crate) fn has_date(&self) -> bool {
+        self.facts.has_date
     }
 
     /// The length that was named and may go on: that of the body, or with HEAD and 304 the one it
@@ -223,6 +239,7 @@ impl Notes for Facts {
                 self.switch = Upgrade::accepted(value).filter(|_| !self.has_switch);
                 self.has_switch = true;
             }
+            Known::Date => self.has_date = true,
             _ => {}
         }
         Ok(())

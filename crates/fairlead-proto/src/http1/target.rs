@@ -26,6 +26,8 @@ pub(crate) struct Target {
     pub(crate) path: Span,
     /// With its question mark; empty if there is none.
     pub(crate) query: Span,
+    /// The scheme of the absolute form is `https`.
+    pub(crate) is_https: bool,
 }
 
 impl Target {
@@ -53,6 +55,8 @@ impl Target {
             host_length: host_length as u32,
             path: Span::new(path_start, path_end),
             query: Span::new(path_end, end),
+            // `http://` and `https://` are the only ones, and the authority follows at once.
+            is_https: authority.start == start + HTTPS,
         })
     }
 
@@ -67,6 +71,9 @@ impl Target {
     }
 }
 
+/// Bytes of `https://`.
+const HTTPS: usize = 8;
+
 fn scheme_length(text: &[u8]) -> usize {
     let is = |scheme: &[u8]| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -74,7 +81,7 @@ fn scheme_length(text: &[u8]) -> usize {
     if is(b"http://") {
         7
     } else if is(b"https://") {
-        8
+        HTTPS
     } else {
         0
     }

@@ -1,9 +1,11 @@
 //! Trailer lines: which go on, and how much is too much.
 //!
 //! A trailer must not frame, route or authenticate a message, nor say who the client was (RFC 9110
-//! §6.5.1; trusted names in trailers were Traefik's CVE-2026-88004). Such lines are left out; other
-//! right ones go on; wrong ones are refused.
+//! §6.5.1; trusted names in trailers were Traefik's CVE-2026-88004). Such lines are left out, and
+//! those that the message's `Connection` names (§7.6.1); other right ones go on; wrong ones are
+//! refused.
 
+use crate::http1::grammar;
 use crate::http1::head::{Line, Stop};
 use crate::http1::strict;
 use crate::refusal::Refusal;
@@ -21,9 +23,16 @@ pub(crate) struct Trailers {
     held: Vec<u8>,
     bytes: u16,
     lines: u8,
+    /// Names that `Connection` took away, as a list.
+    nominated: Option<Box<[u8]>>,
 }
 
 impl Trailers {
+    /// Those of a message whose `Connection` names these.
+    pub(crate) fn without(nominated: Option<Box<[u8]>>) -> Trailers {
+        Trailers { nominated, ..Trailers::default() }
+    }
+
     /// Whether the next byte begins a line.
     pub(crate) fn is_at_line_start(&self) -> bool {
         self.held.is_empty()
@@ -56,10 +65,15 @@ impl Trailers {
             return Err(strict::TOO_MANY_TRAILERS);
         }
         match Line::read(line, 0) {
-            Ok(found) => Ok(!found.known.is_no_trailer()),
+            Ok(found) => Ok(!found.known.is_no_trailer() && !self.is_nominated(found.name(line))),
             Err(Stop::Refused(strict::BARE_LF)) => Err(strict::CHUNK_BARE_LF),
             Err(Stop::Refused(strict::BARE_CR)) => Err(strict::CHUNK_BARE_CR),
             Err(Stop::Partial | Stop::Refused(_)) => Err(strict::BAD_TRAILER),
         }
+    }
+
+    fn is_nominated(&self, name: &[u8]) -> bool {
+        let names = self.nominated.as_deref().unwrap_or_default();
+        grammar::list(names).any(|option| option.eq_ignore_ascii_case(name))
     }
 }

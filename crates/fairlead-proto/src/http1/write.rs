@@ -80,7 +80,7 @@ impl Delivery {
 
 /// How a response goes on.
 #[derive(Debug, Clone, Copy)]
-pub struct ForwardResponse {
+pub struct ForwardResponse<'a> {
     /// The client's version.
     pub client_version: Version,
     /// Whether the client is told that the connection closes.
@@ -89,6 +89,11 @@ pub struct ForwardResponse {
     pub delivery: Delivery,
     /// Whether this is the 101 that was asked for.
     pub upgrade: bool,
+    /// Our name in `Via`, if it is to be there.
+    pub via: Option<&'a str>,
+    /// The time of day, for a response that doesn't say when it was made (RFC 9110 §6.6.1). Empty
+    /// if nobody knows it.
+    pub date: &'a str,
 }
 
 /// Writes the head of a request for a backend, as HTTP/1.1 in origin form.
@@ -117,14 +122,7 @@ pub fn write_request(
         out.extend_from_slice(b"\r\n");
     }
     forwarded::write(out, input, head.fields(), head.authority(input), how);
-    if let Some(name) = how.via {
-        out.extend_from_slice(match head.version() {
-            Version::Http10 => b"Via: 1.0 ",
-            Version::Http11 => b"Via: 1.1 ",
-        });
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
+    write_via(out, head.version(), how.via);
     write_request_connection(out, head, how);
     out.extend_from_slice(b"\r\n");
 }
@@ -157,6 +155,27 @@ fn write_request_framing(out: &mut Vec<u8>, head: &RequestHead) {
         Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Framing::Length(length) if !head.has_plain_length() => write_length(out, length),
         _ => {}
+    }
+}
+
+/// Adds us to the ways that the message came (RFC 9110 §7.6.3): a line of its own behind those
+/// that are there is the end of the same list. `version` is what it was received in.
+fn write_via(out: &mut Vec<u8>, version: Version, name: Option<&str>) {
+    let Some(name) = name else { return };
+    out.extend_from_slice(match version {
+        Version::Http10 => b"Via: 1.0 ",
+        Version::Http11 => b"Via: 1.1 ",
+    });
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes `Date`, unless nobody knows the time.
+pub(crate) fn write_date(out: &mut Vec<u8>, date: &str) {
+    if !date.is_empty() {
+        out.extend_from_slice(b"Date: ");
+        out.extend_from_slice(date.as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
 }
 
@@ -204,7 +223,12 @@ fn write_upgrade(out: &mut Vec<u8>, token: &str) {
 /// Writes the head of a final response, or of the 101 that was asked for, for a client.
 ///
 /// `input` is what `head` was parsed from.
-pub fn write_response(out: &mut Vec<u8>, input: &[u8], head: &ResponseHead, how: &ForwardResponse) {
+pub fn write_response(
+    out: &mut Vec<u8>,
+    input: &[u8],
+    head: &ResponseHead,
+    how: &ForwardResponse<'_>,
+) {
     write_status_line(out, input, head);
     copy_runs(out, input, head.fields(), |line| match line.known {
         Known::Other => false,
@@ -220,6 +244,10 @@ pub fn write_response(out: &mut Vec<u8>, input: &[u8], head: &ResponseHead, how:
         (_, _, Some(length)) if !head.has_plain_length() => write_length(out, length),
         _ => {}
     }
+    if !head.has_date() {
+        write_date(out, how.date);
+    }
+    write_via(out, head.version(), how.via);
     if how.upgrade {
         out.extend_from_slice(b"Connection: Upgrade\r\n");
         write_upgrade(out, head.upgrade().map_or("websocket", crate::upgrade::Upgrade::token));

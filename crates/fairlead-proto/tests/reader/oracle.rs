@@ -135,6 +135,9 @@ fn check_other_ways(input: &[u8], head: &RequestHead) {
         for once in ["x-forwarded-proto", "x-request-id"] {
             assert_eq!(written.values(once).len(), 1, "{once}");
         }
+        let version = if head.version() == Version::Http10 { "1.0" } else { "1.1" };
+        let via = second::elements(&written.fields, "via");
+        assert_eq!(via.last(), Some(&format!("{version} us")));
     }
 }
 
@@ -182,8 +185,10 @@ const PROTECTED: &[&str] = &[
     "content-length",
     "content-range",
     "content-type",
+    "date",
     "expect",
     "host",
+    "via",
 ];
 
 const FORWARDING: &[&str] = &["forwarded", "x-real-ip", "x-request-id"];
@@ -203,7 +208,8 @@ fn is_alias(name: &str) -> bool {
     name.contains('_') && matters
 }
 
-/// The fields that pass any hop.
+/// The fields that pass any hop. (What a request says about its client goes on or doesn't for
+/// other reasons than `Connection`.)
 fn end_to_end(message: &Message) -> Vec<Field> {
     let nominated = second::elements(&message.fields, "connection");
     let ends_here = |name: &str| {
@@ -312,13 +318,19 @@ pub(crate) fn check_response(input: &[u8], to_head: bool, old_client: bool, cuts
     let delivery = Delivery::of(head.framing(), client_version);
     let close = delivery.ends_with_close(head.framing());
     let mut out = Vec::new();
-    let how = ForwardResponse { client_version, close, delivery, upgrade: false };
+    let (via, date) = (Some("us"), "now");
+    let how = ForwardResponse { client_version, close, delivery, upgrade: false, via, date };
     write_response(&mut out, input, &head, &how);
     let written = second::response(&out, to_head).expect("what is written is a response");
     assert_eq!(written.length, out.len());
     assert_eq!(written.start[0], b"HTTP/1.1");
     assert_eq!(written.start[1..], other.start[1..]);
-    let want = onward_response(&other, old_client, close);
+    let mut want = onward_response(&other, old_client, close);
+    let version = if other.start[0] == b"HTTP/1.0" { "1.0" } else { "1.1" };
+    want.push(line("via", format!("{version} us")));
+    if other.values("date").is_empty() {
+        want.push(line("date", "now"));
+    }
     assert_eq!(sorted(written.fields), sorted(want));
 }
 

@@ -68,6 +68,7 @@ fn draw_listener(protocol: Protocol, routes: Vec<RoutePlan>, random: &mut Random
         limits: ListenerLimits { head: 64 * 1024, headers: 100, body: None, connections: 10_000 },
         trusted_proxies: Vec::new(),
         keepalive: None,
+        via: None,
     }
 }
 

@@ -42,7 +42,7 @@ fn get(lines: &str, how: &ForwardRequest<'_>) -> String {
     lines.strip_suffix("\r\n").expect("an empty line").to_owned()
 }
 
-fn response(text: &str, method: Method, how: ForwardResponse) -> String {
+fn response(text: &str, method: Method, how: ForwardResponse<'_>) -> String {
     let mut head = ResponseHead::default();
     let parsed = head.parse(text.as_bytes(), method, &LIMITS, &mut Progress::default());
     assert_eq!(parsed, Parsed::Complete, "{text}");
@@ -51,11 +51,13 @@ fn response(text: &str, method: Method, how: ForwardResponse) -> String {
     String::from_utf8(out).expect("text")
 }
 
-const AS_IS: ForwardResponse = ForwardResponse {
+const AS_IS: ForwardResponse<'static> = ForwardResponse {
     client_version: Version::Http11,
     close: false,
     delivery: Delivery::AsIs,
     upgrade: false,
+    via: None,
+    date: "",
 };
 
 #[test]
@@ -126,10 +128,6 @@ fn a_connection_can_not_take_away_what_is_for_everybody() {
                               x-forwarded-for, x-forwarded-host\r\n{lines}"
     );
     assert_eq!(get(&nominating, &HOW), format!("{lines}{ADDED}"));
-    // Not from a trusted proxy either: its headers go, ours come.
-    let trusted = ForwardRequest { trusted: true, ..HOW };
-    let lines = "Connection: x-forwarded-for\r\nX-Forwarded-For: 1.1.1.1\r\n";
-    assert_eq!(get(lines, &trusted), ADDED);
 }
 
 #[test]
@@ -325,6 +323,41 @@ fn a_switch_that_was_asked_for_goes_on() {
         "HTTP/1.1 101 Switch\r\nSec-WebSocket-Accept: x\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\n\r\n"
     );
+}
+
+#[test]
+fn a_response_says_when_it_was_made_once() {
+    let how = ForwardResponse { date: "now", ..AS_IS };
+    let dated = "HTTP/1.1 204 None\r\ndate: then\r\nConnection: date\r\n\r\n";
+    assert_eq!(response(dated, Method::Get, how), "HTTP/1.1 204 None\r\ndate: then\r\n\r\n");
+    let bare = "HTTP/1.1 204 None\r\n\r\n";
+    assert_eq!(response(bare, Method::Get, how), "HTTP/1.1 204 None\r\nDate: now\r\n\r\n");
+    assert_eq!(response(bare, Method::Get, AS_IS), bare);
+}
+
+#[test]
+fn our_name_stands_at_the_end_of_the_way() {
+    let how = ForwardResponse { via: Some("us"), ..AS_IS };
+    for (version, said) in [("HTTP/1.1", "1.1"), ("HTTP/1.0", "1.0")] {
+        let text = format!("{version} 204 None\r\nVia: 1.0 a\r\nVia: 1.1 b\r\n\r\n");
+        let want =
+            format!("HTTP/1.1 204 None\r\nVia: 1.0 a\r\nVia: 1.1 b\r\nVia: {said} us\r\n\r\n");
+        assert_eq!(response(&text, Method::Get, how), want);
+    }
+}
+
+#[test]
+fn what_a_trusted_proxy_says_of_its_client_can_not_be_nominated_away() {
+    let how = ForwardRequest { trusted: true, ..HOW };
+    let lines = "Connection: X-Forwarded-For, X-Request-Id, Via, X-Mine\r\n\
+                 X-Forwarded-For: 198.51.100.1\r\nX-Request-Id: id\r\nVia: 1.1 a\r\nX-Mine: 1\r\n";
+    let written = get(lines, &how);
+    assert!(written.contains("X-Forwarded-For: 198.51.100.1, 192.0.2.7\r\n"), "{written}");
+    assert!(written.contains("X-Request-Id: id\r\n") && written.contains("Via: 1.1 a\r\n"));
+    assert!(!written.contains("X-Mine"));
+    // A backend may take away what it said itself.
+    let text = "HTTP/1.1 204 None\r\nConnection: X-Request-Id\r\nX-Request-Id: id\r\n\r\n";
+    assert_eq!(response(text, Method::Get, AS_IS), "HTTP/1.1 204 None\r\n\r\n");
 }
 
 #[test]
