@@ -4,13 +4,18 @@
 //! normalised, not lower-cased (the divergence of matcher and backend is what Envoy's
 //! CVE-2021-29492 and Caddy's CVE-2026-27587 were made of). Host names have no case.
 //!
-//! Routes that ask only for an exact host are found by a search in a sorted table; the others are
-//! tried in order. The first match in the configuration's order wins in any case.
+//! The first match in the configuration's order wins, however many routes there are. Those that can
+//! match are found by their host and path in sorted tables (`table`), so a request costs what its
+//! own path and host cost, with ten thousand routes as with ten. What is left of a route (methods,
+//! headers, a regular expression) is asked of those alone. Routes with a regular expression are all
+//! tried that have the request's host.
 
-use std::collections::BTreeMap;
+mod table;
 
-use fairlead_model::plan::{HostMatch, PathMatch, RoutePlan};
+use fairlead_model::plan::{PathMatch, RoutePlan};
 use regex::bytes::Regex;
+
+use table::{Hosts, Place};
 
 /// What a route looks at.
 pub(crate) trait Facts {
@@ -28,27 +33,17 @@ pub(crate) trait Facts {
 #[derive(Debug)]
 pub(crate) struct Routes {
     all: Vec<Route>,
-    /// Indices of the routes that ask for this exact host, ascending.
-    by_host: BTreeMap<Box<[u8]>, Vec<u32>>,
-    /// Indices of the routes that don't, ascending.
-    any_host: Vec<u32>,
+    hosts: Hosts,
     default: Option<usize>,
 }
 
+/// What a route asks for besides its place in the tables.
 #[derive(Debug)]
 struct Route {
-    below: Option<Box<[u8]>>,
-    path: Option<Path>,
+    pattern: Option<Regex>,
     methods: Vec<String>,
     headers: Vec<(String, Option<String>)>,
     pool: usize,
-}
-
-#[derive(Debug)]
-enum Path {
-    Prefix(Box<[u8]>),
-    Exact(Box<[u8]>),
-    Regex(Regex),
 }
 
 impl Routes {
@@ -57,34 +52,29 @@ impl Routes {
         plans: &[RoutePlan],
         default: Option<usize>,
     ) -> Result<Routes, (usize, String)> {
-        let mut by_host: BTreeMap<Box<[u8]>, Vec<u32>> = BTreeMap::new();
-        let mut any_host = Vec::new();
-        let mut routes = Vec::with_capacity(plans.len());
+        let mut hosts = Hosts::default();
+        let mut all = Vec::with_capacity(plans.len());
         for (index, plan) in plans.iter().enumerate() {
-            let below = match &plan.host {
-                Some(HostMatch::Exact(host)) => {
-                    let host = host.to_ascii_lowercase().into_bytes().into_boxed_slice();
-                    by_host.entry(host).or_default().push(index as u32);
-                    None
-                }
-                Some(HostMatch::Below(host)) => {
-                    any_host.push(index as u32);
-                    Some(format!(".{}", host.to_ascii_lowercase()).into_bytes().into_boxed_slice())
-                }
-                None => {
-                    any_host.push(index as u32);
-                    None
+            let (place, pattern) = match &plan.path {
+                None => (Place::Any, None),
+                Some(PathMatch::Exact(path)) => (Place::Exact(path.as_bytes()), None),
+                Some(PathMatch::Prefix(path)) => (Place::Prefix(path.as_bytes()), None),
+                Some(PathMatch::Regex(pattern)) => {
+                    let pattern =
+                        Regex::new(pattern).map_err(|error| (index, error.to_string()))?;
+                    (Place::Any, Some(pattern))
                 }
             };
-            routes.push(Route {
-                below,
-                path: plan.path.as_ref().map(path_of).transpose().map_err(|text| (index, text))?,
+            hosts.paths_of(plan.host.as_ref()).add(place, index as u32);
+            all.push(Route {
+                pattern,
                 methods: plan.methods.clone(),
                 headers: plan.headers.clone(),
                 pool: plan.pool,
             });
         }
-        Ok(Routes { all: routes, by_host, any_host, default })
+        hosts.settle();
+        Ok(Routes { all, hosts, default })
     }
 
     /// The pool of the first route that takes the request, or the listener's own.
@@ -105,58 +95,29 @@ impl Routes {
             }
             None => &[],
         };
-        let empty = Vec::new();
-        let exact = self.by_host.get(host).unwrap_or(&empty);
-        let found = merged(exact, &self.any_host)
-            .find(|index| self.all[*index as usize].takes(host, facts));
-        found.map(|index| self.all[index as usize].pool).or(self.default)
+        let mut first = u32::MAX;
+        self.hosts.each(host, facts.path(), |indices| {
+            let mut earlier = indices.iter().copied().take_while(|index| *index < first);
+            let found = earlier.find(|index| self.all[*index as usize].takes(facts));
+            first = found.unwrap_or(first);
+        });
+        self.all.get(first as usize).map(|route| route.pool).or(self.default)
     }
 }
 
-/// Two ascending lists as one ascending list.
-fn merged<'a>(left: &'a [u32], right: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
-    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
-    std::iter::from_fn(move || match (left.peek(), right.peek()) {
-        (Some(one), Some(other)) if one <= other => left.next().copied(),
-        (Some(_), None) => left.next().copied(),
-        _ => right.next().copied(),
-    })
-}
-
-fn path_of(plan: &PathMatch) -> Result<Path, String> {
-    Ok(match plan {
-        PathMatch::Prefix(path) => Path::Prefix(path.as_bytes().into()),
-        PathMatch::Exact(path) => Path::Exact(path.as_bytes().into()),
-        PathMatch::Regex(pattern) => {
-            Path::Regex(Regex::new(pattern).map_err(|error| error.to_string())?)
-        }
-    })
-}
-
 impl Route {
-    fn takes(&self, host: &[u8], facts: &impl Facts) -> bool {
-        let under = |suffix: &[u8]| host.len() > suffix.len() && host.ends_with(suffix);
-        self.below.as_deref().is_none_or(under)
-            && self.path.as_ref().is_none_or(|path| path.takes(facts.path()))
+    fn takes(&self, facts: &impl Facts) -> bool {
+        self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(facts.path()))
             && (self.methods.is_empty()
                 || self.methods.iter().any(|method| method.as_bytes() == facts.method()))
             && self.headers.iter().all(|(name, value)| facts.has_header(name, value.as_deref()))
     }
 }
 
-impl Path {
-    fn takes(&self, path: &[u8]) -> bool {
-        match self {
-            Path::Prefix(prefix) => path.starts_with(prefix),
-            Path::Exact(exact) => path == &**exact,
-            Path::Regex(regex) => regex.is_match(path),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fairlead_model::plan::HostMatch;
 
     struct Request(&'static str, &'static str, &'static str);
 
@@ -203,6 +164,86 @@ mod tests {
         assert_eq!(find("example.com", "/v1/"), Some(4));
         assert_eq!(find("example.com", "/V1/"), Some(0));
         assert_eq!(find("example.com", "/v1"), Some(0));
+    }
+
+    /// Ten thousand routes of all kinds that overlap in all ways.
+    fn many(draw: &mut impl FnMut(usize) -> usize) -> Vec<RoutePlan> {
+        let mut text = |pieces: &[&str], most: usize| -> String {
+            (0..=draw(most)).map(|_| pieces[draw(pieces.len())]).collect()
+        };
+        let mut each = |pool: usize| {
+            let host = text(&["a.", "b.", "c.", "d."], 3) + "x";
+            let path = format!("/{}", text(&["a", "b", "c", "d", "/", "ab", "é"], 8));
+            let host = match pool % 10 {
+                0 => None,
+                1..=5 => Some(HostMatch::Exact(host)),
+                _ => Some(HostMatch::Below(host)),
+            };
+            let path = match pool % 601 {
+                0 => None,
+                1..=2 => Some(PathMatch::Regex(format!("{path}$"))),
+                odd if odd % 2 == 1 => Some(PathMatch::Exact(path)),
+                _ => Some(PathMatch::Prefix(path)),
+            };
+            let methods = if pool % 7 == 0 { vec![] } else { vec!["PUT".into()] };
+            RoutePlan { host, path, methods, headers: vec![], pool }
+        };
+        // From the particular to the general, as people write them, so that many are reached.
+        let mut plans: Vec<_> = (0..10_000).map(&mut each).collect();
+        plans.sort_by_key(|plan| std::cmp::Reverse(length(plan)));
+        plans
+    }
+
+    fn length(plan: &RoutePlan) -> usize {
+        let path = match &plan.path {
+            Some(PathMatch::Prefix(path) | PathMatch::Exact(path)) => path.len(),
+            _ => 0,
+        };
+        path * 2 + usize::from(plan.host.is_some())
+    }
+
+    /// Whether a route takes a request, as the reference says it.
+    fn takes(plan: &RoutePlan, Request(method, host, path): &Request) -> bool {
+        let of_host = plan.host.as_ref().is_none_or(|wanted| match wanted {
+            HostMatch::Exact(wanted) => wanted == host,
+            HostMatch::Below(wanted) => host.ends_with(&format!(".{wanted}")),
+        });
+        let of_path = plan.path.as_ref().is_none_or(|wanted| match wanted {
+            PathMatch::Exact(wanted) => wanted == path,
+            PathMatch::Prefix(wanted) => path.starts_with(wanted.as_str()),
+            PathMatch::Regex(wanted) => path.ends_with(wanted.trim_end_matches('$')),
+        });
+        of_host && of_path && (plan.methods.is_empty() || plan.methods[0] == *method)
+    }
+
+    #[test]
+    fn ten_thousand_routes_answer_as_reading_them_in_order_does() {
+        let mut number = 7_u64;
+        let mut draw = move |below: usize| {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (number >> 33) as usize % below
+        };
+        let plans = many(&mut draw);
+        let routes = Routes::compile(&plans, None).expect("compiles");
+        let mut found = std::collections::BTreeSet::new();
+        for _ in 0..3_000 {
+            let (one, other) = (&plans[draw(plans.len())], &plans[draw(plans.len())]);
+            let host = match &one.host {
+                Some(HostMatch::Exact(host)) => host.clone(),
+                Some(HostMatch::Below(host)) => format!("{}{host}", ["", "a.", "d."][draw(3)]),
+                None => "elsewhere".into(),
+            };
+            let path = match &[one, other][draw(2)].path {
+                Some(PathMatch::Exact(path) | PathMatch::Prefix(path)) => path.clone(),
+                _ => "/a".into(),
+            };
+            let path = path + ["", "", "a", "/ab"][draw(4)];
+            let request = Request(["GET", "PUT"][draw(2)], host.leak(), path.leak());
+            let wanted = plans.iter().find(|plan| takes(plan, &request)).map(|plan| plan.pool);
+            assert_eq!(routes.find(&request), wanted, "{} {}", request.1, request.2);
+            found.insert(wanted);
+        }
+        assert!(found.len() > 1_000, "{} different routes", found.len());
     }
 
     #[test]
