@@ -43,8 +43,9 @@ pub struct Flow {
     /// Exchanges that ended, for use again.
     #[expect(clippy::vec_box, reason = "they move between here and their clients: as pointers")]
     pub(crate) spare: Vec<Box<Exchange>>,
-    pub(crate) request_head: RequestHead,
-    pub(crate) response_head: ResponseHead,
+    /// Memory for reading heads; nothing while one is being read.
+    pub(crate) request_head: Option<Box<RequestHead>>,
+    pub(crate) response_head: Option<Box<ResponseHead>>,
     /// What is being written.
     pub(crate) out: Vec<u8>,
     /// A piece of a body whose framing had to be written anew.
@@ -72,8 +73,8 @@ impl Flow {
             holds: Holds::new(),
             ready: Vec::new(),
             spare: Vec::new(),
-            request_head: RequestHead::default(),
-            response_head: ResponseHead::default(),
+            request_head: None,
+            response_head: None,
             out: Vec::new(),
             piece: Vec::new(),
             log: Log::default(),

@@ -83,6 +83,8 @@ pub(crate) struct Wheel {
     slots: Vec<Vec<Entry>>,
     due: Vec<Alarm>,
     len: usize,
+    /// Nothing is to be done before this tick. Asked for at every turn, so it isn't sought then.
+    soonest: u64,
 }
 
 impl Wheel {
@@ -93,6 +95,7 @@ impl Wheel {
             slots: (0..LEVELS * SLOTS).map(|_| Vec::new()).collect(),
             due: Vec::new(),
             len: 0,
+            soonest: u64::MAX,
         }
     }
 
@@ -118,21 +121,28 @@ impl Wheel {
         // The highest differing group of six bits says on which level the entry waits.
         let level = if ahead == 0 { 0 } else { (ahead.ilog2() / BITS) as usize };
         let level = level.min(LEVELS - 1);
-        let slot = ((entry.tick >> (BITS * level as u32)) as usize) & (SLOTS - 1);
+        let shift = BITS * level as u32;
+        let slot = ((entry.tick >> shift) as usize) & (SLOTS - 1);
         self.slots[level * SLOTS + slot].push(entry);
         self.occupied[level] |= 1 << slot;
+        // It fires then, or is sorted into the level below.
+        let looked_at = (entry.tick >> shift) << shift;
+        self.soonest = self.soonest.min(looked_at.max(self.tick + 1));
     }
 
     /// When [`Self::advance`] has something to do next. May be early (a level has to be sorted
     /// into the one below), never late.
+    #[inline]
     pub(crate) fn next(&self) -> Option<Moment> {
         if !self.due.is_empty() {
             // Whoever was at it did not come to the end: it panicked.
             return Some(Moment(self.tick * TICK_NANOS));
         }
-        if self.len == 0 {
-            return None;
-        }
+        (self.len > 0).then(|| Moment(self.soonest * TICK_NANOS))
+    }
+
+    /// The first tick at which something is to be done.
+    fn seek(&self) -> u64 {
         let mut best = u64::MAX;
         for level in 0..LEVELS {
             let shift = BITS * level as u32;
@@ -150,7 +160,7 @@ impl Wheel {
             let steps = if bits & 1 == 1 && level == 0 { 0 } else { steps };
             best = best.min((((self.tick >> shift) + steps) << shift).max(self.tick + 1));
         }
-        Some(Moment(best * TICK_NANOS))
+        best
     }
 
     /// Fires what is due; then ask [`Self::pop`] until it has nothing more.
@@ -159,12 +169,12 @@ impl Wheel {
         while self.tick < until {
             if self.len == 0 {
                 self.tick = until;
-                return;
+                break;
             }
-            let next = self.next().map_or(until, |next| next.0 / TICK_NANOS);
-            self.tick = next.clamp(self.tick + 1, until);
+            self.tick = self.seek().clamp(self.tick + 1, until);
             self.turn();
         }
+        self.soonest = self.seek();
     }
 
     fn turn(&mut self) {

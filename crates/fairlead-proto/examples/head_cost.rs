@@ -65,7 +65,7 @@ fn request(name: &str, input: &[u8]) {
         client: Some(IpAddr::V4(Ipv4Addr::new(192, 168, 17, 233))),
         scheme: Scheme::Http,
         trusted: false,
-        request_id: Some("4fzzzxjylrx8b2"),
+        request_id: Some(b"4fzzzxjylrx8b2"),
         default_host: "10.0.0.1:8000",
         upgrade: true,
         close: false,

@@ -50,20 +50,37 @@ pub(crate) fn write(
     authority: &[u8],
     how: &ForwardRequest<'_>,
 ) {
-    let kept = |tag| {
-        let values = how.trusted.then(|| fields.known(input, tag)).into_iter().flatten();
-        values.filter(|value: &&[u8]| !value.is_empty())
-    };
-    write_chain(out, kept(Known::XForwardedFor), how.client);
-    let scheme = kept(Known::XForwardedProto).last().unwrap_or(how.scheme.name().as_bytes());
+    let scheme = how.scheme.name().as_bytes();
+    let ours = how.request_id.unwrap_or_default();
+    if how.trusted {
+        let kept = |tag| fields.known(input, tag).filter(|value| !value.is_empty());
+        write_chain(out, kept(Known::XForwardedFor), how.client);
+        write_proto(out, kept(Known::XForwardedProto).last().unwrap_or(scheme));
+        write_host(out, kept(Known::XForwardedHost).last().unwrap_or(authority));
+        write_id(out, kept(Known::XRequestId).last().unwrap_or(ours));
+    } else {
+        write_chain(out, std::iter::empty(), how.client);
+        write_proto(out, scheme);
+        write_host(out, authority);
+        write_id(out, ours);
+    }
+}
+
+fn write_proto(out: &mut Vec<u8>, scheme: &[u8]) {
     write_line(out, b"X-Forwarded-Proto: ", scheme);
-    write_line(out, b"X-Forwarded-Host: ", kept(Known::XForwardedHost).last().unwrap_or(authority));
-    let ours = how.request_id.unwrap_or_default().as_bytes();
-    write_line(out, b"X-Request-Id: ", kept(Known::XRequestId).last().unwrap_or(ours));
+}
+
+fn write_host(out: &mut Vec<u8>, host: &[u8]) {
+    write_line(out, b"X-Forwarded-Host: ", host);
+}
+
+fn write_id(out: &mut Vec<u8>, id: &[u8]) {
+    write_line(out, b"X-Request-Id: ", id);
 }
 
 /// Writes a line, unless it would say nothing.
-fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+#[inline]
+fn write_line<const LENGTH: usize>(out: &mut Vec<u8>, name: &[u8; LENGTH], value: &[u8]) {
     if !value.is_empty() {
         out.extend_from_slice(name);
         out.extend_from_slice(value);
@@ -95,17 +112,30 @@ fn write_chain<'a>(
 /// Writes an address; an IPv4 address that came mapped into IPv6 as what it is.
 fn write_address(out: &mut Vec<u8>, address: IpAddr) {
     match address.to_canonical() {
-        IpAddr::V4(four) => {
-            for (place, octet) in four.octets().into_iter().enumerate() {
-                if place > 0 {
-                    out.push(b'.');
-                }
-                crate::http1::grammar::push_number(out, u64::from(octet));
-            }
-        }
+        IpAddr::V4(four) => write_octets(out, four.octets()),
         // A write to a Vec can't fail.
         IpAddr::V6(six) => drop(write!(out, "{six}")),
     }
+}
+
+/// Writes an IPv4 address.
+fn write_octets(out: &mut Vec<u8>, octets: [u8; 4]) {
+    let mut text = [b'.'; 16];
+    let mut at = 0;
+    for octet in octets {
+        if octet >= 100 {
+            text[at] = b'0' + octet / 100;
+            at += 1;
+        }
+        if octet >= 10 {
+            text[at] = b'0' + octet / 10 % 10;
+            at += 1;
+        }
+        text[at] = b'0' + octet % 10;
+        // The dot behind it stands there already.
+        at += 2;
+    }
+    out.extend_from_slice(&text[..at - 1]);
 }
 
 #[cfg(test)]
@@ -117,6 +147,8 @@ mod tests {
         for (text, written) in [
             ("127.0.0.1", "127.0.0.1"),
             ("255.255.255.255", "255.255.255.255"),
+            ("100.20.3.0", "100.20.3.0"),
+            ("1.9.10.99", "1.9.10.99"),
             ("::ffff:10.1.2.3", "10.1.2.3"),
             ("2001:db8::1", "2001:db8::1"),
         ] {

@@ -75,7 +75,7 @@ impl Flow {
             client: address.map(|address| address.to_canonical()),
             scheme: if head.is_https() { Scheme::Https } else { Scheme::Http },
             trusted,
-            request_id: std::str::from_utf8(&id).ok(),
+            request_id: Some(&id),
             default_host: pool.plan().backends.first().map_or("localhost", host_of),
             upgrade: true,
             close: false,
@@ -225,14 +225,26 @@ fn host_of(backend: &BackendPlan) -> &str {
 
 /// 128 bits of chance in hexadecimal.
 fn request_id(ctx: &mut Context) -> [u8; 32] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut id = [0; 32];
     for half in id.chunks_exact_mut(16) {
-        let mut number = ctx.random.next();
-        for digit in half {
-            *digit = DIGITS[(number & 15) as usize];
-            number >>= 4;
+        let number = ctx.random.next();
+        for (pair, byte) in half.chunks_exact_mut(2).zip(number.to_le_bytes()) {
+            pair.copy_from_slice(&PAIRS[usize::from(byte)]);
         }
     }
     id
+}
+
+/// Each byte in hexadecimal, the lower half first.
+static PAIRS: [[u8; 2]; 256] = pairs();
+
+const fn pairs() -> [[u8; 2]; 256] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte & 15], DIGITS[byte >> 4]];
+        byte += 1;
+    }
+    pairs
 }

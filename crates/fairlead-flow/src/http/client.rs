@@ -225,7 +225,7 @@ impl Flow {
         now: Moment,
     ) -> usize {
         let mut used = 0;
-        let mut head = std::mem::take(&mut self.request_head);
+        let mut head = self.request_head.take().unwrap_or_default();
         while used < bytes.len() {
             let Some(client) = self.clients.get_mut(key) else { break };
             if client.exchange.is_some() || client.state != State::Open || d.queued(client.conn) > 0
@@ -261,7 +261,7 @@ impl Flow {
                 }
             }
         }
-        self.request_head = head;
+        self.request_head = Some(head);
         used
     }
 

@@ -78,7 +78,7 @@ impl Flow {
     ) -> usize {
         let mut rest = bytes;
         let mut left = 0;
-        let mut head = std::mem::take(&mut self.response_head);
+        let mut head = self.response_head.take().unwrap_or_default();
         while let Some(client) = self.clients.get_mut(key) {
             let Some(exchange) = client.exchange.as_mut() else { break };
             let Some(link) = self.ctx.links.get_mut(link_key) else { break };
@@ -120,7 +120,7 @@ impl Flow {
                 }
             }
         }
-        self.response_head = head;
+        self.response_head = Some(head);
         left
     }
 

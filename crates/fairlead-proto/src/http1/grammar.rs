@@ -1,7 +1,9 @@
 //! Which bytes may stand where, and scans over them.
 //!
-//! A table of one byte per byte value answers for names, targets and hosts; values, which are long,
-//! are scanned eight bytes at a time. No rule is applied here, only alphabets.
+//! A table of one byte per byte value answers for every alphabet. Names, targets and values are
+//! scanned eight bytes at a time: what nearly all of them consist of is told from anything else by a
+//! few additions on a word, and only what is left is looked up. No rule is applied here, only
+//! alphabets.
 
 /// `tchar` of RFC 9110 §5.6.2.
 const TOKEN: u8 = 1;
@@ -54,13 +56,43 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 /// Where the token that begins at `from` ends.
 #[inline]
 pub(crate) fn token_end(bytes: &[u8], from: usize) -> usize {
-    end_of(TOKEN, bytes, from)
+    bytes.len() - behind_name(&bytes[from..]).0.len()
+}
+
+/// What is behind the token at the start of `text`, and whether that token is plain: of letters and
+/// dashes alone, as nearly all names of headers are.
+#[inline]
+pub(crate) fn behind_name(text: &[u8]) -> (&[u8], bool) {
+    let (mut rest, mut plain) = (text, true);
+    while let Some((eight, more)) = rest.split_first_chunk::<8>() {
+        let odd = not_plain(u64::from_le_bytes(*eight));
+        if odd == 0 {
+            rest = more;
+            continue;
+        }
+        rest = &rest[first(odd)..];
+        match rest {
+            [byte, more @ ..] if CLASSES[usize::from(*byte)] & TOKEN != 0 => rest = more,
+            _ => return (rest, plain),
+        }
+        plain = false;
+    }
+    // The last few bytes of the input: a head that is whole has its end behind them.
+    (&rest[end_of(TOKEN, rest, 0)..], false)
 }
 
 /// Where the request target that begins at `from` ends.
 #[inline]
 pub(crate) fn target_end(bytes: &[u8], from: usize) -> usize {
-    end_of(TARGET, bytes, from)
+    let mut rest = &bytes[from..];
+    while let Some((eight, more)) = rest.split_first_chunk::<8>() {
+        let odd = not_in_target(u64::from_le_bytes(*eight));
+        if odd != 0 {
+            return bytes.len() - rest.len() + first(odd);
+        }
+        rest = more;
+    }
+    end_of(TARGET, bytes, bytes.len() - rest.len())
 }
 
 /// Where the host name that begins at `from` ends.
@@ -75,33 +107,68 @@ fn end_of(class: u8, bytes: &[u8], from: usize) -> usize {
     bytes[from..].iter().position(outside).map_or(bytes.len(), |length| from + length)
 }
 
-/// Where the field value that begins at `from` ends: at the first control byte that is no tab.
-/// (RFC 9110 §5.5: visible ASCII, space, tab, and bytes above 0x7F.)
+/// Where the field value that begins at `from` ends.
 #[inline]
 pub(crate) fn value_end(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(eight) = bytes[at..].first_chunk::<8>() {
+    bytes.len() - behind_value(&bytes[from..]).len()
+}
+
+/// What is behind the field value at the start of `text`: from the first control byte on that is no
+/// tab. (RFC 9110 §5.5: visible ASCII, space, tab, and bytes above 0x7F.)
+#[inline]
+pub(crate) fn behind_value(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    while let Some((eight, more)) = rest.split_first_chunk::<8>() {
         let odd = controls(u64::from_le_bytes(*eight));
         if odd == 0 {
-            at += 8;
+            rest = more;
             continue;
         }
-        at += (odd.trailing_zeros() / 8) as usize;
-        if bytes[at] != b'\t' {
-            return at;
+        rest = &rest[first(odd)..];
+        match rest {
+            [b'\t', more @ ..] => rest = more,
+            _ => return rest,
         }
-        at += 1;
     }
     let control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
-    bytes[at..].iter().position(control).map_or(bytes.len(), |length| at + length)
+    &rest[rest.iter().position(control).unwrap_or(rest.len())..]
+}
+
+/// Which of eight bytes is the first whose high bit is set.
+#[inline]
+fn first(high: u64) -> usize {
+    (high.trailing_zeros() / 8) as usize
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = ONES << 7;
+
+/// The high bit of each byte of `word` that is neither a letter nor a dash. No sum below passes the
+/// byte that it begins in.
+#[inline]
+fn not_plain(word: u64) -> u64 {
+    let low = word & !HIGH;
+    let small = low | (ONES * 0x20);
+    let from_a = small + ONES * (0x80 - b'a' as u64);
+    let behind_z = small + ONES * (0x7F - b'z' as u64);
+    let no_dash = (low ^ (ONES * b'-' as u64)) + ONES * 0x7F;
+    ((!from_a | behind_z) & no_dash | word) & HIGH
+}
+
+/// The high bit of each byte of `word` that may not stand in a target, as above.
+#[inline]
+fn not_in_target(word: u64) -> u64 {
+    let low = word & !HIGH;
+    let visible = low + ONES * (0x80 - 0x21);
+    let delete = low + ONES;
+    let no_hash = (low ^ (ONES * b'#' as u64)) + ONES * 0x7F;
+    (!(visible & no_hash) | delete | word) & HIGH
 }
 
 /// The high bit of the first byte of `word` that is a control byte (below 0x20, or 0x7F). Bits of
 /// bytes above that one may be set wrongly: a borrow runs upwards, never downwards.
 #[inline]
 fn controls(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = ONES << 7;
     let low = word.wrapping_sub(ONES * 0x20) & !word;
     let delete = word ^ (ONES * 0x7F);
     let deletes = delete.wrapping_sub(ONES) & !delete;
@@ -165,6 +232,37 @@ mod tests {
         let tokens = (0..=255_u8).filter(|byte| is_token(&[*byte])).count();
         assert_eq!(tokens, 15 + 52 + 10);
         assert!(!is_token(b"") && !is_token(b"a b") && is_token(b"a!b"));
+    }
+
+    #[test]
+    fn a_name_ends_at_the_first_byte_that_is_none_of_a_token_wherever_it_stands() {
+        for byte in 0..=255_u8 {
+            for before in 0..20 {
+                let mut line = b"Aazz-ZmM".iter().cycle().take(before).copied().collect::<Vec<_>>();
+                line.push(byte);
+                line.extend_from_slice(b"x: and what is behind");
+                let plain = byte.is_ascii_alphabetic() || byte == b'-';
+                let end = if is_token(&[byte]) { before + 2 } else { before };
+                let (rest, is_plain) = behind_name(&line);
+                assert_eq!(line.len() - rest.len(), end, "{byte} {before}");
+                assert_eq!(is_plain, plain || end == before, "{byte} {before}");
+                line.truncate(end);
+                assert_eq!(token_end(&line, 0), end, "{byte} {before}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_target_ends_at_the_first_byte_that_may_not_stand_in_one() {
+        for byte in 0..=255_u8 {
+            for before in 0..20 {
+                let mut line = vec![b'/'; before];
+                line.push(byte);
+                line.extend_from_slice(b" HTTP/1.1\r\n");
+                let end = before + usize::from(byte.is_ascii_graphic() && byte != b'#');
+                assert_eq!(target_end(&line, 0), end, "{byte} {before}");
+            }
+        }
     }
 
     #[test]

@@ -172,26 +172,36 @@ pub(crate) struct Line {
 impl Line {
     /// Reads the line that begins at `start`.
     pub(crate) fn read(input: &[u8], start: usize) -> Result<Line, Stop> {
-        let colon = grammar::token_end(input, start);
-        match input.get(colon) {
-            Some(b':') if colon > start => {}
-            None => return Err(Stop::Partial),
-            Some(byte) => return Err(wrong_name(*byte, colon == start).into()),
+        Line::read_next(input, &input[start..]).map(|(line, _)| line)
+    }
+
+    /// Reads the line at the start of `text`, which is the rest of `input`; and what is behind it.
+    #[expect(clippy::inline_always, reason = "a fifth less: what it finds stays in registers")]
+    #[inline(always)]
+    fn read_next<'a>(input: &[u8], text: &'a [u8]) -> Result<(Line, &'a [u8]), Stop> {
+        let at = |rest: &[u8]| input.len() - rest.len();
+        let (behind, plain) = grammar::behind_name(text);
+        let length = text.len() - behind.len();
+        let mut value = match behind {
+            [b':', value @ ..] if length > 0 => value,
+            _ => return Err(no_name(behind, length == 0)),
+        };
+        let colon = at(behind);
+        while let [b' ' | b'\t', more @ ..] = value {
+            value = more;
         }
-        let mut from = colon + 1;
-        while matches!(input.get(from), Some(b' ' | b'\t')) {
-            from += 1;
-        }
-        let stop = grammar::value_end(input, from);
-        let end = line_end(input, stop)?;
-        let length = grammar::trimmed(&input[from..stop]).len();
-        Ok(Line {
-            start: start as u32,
-            colon: colon as u32,
-            value: Span::new(from, from + length),
-            end: end as u32,
-            known: Known::of(&input[start..colon]),
-        })
+        let from = at(value);
+        let behind = grammar::behind_value(value);
+        let [b'\r', b'\n', next @ ..] = behind else { return Err(no_line_end(behind)) };
+        let value = &value[..value.len() - behind.len()];
+        let end = match value {
+            [.., b' ' | b'\t'] => from + grammar::trimmed(value).len(),
+            _ => from + value.len(),
+        };
+        let known = if plain { Known::of_plain(text, length) } else { Known::of(&text[..length]) };
+        let (start, colon) = (at(text) as u32, colon as u32);
+        let line = Line { start, colon, value: Span::new(from, end), end: at(next) as u32, known };
+        Ok((line, next))
     }
 
     #[inline]
@@ -205,29 +215,39 @@ impl Line {
     }
 }
 
-/// What is wrong with a name that is followed by `byte` and no colon.
+/// Why there is no name and colon before `behind`, if nothing (`is_first`) or a name is.
 #[cold]
-fn wrong_name(byte: u8, is_first: bool) -> Refusal {
-    match byte {
+fn no_name(behind: &[u8], is_first: bool) -> Stop {
+    let Some(byte) = behind.first() else { return Stop::Partial };
+    Stop::Refused(match byte {
         b' ' | b'\t' if is_first => strict::FOLDED,
         b':' => strict::EMPTY_NAME,
         b' ' | b'\t' => strict::SPACE_BEFORE_COLON,
         b'\n' if is_first => strict::BARE_LF,
         b'\r' | b'\n' => strict::NO_COLON,
         _ => strict::BAD_NAME,
-    }
+    })
 }
 
 /// Where the line goes on behind its CRLF, which must stand at `at`.
 #[inline]
 pub(crate) fn line_end(input: &[u8], at: usize) -> Result<usize, Stop> {
-    match input[at..] {
-        [b'\r', b'\n', ..] => Ok(at + 2),
-        [] | [b'\r'] => Err(Stop::Partial),
-        [b'\r', ..] => Err(strict::BARE_CR.into()),
-        [b'\n', ..] => Err(strict::BARE_LF.into()),
-        _ => Err(strict::CONTROL_BYTE.into()),
+    match input.get(at..) {
+        Some([b'\r', b'\n', ..]) => Ok(at + 2),
+        Some(rest) => Err(no_line_end(rest)),
+        None => Err(Stop::Partial),
     }
+}
+
+/// What stands in the place of a CRLF.
+#[cold]
+fn no_line_end(rest: &[u8]) -> Stop {
+    Stop::Refused(match rest {
+        [] | [b'\r'] => return Stop::Partial,
+        [b'\r', ..] => strict::BARE_CR,
+        [b'\n', ..] => strict::BARE_LF,
+        _ => strict::CONTROL_BYTE,
+    })
 }
 
 /// Takes note of the lines that matter, as they are read.
@@ -250,25 +270,27 @@ impl Fields {
     pub(crate) fn read(
         &mut self,
         input: &[u8],
-        mut at: usize,
+        at: usize,
         limits: &Limits,
         notes: &mut impl Notes,
     ) -> Result<usize, Stop> {
         self.lines.clear();
         self.start = at as u32;
-        while input.get(at) != Some(&b'\r') {
-            if at < input.len() && self.lines.len() == limits.headers {
+        let mut rest = &input[at..];
+        while !matches!(rest, [b'\r', ..]) {
+            if !rest.is_empty() && self.lines.len() == limits.headers {
                 return Err(strict::TOO_MANY_HEADERS.into());
             }
-            let line = Line::read(input, at)?;
+            let (line, next) = Line::read_next(input, rest)?;
             if line.known != Known::Other {
                 notes.note(&line, input)?;
             }
-            at = line.end as usize;
             self.lines.push(line);
+            rest = next;
         }
-        self.end = at as u32;
-        line_end(input, at)
+        let end = input.len() - rest.len();
+        self.end = end as u32;
+        line_end(input, end)
     }
 
     /// How many header lines there are.

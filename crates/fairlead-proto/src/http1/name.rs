@@ -117,7 +117,6 @@ impl Known {
     /// assert_eq!(Known::of(b"Content_Length"), Known::Alias);
     /// assert_eq!(Known::of(b"Accept"), Known::Other);
     /// ```
-    #[inline]
     pub fn of(name: &[u8]) -> Known {
         let first = name.first().map_or(0, |byte| byte | 0x20);
         for (known, tag) in BY_LENGTH.get(name.len()).copied().unwrap_or_default() {
@@ -127,6 +126,26 @@ impl Known {
         }
         if first == b'x' {
             return forwarded(name);
+        }
+        Known::Other
+    }
+
+    /// The same of a name that is plain ([`behind_name`](super::grammar::behind_name)): the
+    /// first `length` bytes of `text`, which goes on. One comparison of a word nearly always tells.
+    #[inline]
+    pub(crate) fn of_plain(text: &[u8], length: usize) -> Known {
+        let (Some(rows), Some(eight)) = (WORDS.get(length), text.first_chunk::<8>()) else {
+            return Known::Other;
+        };
+        let mask = u64::MAX >> (64 - 8 * length.clamp(1, 8));
+        let word = (u64::from_le_bytes(*eight) | SMALL) & mask;
+        for (place, known) in rows.iter().enumerate() {
+            if word == known.0 {
+                return if length <= 8 { known.1 } else { of_long(&text[..length], place) };
+            }
+        }
+        if word as u8 == b'x' {
+            return forwarded(&text[..length]);
         }
         Known::Other
     }
@@ -214,6 +233,65 @@ fn same_spelling(name: &[u8], known: &[u8]) -> bool {
         .all(|(byte, want)| byte.to_ascii_lowercase() == *want || (*byte == b'_' && *want == b'-'))
 }
 
+/// What makes letters small, eight at a time; in a dash that bit is set already.
+const SMALL: u64 = 0x2020_2020_2020_2020;
+
+/// Names of one length at most.
+const ROWS: usize = 3;
+
+/// The table again, each name by its first eight bytes. 0 stands for no name.
+static WORDS: [[(u64, Known); ROWS]; BY_LENGTH.len()] = words();
+
+const fn words() -> [[(u64, Known); ROWS]; BY_LENGTH.len()] {
+    let mut words = [[(0, Known::Other); ROWS]; BY_LENGTH.len()];
+    let mut length = 0;
+    while length < BY_LENGTH.len() {
+        let mut row = 0;
+        while row < BY_LENGTH[length].len() {
+            let (name, known) = BY_LENGTH[length][row];
+            let (mut word, mut at) = (0, 0);
+            while at < name.len() && at < 8 {
+                word |= (name[at] as u64) << (8 * at);
+                at += 1;
+            }
+            words[length][row] = (word, known);
+            row += 1;
+        }
+        length += 1;
+    }
+    words
+}
+
+/// The tag of a name that begins with eight bytes of one in the table, in that place or behind it.
+fn of_long(name: &[u8], place: usize) -> Known {
+    let rows = BY_LENGTH.get(name.len()).copied().unwrap_or_default();
+    let found = rows.iter().skip(place).find(|(known, _)| same_letters(name, known));
+    found.map_or_else(|| forwarded(name), |(_, known)| *known)
+}
+
+/// Whether `name`, of letters and dashes, is `known`, which is as long (eight bytes or more),
+/// without case. The last piece overlaps the one before.
+#[inline]
+fn same_letters(name: &[u8], known: &[u8]) -> bool {
+    let same = |one: &[u8; 8], other: &[u8; 8]| {
+        u64::from_le_bytes(*one) | SMALL == u64::from_le_bytes(*other)
+    };
+    let last = name.last_chunk::<8>().zip(known.last_chunk::<8>());
+    if !last.is_some_and(|(one, other)| same(one, other)) {
+        return false;
+    }
+    let (mut rest, mut known_rest) = (name, known);
+    while let (Some((one, more)), Some((other, known_more))) =
+        (rest.split_first_chunk::<8>(), known_rest.split_first_chunk::<8>())
+    {
+        if !same(one, other) {
+            return false;
+        }
+        (rest, known_rest) = (more, known_more);
+    }
+    true
+}
+
 #[inline]
 fn or_alias(name: &[u8], tag: Known) -> Known {
     if name.contains(&b'_') {
@@ -233,6 +311,7 @@ fn forwarded(name: &[u8]) -> Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http1::grammar::behind_name;
 
     #[test]
     fn the_table_is_sorted_by_length_and_finds_itself() {
@@ -243,6 +322,27 @@ mod tests {
                 assert_eq!(Known::of(&name.to_ascii_uppercase()), *tag);
             }
         }
+    }
+
+    #[test]
+    fn plain_names_are_told_as_all_names_are() {
+        let mut checked = 0;
+        for (name, _) in BY_LENGTH.iter().flat_map(|rows| rows.iter()) {
+            for at in 0..name.len() {
+                for byte in b'A'..=b'z' {
+                    let mut other = name.to_ascii_uppercase();
+                    other[at] = byte;
+                    let line = [&other, &b": and a value"[..]].concat();
+                    let (rest, plain) = behind_name(&line);
+                    let end = line.len() - rest.len();
+                    if plain {
+                        assert_eq!(Known::of_plain(&line, end), Known::of(&line[..end]));
+                        checked += 1;
+                    }
+                }
+            }
+        }
+        assert!(checked > 10_000, "{checked}");
     }
 
     #[test]

@@ -55,6 +55,8 @@ struct Facts {
     method_name: Span,
     target: Target,
     version: Version,
+    /// Whether the version is spelled as we spell it.
+    is_plain: bool,
     /// Whether the request line was read to its end.
     has_line: bool,
     transfer: Transfer,
@@ -164,6 +166,13 @@ impl RequestHead {
         self.facts.target.is_https
     }
 
+    /// Where the request line begins, if it can go on as it is: in origin form (or `*`), with the
+    /// version that we write.
+    pub(crate) fn plain_line(&self) -> Option<usize> {
+        let is_plain = self.facts.is_plain && !self.is_absolute();
+        is_plain.then_some(self.facts.method_name.start as usize)
+    }
+
     /// The client's version.
     pub fn version(&self) -> Version {
         self.facts.version
@@ -259,6 +268,7 @@ impl Facts {
         // The version before the form: HTTP/2's preface (`PRI * HTTP/2.0`) is another version first.
         let (version, version_end) = read_version(input, target_end + 1)?;
         self.version = version;
+        self.is_plain = version == Version::Http11 && input[version_end - 1] == b'1';
         self.target = Target::read(input, target_start, target_end, self.method)?;
         self.authority = self.target.authority;
         self.host_length = self.target.host_length;

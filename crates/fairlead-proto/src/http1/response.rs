@@ -42,6 +42,8 @@ pub struct ResponseHead {
 #[derive(Debug, Clone, Copy, Default)]
 struct Facts {
     version: Version,
+    /// Whether the status line is spelled as we spell it.
+    is_plain: bool,
     status: u16,
     phrase: Span,
     transfer: Transfer,
@@ -117,6 +119,11 @@ impl ResponseHead {
     /// The reason phrase; may be empty.
     pub fn phrase<'a>(&self, input: &'a [u8]) -> &'a [u8] {
         self.facts.phrase.of(input)
+    }
+
+    /// Whether the status line can go on as it is.
+    pub(crate) fn has_plain_line(&self) -> bool {
+        self.facts.is_plain
     }
 
     /// The backend's version.
@@ -201,6 +208,7 @@ impl Facts {
             return Err(strict::BAD_STATUS.into());
         }
         self.phrase = Span::new(phrase, end);
+        self.is_plain = version == Version::Http11 && input[7] == b'1' && phrase > at;
         line_end(input, end).map_err(|stop| match stop {
             Stop::Refused(strict::CONTROL_BYTE) => strict::BAD_PHRASE.into(),
             other => other,

@@ -1,7 +1,8 @@
 //! Heads written anew for the other side.
 //!
-//! The first line is always written anew, in our version. Header lines go on as runs between those
-//! that are left out, usually in one copy: each of their bytes was checked when they were read.
+//! The first line goes on in our version. Lines go on as runs between those that are left out,
+//! usually in one copy, the first one included where it is spelled as we would spell it: each of
+//! their bytes was checked when they were read.
 //! What speaks about this connection ends here (`name`, `hop`), framing is said again in plain form,
 //! and our own lines come last, so that nothing in the message can take them away.
 //!
@@ -32,7 +33,7 @@ pub struct ForwardRequest<'a> {
     pub trusted: bool,
     /// The request's id, if it gets one; a trusted client's own comes first. Must be of bytes that
     /// may stand in a value.
-    pub request_id: Option<&'a str>,
+    pub request_id: Option<&'a [u8]>,
     /// The `Host` for an HTTP/1.0 request that names none (the backend's address): in the HTTP/1.1
     /// that goes on there has to be one.
     pub default_host: &'a str,
@@ -106,12 +107,11 @@ pub fn write_request(
     how: &ForwardRequest<'_>,
 ) {
     out.reserve(head.len() + ADDED_BYTES + how.default_host.len());
-    out.extend_from_slice(head.method_name(input));
-    out.push(b' ');
-    out.extend_from_slice(head.path(input));
-    out.extend_from_slice(head.query(input));
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    copy_runs(out, input, head.fields(), |line| {
+    let start = head.plain_line().unwrap_or_else(|| {
+        write_request_line(out, input, head);
+        head.fields().start as usize
+    });
+    copy_runs(out, input, start, head.fields(), |line| {
         line.known != Known::Other && request_line_ends_here(line.known, head, how.trusted)
     });
     write_host(out, input, head, how);
@@ -125,6 +125,14 @@ pub fn write_request(
     write_via(out, head.version(), how.via);
     write_request_connection(out, head, how);
     out.extend_from_slice(b"\r\n");
+}
+
+fn write_request_line(out: &mut Vec<u8>, input: &[u8], head: &RequestHead) {
+    out.extend_from_slice(head.method_name(input));
+    out.push(b' ');
+    out.extend_from_slice(head.path(input));
+    out.extend_from_slice(head.query(input));
+    out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
 fn request_line_ends_here(known: Known, head: &RequestHead, trusted: bool) -> bool {
@@ -229,8 +237,8 @@ pub fn write_response(
     head: &ResponseHead,
     how: &ForwardResponse<'_>,
 ) {
-    write_status_line(out, input, head);
-    copy_runs(out, input, head.fields(), |line| match line.known {
+    let start = write_status_line(out, input, head);
+    copy_runs(out, input, start, head.fields(), |line| match line.known {
         Known::Other => false,
         Known::ContentLength => !head.has_plain_length() || head.named_length().is_none(),
         // Without chunks there is no place for what it announces.
@@ -259,20 +267,26 @@ pub fn write_response(
 
 /// Writes an interim response for a client. (Not for HTTP/1.0 clients, which know none.)
 pub fn write_interim(out: &mut Vec<u8>, input: &[u8], head: &ResponseHead) {
-    write_status_line(out, input, head);
-    copy_runs(out, input, head.fields(), |line| {
+    let start = write_status_line(out, input, head);
+    copy_runs(out, input, start, head.fields(), |line| {
         line.known == Known::ContentLength || line.known.is_hop_by_hop()
     });
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_status_line(out: &mut Vec<u8>, input: &[u8], head: &ResponseHead) {
+/// Writes the status line, unless it goes on as it is; says where copying begins.
+#[inline]
+fn write_status_line(out: &mut Vec<u8>, input: &[u8], head: &ResponseHead) -> usize {
     out.reserve(head.len() + ADDED_BYTES);
+    if head.has_plain_line() {
+        return 0;
+    }
     out.extend_from_slice(b"HTTP/1.1 ");
     push_number(out, u64::from(head.status()));
     out.push(b' ');
     out.extend_from_slice(head.phrase(input));
     out.extend_from_slice(b"\r\n");
+    head.fields().start as usize
 }
 
 /// Says whether the connection stays, where the version alone doesn't (RFC 9112 §9.3).
@@ -284,10 +298,15 @@ pub(crate) fn write_persistence(out: &mut Vec<u8>, client: Version, close: bool)
     }
 }
 
-/// Copies all lines but those that end here.
+/// Copies what begins at `run`, and all lines but those that end here.
 #[inline]
-fn copy_runs(out: &mut Vec<u8>, input: &[u8], fields: &Fields, ends_here: impl Fn(&Line) -> bool) {
-    let mut run = fields.start as usize;
+fn copy_runs(
+    out: &mut Vec<u8>,
+    input: &[u8],
+    mut run: usize,
+    fields: &Fields,
+    ends_here: impl Fn(&Line) -> bool,
+) {
     for line in &fields.lines {
         if ends_here(line) {
             out.extend_from_slice(&input[run..line.start as usize]);

@@ -20,7 +20,7 @@ const HOW: ForwardRequest<'static> = ForwardRequest {
     client: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
     scheme: Scheme::Http,
     trusted: false,
-    request_id: Some("id"),
+    request_id: Some(b"id"),
     default_host: "backend:1",
     upgrade: true,
     close: false,

@@ -138,13 +138,13 @@ fn from_a_stranger_no_forwarding_header_is_believed() {
                  X-Real-IP: 1.1.1.1\r\nX-Request-Id: theirs\r\nx_forwarded_for: 1.1.1.1\r\n\
                  X-Forwarded_For: 1.1.1.1\r\n";
     assert_eq!(get(lines, &HOW), ADDED);
-    let how = ForwardRequest { request_id: Some("ours"), ..HOW };
+    let how = ForwardRequest { request_id: Some(b"ours"), ..HOW };
     assert_eq!(get(lines, &how), format!("{ADDED}X-Request-Id: ours\r\n"));
 }
 
 #[test]
 fn from_a_trusted_proxy_forwarding_headers_are_kept_and_completed() {
-    let how = ForwardRequest { trusted: true, request_id: Some("ours"), ..HOW };
+    let how = ForwardRequest { trusted: true, request_id: Some(b"ours"), ..HOW };
     let lines = "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Forwarded-For: 3.3.3.3\r\n\
                  X-Forwarded-Proto: https\r\nX-Forwarded-Host: first\r\nX-Forwarded-Host: last\r\n\
                  X-Forwarded-Port: 1\r\nForwarded: for=1.1.1.1\r\nX-Request-Id: theirs\r\n";
