@@ -1,4 +1,4 @@
-"""Make docs/reference from the source: configuration, commands, reasons.
+"""Make docs/reference from the source: configuration, commands, limits, reasons.
 
 `make docs` writes the pages; ``--check`` compares them with what is there and exits with 1 if one
 differs. Each page says at its top what it is made from.
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "reference"
 REASONS = "crates/fairlead-model/src/reason.rs"
+FIXED = "crates/fairlead-model/src/limits.rs"
+CONSTANT = re.compile(r"((?:^/// ?.*\n)+)^pub const (\w+): \w+ = (.+);", re.MULTILINE)
 ROW = re.compile(r'^    \w+ = "(\w+)", (\d+), (\w+), (\w+), (\w+), "([^"]+)";', re.MULTILINE)
 
 FAULTS = {
@@ -74,6 +76,66 @@ def config() -> str:
     return render().rstrip("\n") + "\n"
 
 
+def limits() -> str:
+    """The page of limits: those of the configuration, and those of the engine."""
+    from fairlead.config.reference import limit_rows  # noqa: PLC0415 - so that --help needs no build
+
+    rows = [f"| `{key}` | {default} | {text} |" for key, default, text in limit_rows()]
+    fixed = [
+        f"| `{name}` | {_value(value)} | {_sentence(doc)} |"
+        for doc, name, value in CONSTANT.findall((ROOT / FIXED).read_text(encoding="utf-8"))
+    ]
+    return LIMITS.format(rows="\n".join(rows), fixed="\n".join(fixed))
+
+
+def _value(text: str) -> str:
+    """A constant's value as people read it."""
+    number = eval(text, {"__builtins__": {}})  # noqa: S307 - our own source: numbers and `*`
+    for unit, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if "1024" in text and number % size == 0 and number > size:
+            return f"{number // size} {unit}"
+    return f"{number:,}"
+
+
+def _sentence(doc: str) -> str:
+    """A documentation comment as one line of Markdown."""
+    words = " ".join(line.removeprefix("///").strip() for line in doc.splitlines())
+    return re.sub(r"\[(`\w+`)\]", r"\1", words)
+
+
+LIMITS = """\
+# Limits
+
+<!-- Made by `make docs` from python/fairlead/config/schema_limits.py, schema_listener.py and
+crates/fairlead-model/src/limits.rs; edit those files. -->
+
+What a stranger may make fairlead hold, and for how long.
+Whatever is over a limit gets an answer with the [reason](reasons.md) in `X-Fairlead-Reason`, where one can still be given; each is counted by its reason in `fairlead status --json` and in [`fairlead_errors_total`](metrics.md), of each listener.
+
+When all places for connections are taken, this comes one after the other:
+
+1. A client's connection that has been without a request for a second is closed (`made_room`). Clients know that a kept connection may end at any time, and lose nothing.
+2. If there is none, newcomers get 503 (`listener_full`, `balancer_full`, `client_full`) and `Retry-After`; on tcp, where nothing can be said, a reset. An event `full` says so once, and once more when there has been room for a second.
+3. Descriptors for backends, checks, the log and the API are not given to clients. Should they run out all the same (others may use up the system's), a kept connection to a backend goes first, then an idle client's, and only then does accepting rest for some milliseconds at a time.
+
+Requests under way, WebSockets and tcp connections are never closed to make room.
+
+## To be set
+
+| key | default | what it is for |
+|---|---|---|
+{rows}
+
+## Fixed
+
+Nobody was found yet who needs another value; they stand in one file.
+
+| name | value | what it is for |
+|---|---|---|
+{fixed}
+"""
+
+
 def commands() -> str:
     """The page of the command line: what the commands print about themselves."""
     from fairlead.cli.table import COMMANDS  # noqa: PLC0415 - likewise
@@ -107,6 +169,7 @@ def _help(words: list[str]) -> str:
 MAKERS: dict[str, Callable[[], str]] = {
     "reasons.md": reasons,
     "config.md": config,
+    "limits.md": limits,
     "commands.md": commands,
 }
 

@@ -260,7 +260,7 @@ class Engine:
         """Take out the events that wait, oldest first. Never blocks.
 
         Each is a JSON object with ``time`` (RFC 3339, UTC) and ``event`` (``health``, ``wish``,
-        ``applied``, ``accepting``, ``access_log``, ``panic``). At most 4,096 are kept; if more came, the first is
+        ``applied``, ``accepting``, ``full``, ``access_log``, ``panic``). At most 4,096 are kept; if more came, the first is
         ``{"event": "lost", "count": …}``.
         """
 

@@ -1,8 +1,9 @@
 //! Which sockets a worker accepts from, and when it has to pause.
 //!
 //! Rules of this file
-//! 1. An error of `accept` never leads to a loop that spins: what can't be accepted now is
-//!    thrown away with the reserve descriptor, and all listeners rest for a moment.
+//! 1. An error of `accept` never leads to a loop that spins. Without a descriptor something that
+//!    is kept goes first (`worker` asks the flow); when there is no such, what can't be accepted
+//!    now is thrown away with the reserve descriptor, and all listeners rest for a moment.
 //! 2. A listener that leaves is emptied before it is closed: who is in its queue has connected.
 //!
 //! Not here: what becomes of an accepted connection (`worker`).
@@ -37,6 +38,8 @@ pub(crate) enum Accepted {
     Nobody,
     /// The queue is empty.
     Empty,
+    /// There is no descriptor for it.
+    NoDescriptor,
     /// Not now: accepting rests.
     Exhausted(&'static str),
 }
@@ -112,21 +115,6 @@ impl Listening {
         self.register(poller, now);
     }
 
-    /// Takes one connection out of the queue of `open`.
-    pub(crate) fn accept(&mut self, open: &Open) -> Accepted {
-        match open.socket.accept() {
-            Ok((socket, peer)) => Accepted::Client(socket, peer),
-            Err(Errno::AGAIN) => Accepted::Empty,
-            Err(Errno::MFILE | Errno::NFILE) => {
-                self.turn_one_away(open);
-                Accepted::Exhausted("out of file descriptors")
-            }
-            Err(Errno::NOBUFS | Errno::NOMEM) => Accepted::Exhausted("out of memory for sockets"),
-            Err(error) if is_the_connections(error) => Accepted::Nobody,
-            Err(_) => Accepted::Exhausted("the system refuses to accept"),
-        }
-    }
-
     /// Rests until a moment from now.
     pub(crate) fn pause(&mut self, poller: &Poller, now: Moment) {
         self.resume = Some(now + PAUSE);
@@ -151,7 +139,7 @@ impl Listening {
 
     /// Takes out a connection for which there is no descriptor, so that its client learns of it
     /// and the queue moves.
-    fn turn_one_away(&mut self, open: &Open) {
+    pub(crate) fn turn_one_away(&mut self, open: &Open) {
         if self.reserve.release() {
             drop(open.socket.accept());
             self.reserve.renew();
@@ -170,6 +158,18 @@ impl Listening {
                 Err(_) => self.resume = Some(now + PAUSE),
             }
         }
+    }
+}
+
+/// Takes one connection out of the queue of `open`.
+pub(crate) fn accept(open: &Open) -> Accepted {
+    match open.socket.accept() {
+        Ok((socket, peer)) => Accepted::Client(socket, peer),
+        Err(Errno::AGAIN) => Accepted::Empty,
+        Err(Errno::MFILE | Errno::NFILE) => Accepted::NoDescriptor,
+        Err(Errno::NOBUFS | Errno::NOMEM) => Accepted::Exhausted("out of memory for sockets"),
+        Err(error) if is_the_connections(error) => Accepted::Nobody,
+        Err(_) => Accepted::Exhausted("the system refuses to accept"),
     }
 }
 

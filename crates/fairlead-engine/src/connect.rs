@@ -4,6 +4,7 @@
 //! once is answered here.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 
 use fairlead_flow::driver::Outgoing;
 use fairlead_model::backend::Endpoint;
@@ -11,19 +12,27 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix};
 
 use crate::connection::{Connection, Phase};
+use crate::sys::descriptors::Reserved;
 use crate::sys::socket;
 
-/// Starts to connect to `to`.
-pub(crate) fn start(to: &Endpoint, how: Outgoing) -> Result<Connection, Errno> {
+/// Starts to connect to `to`; with [`Errno::MFILE`] if the descriptor would be one of the reserve,
+/// and it is not a probe that wants it.
+pub(crate) fn start(to: &Endpoint, how: Outgoing, reserved: Reserved) -> Result<Connection, Errno> {
+    let stream = socket::stream(match to {
+        Endpoint::Tcp(SocketAddr::V4(_)) => AddressFamily::INET,
+        Endpoint::Tcp(SocketAddr::V6(_)) => AddressFamily::INET6,
+        Endpoint::Unix(_) => AddressFamily::UNIX,
+    })?;
+    if reserved.has(&stream) && !how.is_probe {
+        return Err(Errno::MFILE);
+    }
     match to {
-        Endpoint::Tcp(address) => start_tcp(*address, how),
-        Endpoint::Unix(path) => start_unix(path),
+        Endpoint::Tcp(address) => start_tcp(stream, *address, how),
+        Endpoint::Unix(path) => start_unix(stream, path),
     }
 }
 
-fn start_tcp(address: SocketAddr, how: Outgoing) -> Result<Connection, Errno> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let stream = socket::stream(family)?;
+fn start_tcp(stream: OwnedFd, address: SocketAddr, how: Outgoing) -> Result<Connection, Errno> {
     socket::set_up_tcp(&stream, how.keepalive)?;
     if let Some(source) = how.source {
         socket::bind_source(&stream, source)?;
@@ -37,8 +46,7 @@ fn start_tcp(address: SocketAddr, how: Outgoing) -> Result<Connection, Errno> {
     }
 }
 
-fn start_unix(path: &str) -> Result<Connection, Errno> {
-    let stream = socket::stream(AddressFamily::UNIX)?;
+fn start_unix(stream: OwnedFd, path: &str) -> Result<Connection, Errno> {
     // A Unix socket connects at once or not at all.
     rustix::net::connect(&stream, &SocketAddrUnix::new(path)?)?;
     Ok(Connection::new(stream, Phase::Connected))

@@ -23,6 +23,7 @@ use crate::connect;
 use crate::connection::{Connection, Drawn, Forward, Phase, Told};
 use crate::policy::Asking;
 use crate::slots::Slots;
+use crate::sys::descriptors::{self, Reserved};
 use crate::sys::pipe::Pipes;
 use crate::sys::poll::{Poller, Signs};
 use crate::sys::socket;
@@ -46,6 +47,8 @@ pub(crate) struct Sockets {
     closing: VecDeque<(Moment, ConnId)>,
     closing_count: usize,
     pipes: Pipes,
+    /// Descriptors that are not for clients and their requests.
+    reserved: Reserved,
     /// When the next look for dead ends is due.
     round: Moment,
     now: Moment,
@@ -61,7 +64,8 @@ impl Sockets {
             ready: VecDeque::new(),
             closing: VecDeque::new(),
             closing_count: 0,
-            pipes: Pipes::default(),
+            pipes: Pipes::new(descriptors::limit()),
+            reserved: Reserved::of(descriptors::limit()),
             round: Moment::ZERO + ROUND,
             now: Moment::ZERO,
             asking: None,
@@ -80,6 +84,11 @@ impl Sockets {
     /// Says what time it is; once per turn.
     pub(crate) fn set_now(&mut self, now: Moment) {
         self.now = now;
+    }
+
+    /// Whether an accepted socket has a descriptor that clients don't get.
+    pub(crate) fn is_reserved(&self, socket: &OwnedFd) -> bool {
+        self.reserved.has(socket)
     }
 
     /// Takes an accepted socket.
@@ -259,7 +268,7 @@ impl Sockets {
 
 impl Driver for Sockets {
     fn connect(&mut self, to: &Endpoint, how: Outgoing) -> Result<ConnId, IoFailure> {
-        let connection = connect::start(to, how).map_err(socket::failure)?;
+        let connection = connect::start(to, how, self.reserved).map_err(socket::failure)?;
         let at_once = connection.phase == Phase::Connected;
         let id = self.register(connection)?;
         if at_once {
@@ -334,6 +343,10 @@ impl Driver for Sockets {
 
     fn ask_path(&mut self, id: ConnId) -> Option<PathState> {
         socket::path_state(&self.in_use(id)?.socket)
+    }
+
+    fn taken(&mut self, id: ConnId) -> Option<u64> {
+        socket::acknowledged(&self.in_use(id)?.socket)
     }
 
     fn ask_policy(&mut self, ticket: Ticket, question: &Question<'_>) -> bool {

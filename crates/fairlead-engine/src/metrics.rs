@@ -91,7 +91,7 @@ impl Heard {
         use fairlead_model::plan::Protocol;
         Heard {
             labels: labels(&[("listener", &state.plan().name)]),
-            limit: state.plan().limits.connections,
+            limit: state.connections_limit(),
             stats: state.stats(),
             timings: state.timings(),
             is_http: state.plan().protocol == Protocol::Http,

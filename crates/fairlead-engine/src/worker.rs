@@ -17,7 +17,7 @@ use fairlead_model::event::Event;
 use fairlead_model::limits::{READS_PER_TURN, RECEIVE_BYTES};
 use fairlead_model::moment::Moment;
 
-use crate::accept::{Accepted, Listening};
+use crate::accept::{accept, Accepted, Listening};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::connection::Told;
@@ -229,16 +229,36 @@ impl Worker {
     fn accept(&mut self, number: u32) {
         let Some(open) = self.listening.open(number) else { return };
         for _ in 0..self.listening.batch() {
-            match self.listening.accept(&open) {
+            match accept(&open) {
                 Accepted::Client(socket, peer) => {
+                    if self.sockets.is_reserved(&socket) && !self.give_up_descriptor() {
+                        // Closed at once: there is nobody to read its request, or to answer it.
+                        drop(socket);
+                        return self.pause_accepting(&open, "out of file descriptors");
+                    }
                     self.note_accepted(&open);
                     self.place(socket, open.listener, peer);
                 }
                 Accepted::Nobody => {}
                 Accepted::Empty => return,
+                Accepted::NoDescriptor if self.give_up_descriptor() => {}
+                Accepted::NoDescriptor => {
+                    self.listening.turn_one_away(&open);
+                    return self.pause_accepting(&open, "out of file descriptors");
+                }
                 Accepted::Exhausted(why) => return self.pause_accepting(&open, why),
             }
         }
+    }
+
+    /// Gives up something that is only kept, because there are no descriptors left.
+    #[cold]
+    fn give_up_descriptor(&mut self) -> bool {
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        guard::catch(|| flow.give_up_descriptor(sockets, now)).unwrap_or_else(|what| {
+            self.tell_panic(what);
+            false
+        })
     }
 
     /// Serves an accepted connection here, or lets the least loaded worker do it.
@@ -378,10 +398,10 @@ impl Worker {
             return;
         }
         loop {
-            match self.listening.accept(open) {
+            match accept(open) {
                 Accepted::Client(socket, peer) => self.adopt(socket, open.listener, peer),
                 Accepted::Nobody => {}
-                Accepted::Empty | Accepted::Exhausted(_) => return,
+                Accepted::Empty | Accepted::NoDescriptor | Accepted::Exhausted(_) => return,
             }
         }
     }

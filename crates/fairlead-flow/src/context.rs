@@ -140,7 +140,7 @@ impl Context {
     /// Ends a connection that is kept for the next request, whichever backend's it is: its
     /// descriptor is needed. False if there is none.
     #[cold]
-    fn give_up_kept<D: Driver>(&mut self, d: &mut D) -> bool {
+    pub(crate) fn give_up_kept<D: Driver>(&mut self, d: &mut D) -> bool {
         let kept = self.links.find(|link| link.used == LinkUse::Idle);
         // A close in order could keep the descriptor until the other end has closed, too.
         kept.inspect(|key| self.abort_link(d, *key)).is_some()

@@ -55,11 +55,13 @@ pub struct Outgoing {
     pub source: Option<IpAddr>,
     /// How the kernel probes it while it is silent; `None`: as the driver thinks right.
     pub keepalive: Option<Keepalive>,
+    /// A probe: it may have one of the descriptors that are kept from clients and their requests.
+    pub is_probe: bool,
 }
 
 impl From<&PoolPlan> for Outgoing {
     fn from(plan: &PoolPlan) -> Outgoing {
-        Outgoing { source: plan.source, keepalive: plan.keepalive }
+        Outgoing { source: plan.source, keepalive: plan.keepalive, is_probe: false }
     }
 }
 
@@ -160,6 +162,14 @@ pub trait Driver {
     /// How what was sent on a connection fares; `None` where that can't be known (Unix sockets).
     /// A system call: asked only when an answer is late.
     fn ask_path(&mut self, id: ConnId) -> Option<PathState>;
+
+    /// How many bytes the other end has acknowledged in the connection's life; `None` where that
+    /// can't be known (Unix sockets). A system call: asked only about clients that leave us with
+    /// bytes for long.
+    fn taken(&mut self, id: ConnId) -> Option<u64> {
+        let _ = id;
+        None
+    }
 
     /// Puts a question to the pool's policy outside. If it answers true, `handle_verdict` follows,
     /// at most once; false says that nobody is there to be asked.

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use fairlead_model::event::Event;
-use fairlead_model::limits::TURNED_AWAY;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Protocol;
 use fairlead_model::reason::Reason;
@@ -20,8 +19,9 @@ use crate::hosts::hosts;
 use crate::http::client::{Client, STOP_GRACE};
 use crate::http::exchange::{Exchange, Phase};
 use crate::link::{LinkUse, Owner};
-use crate::local::Local;
+use crate::local::{Local, LocalListener};
 use crate::log::Log;
+use crate::places::Place;
 use crate::probe::Probes;
 use crate::slab::{Key, Slab};
 use crate::snapshot::Snapshot;
@@ -55,6 +55,8 @@ pub struct Flow {
     pub(crate) stopping: bool,
     /// Clients that have no place at their listener, and are told so.
     pub(crate) turned_away: usize,
+    /// The place in `clients` that was last looked at for somebody idle.
+    pub(crate) hand: usize,
     /// The alarm whose handler is at work.
     firing: Option<Alarm>,
 }
@@ -81,6 +83,7 @@ impl Flow {
             date: Date::default(),
             stopping: false,
             turned_away: 0,
+            hand: 0,
             firing: None,
         }
     }
@@ -139,23 +142,75 @@ impl Flow {
     ) {
         let Some(listener) = self.local.listeners.get(&listener) else { return d.abort(id) };
         let listener = Rc::clone(listener);
-        let room = listener.state.enter(self.ctx.worker);
-        match listener.plan().protocol {
-            Protocol::Http if room => self.client_accepted(d, id, listener, peer, now),
-            Protocol::Tcp if room => self.relay_accepted(d, id, listener, peer, now),
-            // Its place is free again at once: it is not served.
-            protocol => {
-                listener.state.leave();
-                if protocol == Protocol::Http && self.turned_away < TURNED_AWAY {
-                    self.client_turned_away(d, id, listener, peer, now);
-                } else {
-                    listener.state.count(self.ctx.worker, 0, Reason::ListenerFull);
-                    self.log_turned_away(&listener, peer, Reason::ListenerFull, now);
-                    d.abort(id);
-                }
+        listener.state.count_connection(self.ctx.worker);
+        let mut place = listener.state.enter();
+        if let Err(full) = place {
+            if self.make_room(d, full, &listener, peer, now) {
+                place = listener.state.enter();
             }
         }
+        match place {
+            Ok(place) => self.admit(d, id, listener, (peer, place), now),
+            Err(full) => self.turn_away(d, id, listener, (peer, full), now),
+        }
         self.settle(d, now);
+    }
+
+    /// A client whose address is known has a place at its listener: it is served, unless it has too
+    /// many.
+    fn admit<D: Driver>(
+        &mut self,
+        d: &mut D,
+        id: ConnId,
+        listener: Rc<LocalListener>,
+        (peer, mut place): (Peer, Place),
+        now: Moment,
+    ) {
+        let full = Reason::ClientFull;
+        if !listener.state.count_client(&mut place, peer) {
+            let room = self.make_room(d, full, &listener, peer, now);
+            if !room || !listener.state.count_client(&mut place, peer) {
+                listener.state.leave(place);
+                return self.turn_away(d, id, listener, (peer, full), now);
+            }
+        }
+        if listener.state.note_room(now) {
+            self.tell_full(&listener, None);
+        }
+        match listener.plan().protocol {
+            Protocol::Http => self.client_accepted(d, id, listener, (peer, place), now),
+            Protocol::Tcp => self.relay_accepted(d, id, listener, (peer, place), now),
+        }
+    }
+
+    /// There is no place for a client.
+    fn turn_away<D: Driver>(
+        &mut self,
+        d: &mut D,
+        id: ConnId,
+        listener: Rc<LocalListener>,
+        (peer, full): (Peer, Reason),
+        now: Moment,
+    ) {
+        if listener.state.note_full(now) {
+            self.tell_full(&listener, Some(full));
+        }
+        if listener.plan().protocol == Protocol::Http {
+            return self.client_turned_away(d, id, listener, (peer, full), now);
+        }
+        listener.state.count(self.ctx.worker, 0, full);
+        self.log_turned_away(&listener, peer, full, now);
+        d.abort(id);
+    }
+
+    #[cold]
+    fn tell_full(&mut self, listener: &LocalListener, full: Option<Reason>) {
+        let why = full.map_or("there is room again", |full| full.row().text);
+        self.ctx.events.push_back(Event::Full {
+            listener: listener.plan().name.clone(),
+            full: full.is_some(),
+            why: why.to_owned(),
+        });
     }
 
     /// A connection that was asked for is there.

@@ -6,7 +6,7 @@
 //! body on; [`wait`] looks after it until it is answered; [`hedge`] gets it to a second one when
 //! the first is late, and [`cut`] takes it off one that is silent; [`opinion`] asks a second one about an error; [`relay`] brings the answer
 //! back; [`finish`] ends it; [`blame`] says what a failure means for its backend; [`answer`] is
-//! what fairlead says itself.
+//! what fairlead says itself. [`pace`] says who is too slow, [`room`] who has to go for a newcomer.
 
 pub(crate) mod answer;
 pub(crate) mod attempt;
@@ -19,5 +19,7 @@ pub(crate) mod exchange;
 pub(crate) mod finish;
 pub(crate) mod hedge;
 pub(crate) mod opinion;
+pub(crate) mod pace;
 pub(crate) mod relay;
+pub(crate) mod room;
 pub(crate) mod wait;

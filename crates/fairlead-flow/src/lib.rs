@@ -24,6 +24,7 @@ mod listener;
 mod local;
 mod log;
 mod path;
+mod places;
 mod probe;
 mod route;
 mod seek;

@@ -1,6 +1,5 @@
 //! One listener as all workers share it: its plan, and what came in by it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,8 @@ use fairlead_model::moment::Moment;
 use fairlead_model::plan::{ListenerPlan, Protocol};
 use fairlead_model::reason::{Fault, Reason, ALL};
 
-use crate::driver::ListenerId;
+use crate::driver::{ListenerId, Peer};
+use crate::places::{House, Place, Places};
 
 /// Statuses that are counted by themselves; others count as their class (`4xx`).
 const STATUSES: [u16; 43] = [
@@ -26,13 +26,16 @@ const CLASSES: usize = 5;
 pub struct ListenerState {
     id: ListenerId,
     plan: ListenerPlan,
+    /// Places of the whole instance that its clients may take.
+    most_in_all: u32,
+    house: Arc<House>,
     counters: Arc<Counters>,
 }
 
 /// Counters live over reloads. Each worker writes its own shard, without locked operations.
 #[derive(Debug)]
 struct Counters {
-    active: AtomicU32,
+    places: Places,
     shards: Box<[Shard]>,
     recent: Mutex<Recent>,
 }
@@ -86,17 +89,18 @@ impl ListenerState {
     pub(crate) fn new(
         id: ListenerId,
         plan: ListenerPlan,
+        (most_in_all, house): (u32, &Arc<House>),
         workers: usize,
         before: Option<&ListenerState>,
     ) -> Self {
         let counters = before.map_or_else(
             || {
                 let shards = (0..workers.max(1)).map(|_| Shard::new()).collect();
-                Arc::new(Counters { active: AtomicU32::new(0), shards, recent: Mutex::default() })
+                Arc::new(Counters { places: Places::default(), shards, recent: Mutex::default() })
             },
             |before| Arc::clone(&before.counters),
         );
-        ListenerState { id, plan, counters }
+        ListenerState { id, plan, most_in_all, house: Arc::clone(house), counters }
     }
 
     /// Its id, the same over reloads.
@@ -109,16 +113,46 @@ impl ListenerState {
         &self.plan
     }
 
-    /// Takes a place for a connection; false if the listener is at its limit.
-    pub(crate) fn enter(&self, worker: usize) -> bool {
-        let before = self.counters.active.fetch_add(1, Ordering::Relaxed);
+    /// How many client connections it lets in.
+    pub fn connections_limit(&self) -> u32 {
+        self.plan.limits.connections.min(self.most_in_all)
+    }
+
+    /// How many client connections all listeners let in together.
+    pub(crate) fn limit_in_all(&self) -> u32 {
+        self.most_in_all
+    }
+
+    /// Counts a connection that has come.
+    pub(crate) fn count_connection(&self, worker: usize) {
         self.counters.shards[worker].connections.add(1);
-        before < self.plan.limits.connections
+    }
+
+    /// Takes a place for a connection, or says which limit stands against it.
+    pub(crate) fn enter(&self) -> Result<Place, Reason> {
+        self.counters.places.enter(&self.house, &self.plan, self.most_in_all)
+    }
+
+    /// Counts a place for the client that it turned out to belong to; false if that one has too
+    /// many already.
+    pub(crate) fn count_client(&self, place: &mut Place, peer: Peer) -> bool {
+        self.counters.places.count(place, &self.plan, peer)
     }
 
     /// Gives the place back.
-    pub(crate) fn leave(&self) {
-        self.counters.active.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn leave(&self, place: Place) {
+        self.counters.places.leave(&self.house, place);
+    }
+
+    /// Notes that somebody was turned away; true if that is news.
+    pub(crate) fn note_full(&self, now: Moment) -> bool {
+        self.counters.places.note_full(now)
+    }
+
+    /// Notes that somebody was let in; true if that is news.
+    #[inline]
+    pub(crate) fn note_room(&self, now: Moment) -> bool {
+        self.counters.places.note_room(now)
     }
 
     /// Counts the end of a request (`status` is what the client saw, 0 if nothing) or, on tcp,
@@ -203,7 +237,7 @@ impl ListenerState {
             .filter(|(_, count)| *count > 0)
             .collect();
         ListenerStats {
-            connections_active: self.counters.active.load(Ordering::Relaxed),
+            connections_active: self.counters.places.taken(),
             connections_total: sum(&|shard| &shard.connections),
             requests_total: sum(&|shard| &shard.requests),
             bytes_in: sum(&|shard| &shard.bytes_in),

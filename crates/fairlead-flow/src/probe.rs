@@ -223,7 +223,11 @@ impl Flow {
             let Some(probe) = self.probes.get_mut(key) else { return };
             let endpoints = &probe.question.endpoints;
             let endpoint = &endpoints[(probe.first + probe.nth) % endpoints.len()];
-            let how = Outgoing { source: probe.question.source, keepalive: None };
+            let how = Outgoing {
+                source: probe.question.source,
+                is_probe: true,
+                ..Outgoing::default()
+            };
             match d.connect(endpoint, how) {
                 Ok(conn) => {
                     probe.conn = Some(conn);

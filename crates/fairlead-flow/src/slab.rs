@@ -77,6 +77,18 @@ impl<T> Slab<T> {
         Some(Key { index: index as u32, generation: self.places[index].generation })
     }
 
+    /// How many places there are, taken or free.
+    pub(crate) fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The value in a place, if there is one.
+    pub(crate) fn at(&self, index: usize) -> Option<(Key, &T)> {
+        let place = self.places.get(index)?;
+        let key = Key { index: index as u32, generation: place.generation };
+        place.value.as_ref().map(|value| (key, value))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }

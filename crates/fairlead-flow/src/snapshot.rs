@@ -14,6 +14,7 @@ use fairlead_model::plan::{ListenerPlan, PathMatch, Plan};
 
 use crate::driver::ListenerId;
 use crate::listener::ListenerState;
+use crate::places::House;
 use crate::route::Routes;
 
 /// The configuration in force.
@@ -22,6 +23,7 @@ pub struct Snapshot {
     plan: Plan,
     pools: Vec<Arc<Pool>>,
     listeners: Vec<Arc<ListenerState>>,
+    house: Arc<House>,
     routes: Vec<Routes>,
     hosts: BTreeMap<IpAddr, Arc<HostState>>,
 }
@@ -42,12 +44,14 @@ impl Snapshot {
     ) -> Result<Arc<Snapshot>, String> {
         // What can fail comes first, so that a failure leaves the registry as it was.
         let routes = plan.listeners.iter().map(routes_of).collect::<Result<Vec<_>, _>>()?;
+        let house = before.map_or_else(Arc::default, |before| Arc::clone(&before.house));
+        let places = (plan.limits.connections, &house);
         let listeners = ids
             .into_iter()
             .zip(&plan.listeners)
             .map(|(id, listener)| {
                 let old = before.and_then(|before| before.listener(id));
-                Arc::new(ListenerState::new(id, listener.clone(), workers, old))
+                Arc::new(ListenerState::new(id, listener.clone(), places, workers, old))
             })
             .collect();
         let pools: Vec<_> = plan.pools.iter().map(|pool| registry.pool(pool, workers)).collect();
@@ -60,7 +64,7 @@ impl Snapshot {
                 Endpoint::Unix(_) => None,
             })
             .collect();
-        Ok(Arc::new(Snapshot { plan, pools, listeners, routes, hosts }))
+        Ok(Arc::new(Snapshot { plan, pools, listeners, house, routes, hosts }))
     }
 
     /// The plan that this is a snapshot of.
@@ -76,6 +80,11 @@ impl Snapshot {
     /// The listeners, in the plan's order.
     pub fn listeners(&self) -> &[Arc<ListenerState>] {
         &self.listeners
+    }
+
+    /// Client connections that are open, at all listeners.
+    pub fn connections_active(&self) -> u32 {
+        self.house.taken()
     }
 
     /// The record of a host.

@@ -30,6 +30,7 @@ use crate::http::exchange::Exchange;
 use crate::idle::Reuse;
 use crate::link::{LinkUse, Owner};
 use crate::local::LocalListener;
+use crate::places::Place;
 use crate::seek::{Found, Seek};
 use crate::slab::Key;
 use crate::wheel::{Alarm, Filed};
@@ -48,6 +49,7 @@ pub(crate) struct Relay {
     client: ConnId,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) listener: Rc<LocalListener>,
+    place: Place,
     pub(crate) seek: Option<Box<Seek>>,
     /// What the search came to: backends tried, and the last of them.
     pub(crate) attempts: u32,
@@ -76,11 +78,17 @@ pub(crate) struct Relay {
 
 impl Relay {
     /// A relay that has neither a search nor a connection yet.
-    fn new(client: ConnId, listener: Rc<LocalListener>, idle: Duration, now: Moment) -> Relay {
+    fn new(
+        client: ConnId,
+        (listener, place): (Rc<LocalListener>, Place),
+        idle: Duration,
+        now: Moment,
+    ) -> Relay {
         Relay {
             client,
             address: None,
             listener,
+            place,
             seek: None,
             attempts: 0,
             last: None,
@@ -151,11 +159,11 @@ impl Flow {
         d: &mut D,
         client: ConnId,
         listener: Rc<LocalListener>,
-        peer: Peer,
+        (peer, place): (Peer, Place),
         now: Moment,
     ) {
         let Some(pool) = listener.plan().pool.and_then(|index| listener.pools.get(index)) else {
-            listener.state.leave();
+            listener.state.leave(place);
             return d.close(client);
         };
         let plan = pool.plan();
@@ -163,7 +171,7 @@ impl Flow {
         let key = hashed.then(|| source_key(plan, peer));
         let seek = Seek::new(Rc::clone(pool), key, Reuse::Never);
         let idle = listener.plan().timeouts.idle.duration();
-        let mut relay = Relay::new(client, listener, idle, now);
+        let mut relay = Relay::new(client, (listener, place), idle, now);
         relay.address = peer.address;
         relay.seek = Some(Box::new(seek));
         let key = self.relays.insert(relay);
@@ -181,10 +189,12 @@ impl Flow {
         now: Moment,
     ) {
         let Client { conn, input: unread, .. } = client;
+        // Whoever is turned away has no exchange, and so no tunnel.
+        let Some(place) = client.place else { return };
         let listener = Rc::clone(&client.listener);
         let Some(to) = self.ctx.links.get(link).map(|link| link.conn) else { return };
         let idle = listener.plan().timeouts.tunnel.duration();
-        let mut relay = Relay::new(conn, listener, idle, now);
+        let mut relay = Relay::new(conn, (listener, place), idle, now);
         relay.address = client.peer.address;
         relay.link = Some(link);
         relay.backend = Some(to);

@@ -66,6 +66,15 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// Clients are turned away because a limit of connections is reached, or there is room again.
+    Full {
+        /// The listener.
+        listener: String,
+        /// False when there is room again.
+        full: bool,
+        /// Which limit.
+        why: String,
+    },
     /// Requests or connections of a pool wait for a backend (`retry.hold`), or none do any more.
     Holding {
         /// The pool.

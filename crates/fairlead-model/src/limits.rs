@@ -56,9 +56,38 @@ pub const DRAIN_BYTES: usize = 256 * 1024;
 /// How long such draining may take, in milliseconds.
 pub const DRAIN_MS: u64 = 2_000;
 
-/// So many http clients that found a listener full are told so at a time, per worker; each may take
-/// [`DRAIN_MS`] to go. Others are reset: a flood of them must not hold more than those served.
+/// So many http clients that found no place are waited for at a time, per worker, until they have
+/// read so; each may take [`DRAIN_MS`] to go. Others are told and closed at once, which may cost
+/// them the text: a flood of them must not hold more than those served.
 pub const TURNED_AWAY: usize = 256;
+
+/// Where there are few places they are fewer: one for so many places, and [`TURNED_AWAY_LEAST`]
+/// at least. Their descriptors come out of those kept for backends, checks and the API.
+pub const PLACES_PER_TURNED_AWAY: u32 = 16;
+
+/// See [`PLACES_PER_TURNED_AWAY`].
+pub const TURNED_AWAY_LEAST: usize = 4;
+
+/// A connection that has been without a request for so long, in milliseconds, may be closed to make
+/// room for another. Shorter pauses are those between two requests of a client that is at work.
+pub const ROOM_AFTER_MS: u64 = 1_000;
+
+/// Places that are looked at to find whoever has been idle for longest: with some idle ones among
+/// them it is found, and a flood of new clients costs each some microseconds.
+pub const ROOM_LOOKS: usize = 256;
+
+/// Idle ones among which the longest is chosen. The best of sixteen by chance belongs to the
+/// longest tenth in four cases of five.
+pub const ROOM_CHOICE: usize = 16;
+
+/// How far a client may fall behind `limits.min_rate` with a request's body, in milliseconds: a
+/// mobile phone in a tunnel, and a while for its connection to become fast again.
+pub const BEHIND_MS: u64 = 30_000;
+
+/// Bytes that the kernel takes for a connection beyond what the other end's window allows it to
+/// send (`TCP_NOTSENT_LOWAT`). Its own bound is 4 MiB, for whoever takes nothing as for others. As
+/// much as is moved at once, so that a fast one never waits for the next.
+pub const UNSENT_BYTES: u32 = 256 * 1024;
 
 /// Kept idle connections per backend and worker. nginx's examples keep 16 to 64; a worker seldom
 /// has more than this in flight to one backend, and each costs the backend a descriptor.

@@ -37,6 +37,23 @@ pub struct Plan {
     pub shutdown_timeout: Millis,
     /// Where a line about each request and each connection goes; `None`: nowhere.
     pub access_log: Option<AccessLogPlan>,
+    /// How much is too much, over all listeners.
+    #[serde(default)]
+    pub limits: PlanLimits,
+}
+
+/// Limits of the whole instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanLimits {
+    /// Client connections at once, over all listeners and workers.
+    pub connections: u32,
+}
+
+impl Default for PlanLimits {
+    fn default() -> Self {
+        PlanLimits { connections: u32::MAX }
+    }
 }
 
 /// Where the access log goes, and how its lines look.
@@ -188,6 +205,16 @@ pub struct ListenerLimits {
     pub body: Option<u64>,
     /// Client connections at once, over all workers.
     pub connections: u32,
+    /// Of these from one address (an IPv6 network of 64 bits counts as one); `None` for no limit.
+    #[serde(default)]
+    pub connections_per_client: Option<u32>,
+    /// Requests on one connection; the last one's answer ends it. `None` for no limit.
+    #[serde(default)]
+    pub requests: Option<u32>,
+    /// Bytes per second that a client has to send or take where there is something to send or to
+    /// take; `None`: any progress will do.
+    #[serde(default)]
+    pub min_rate: Option<u64>,
 }
 
 /// A network: `10.0.0.0/8`.

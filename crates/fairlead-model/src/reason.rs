@@ -110,6 +110,10 @@ reasons! {
     StreamIdle = "stream_idle", 0, Nobody, Never, false, "an answer without a known end was silent for the idle time";
     OutOfResources = "out_of_resources", 503, Operator, Always, false, "no descriptor, port or memory is left here for a connection to a backend";
     ListenerFull = "listener_full", 503, Operator, Never, false, "the listener is at its connection limit";
+    BalancerFull = "balancer_full", 503, Operator, Never, false, "the balancer is at its connection limit";
+    ClientFull = "client_full", 503, Client, Never, false, "the client's address is at its connection limit";
+    ClientSlow = "client_slow", 408, Client, Never, false, "the client sent or took less than the listener's least rate";
+    MadeRoom = "made_room", 0, Nobody, Never, false, "an idle connection was closed to make room for another";
     ShuttingDown = "shutting_down", 503, Operator, Never, false, "the balancer is stopping";
     Internal = "internal", 502, Operator, Never, false, "fairlead failed inside; it is a bug";
 }

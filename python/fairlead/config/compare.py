@@ -48,6 +48,8 @@ def _differences(old: Plan, new: Plan) -> Iterator[Step]:
         return
     if old.shutdown_timeout != new.shutdown_timeout:
         yield Step("change", "shutdown_timeout")
+    if old.limits != new.limits:
+        yield Step("change", "limits")
     if old.access_log != new.access_log:
         yield Step("change", "access_log")
     before, after = _by_name(old.pools), _by_name(new.pools)

@@ -254,16 +254,20 @@ class Share(Form[float]):
         return {"type": "string", "pattern": "^[0-9]{1,3}(\\.[0-9]{1,2})?%$"}
 
 
-class Whole(Form[int]):
-    """A whole number within bounds."""
+class Whole(Form["int | None"]):
+    """A whole number within bounds; with ``none`` also ``"none"`` for no limit."""
 
-    def __init__(self, low: int, high: int) -> None:
-        self._low, self._high = low, high
+    def __init__(self, low: int, high: int, *, none: bool = False) -> None:
+        self._low, self._high, self._none = low, high, none
         self.expected = f"a whole number from {low} to {high}"
+        if none:
+            self.expected += ', or "none" for no limit'
 
-    def read(self, node: Node, reading: Reading, path: Path) -> int:
-        """The number."""
+    def read(self, node: Node, reading: Reading, path: Path) -> int | None:
+        """The number, or ``None`` for no limit."""
         del reading
+        if self._none and node.kind == "string" and node.value == "none":
+            return None
         if node.kind == "string" and node.value.isdecimal():
             raise self.misfit(node, path, f"write {node.value} without quotes")
         if node.kind != "integer":
@@ -274,9 +278,14 @@ class Whole(Form[int]):
             raise ConfigError("number.range", what, self.expected, node.place)
         return value
 
+    def spell(self, value: int | None) -> Any:
+        """The number."""
+        return "none" if value is None else value
+
     def schema(self) -> dict[str, Any]:
         """An integer between bounds."""
-        return {"type": "integer", "minimum": self._low, "maximum": self._high}
+        number = {"type": "integer", "minimum": self._low, "maximum": self._high}
+        return {"anyOf": [number, {"const": "none"}]} if self._none else number
 
 
 class Flag(Form[bool]):

@@ -7,6 +7,7 @@ one thing that can still be wrong.
 
 from __future__ import annotations
 
+import os
 import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -35,8 +36,19 @@ if TYPE_CHECKING:
 
 __all__ = ["lower", "names"]
 
-# Standard streams, the log, epoll, listening and control sockets, the reserve.
-_DESCRIPTORS_KEPT = 64
+# What is never given to clients: standard streams, the log, the interpreter's own, the control
+# socket and some of its clients, those who are being told that there is no room; and for each
+# worker its poller, its bell, its reserve and some pipes.
+_DESCRIPTORS_KEPT = 48
+_DESCRIPTORS_PER_WORKER = 8
+
+# And a sixteenth of all, up to so many, for probes and listening sockets. It doesn't depend on how
+# many there are: a backend more should not move a limit of clients.
+_DESCRIPTORS_PER_PROBE = 16
+_PROBES_AT_ONCE = 1_000
+
+# However many all that is, so much of the descriptors is left for clients.
+_LEAST_LEFT = 0.25
 
 _IDLE_HTTP = timedelta(seconds=60)
 _IDLE_TCP = timedelta(hours=1)
@@ -100,14 +112,16 @@ def lower(
     if unresolved:
         raise ConfigErrors(unresolved)
     pools = {name: index for index, name in enumerate(config.pools)}
+    overall = _overall(config, descriptors)
     return plan.Plan(
         listeners=tuple(
-            _listener(name, listener, pools, answers, descriptors)
+            _listener(name, listener, pools, answers, overall)
             for name, listener in config.listeners.items()
         ),
         pools=tuple(_pool(name, pool, answers) for name, pool in config.pools.items()),
         shutdown_timeout=_ms(config.shutdown_timeout),
         access_log=_access_log(config.access_log),
+        limits=overall,
     )
 
 
@@ -134,7 +148,7 @@ def _listener(
     listener: Listener,
     pools: Mapping[str, int],
     answers: Mapping[str, Answer],
-    descriptors: int,
+    overall: plan.OverallLimits,
 ) -> plan.ListenerPlan:
     times = listener.timeouts
     idle = times.idle or (_IDLE_TCP if listener.protocol == "tcp" else _IDLE_HTTP)
@@ -147,7 +161,7 @@ def _listener(
         timeouts=plan.ListenerTimeouts(
             _ms(times.head), _ms(times.body), _ms(idle), _ms(times.tunnel)
         ),
-        limits=_limits(listener.limits, descriptors),
+        limits=_limits(listener.limits, overall),
         trusted_proxies=tuple(map(_network, listener.trusted_proxies)),
         keepalive=_keepalive(listener.tcp_keepalive),
         via=None if listener.via == "off" or listener.protocol == "tcp" else listener.via,
@@ -169,12 +183,32 @@ def _tcp(address: units.Address, answers: Mapping[str, Answer]) -> list[plan.Tcp
     return [plan.Tcp(str(units.Address(each, address.port))) for each in hosts]
 
 
-def _limits(limits: Limits, descriptors: int) -> plan.Limits:
-    connections = limits.connections
-    if connections is None:
+def _limits(limits: Limits, overall: plan.OverallLimits) -> plan.Limits:
+    return plan.Limits(
+        limits.head,
+        limits.headers,
+        limits.body,
+        limits.connections or overall.connections,
+        limits.connections_per_client,
+        limits.requests,
+        limits.min_rate,
+    )
+
+
+def _overall(config: Config, descriptors: int) -> plan.OverallLimits:
+    """The limits of the instance, which has so many descriptors."""
+    workers = config.workers or len(os.sched_getaffinity(0))
+    kept = _DESCRIPTORS_KEPT + _DESCRIPTORS_PER_WORKER * workers
+    kept += min(descriptors // _DESCRIPTORS_PER_PROBE, _PROBES_AT_ONCE)
+    left = max(descriptors - kept, int(descriptors * _LEAST_LEFT), 1)
+    wanted = config.limits.connections
+    if wanted is None:
+        # Where a listener asks for more than this, it is its word that they needn't all be served
+        # at a time.
+        asked = sum(listener.limits.connections or 0 for listener in config.listeners.values())
         # Each client connection may need one to a backend.
-        connections = min(max((descriptors - _DESCRIPTORS_KEPT) // 2, 16), 1_000_000)
-    return plan.Limits(limits.head, limits.headers, limits.body, connections)
+        wanted = max(min(left // 2, 1_000_000), asked, 1)
+    return plan.OverallLimits(min(wanted, left))
 
 
 def _network(text: str) -> plan.Network:

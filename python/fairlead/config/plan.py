@@ -125,6 +125,9 @@ class Limits(msgspec.Struct, frozen=True):
     headers: int
     body: int | None
     connections: int
+    connections_per_client: int | None = None
+    requests: int | None = None
+    min_rate: int | None = None
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -262,6 +265,12 @@ class AccessLog(msgspec.Struct, frozen=True):
     format: str
 
 
+class OverallLimits(msgspec.Struct, frozen=True):
+    """How much is too much for the whole instance."""
+
+    connections: int
+
+
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything the engine is to do."""
 
@@ -269,6 +278,7 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     pools: tuple[PoolPlan, ...]
     shutdown_timeout: int
     access_log: AccessLog | None = None
+    limits: OverallLimits | None = None
 
     def encode(self) -> bytes:
         """The plan as JSON, as ``Engine.apply`` takes it."""

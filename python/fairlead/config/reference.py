@@ -20,6 +20,7 @@ from fairlead.config.schema import (
     ListenerDefaults,
     ListenerTimeouts,
     Outlier,
+    OverallLimits,
     Pool,
     PoolDefaults,
     PoolTimeouts,
@@ -28,10 +29,11 @@ from fairlead.config.schema import (
 )
 from fairlead.config.table import Key, keys
 
-__all__ = ["render"]
+__all__ = ["limit_rows", "render"]
 
 _TABLES: list[tuple[str, type[msgspec.Struct]]] = [
     ("Top level", Config),
+    ("[limits]", OverallLimits),
     ("[access_log]", AccessLog),
     ("[admin]", Admin),
     ("[listeners.NAME]", Listener),
@@ -65,6 +67,22 @@ Sizes are texts of a whole number and `B`, `KiB`, `MiB`, `GiB` or `TiB`: `"64KiB
 def render() -> str:
     """The page."""
     return "\n".join([_HEAD, *(_section(title, struct) for title, struct in _TABLES)])
+
+
+def limit_rows() -> list[tuple[str, str, str]]:
+    """All limits and timeouts on the client's side: key, default, what it is for and why."""
+    tables: list[tuple[str, type[msgspec.Struct]]] = [
+        ("limits", OverallLimits),
+        ("listeners.NAME.limits", Limits),
+        ("listeners.NAME.timeouts", ListenerTimeouts),
+    ]
+    return [
+        (f"{table}.{name}", _default(key, field), f"{key.text} {key.why}".strip())
+        for table, struct in tables
+        for field in msgspec.structs.fields(struct)
+        for name, key in keys(struct).items()
+        if field.name == name
+    ]
 
 
 def _section(title: str, struct: type[msgspec.Struct]) -> str:

@@ -1,7 +1,7 @@
 """The configuration: every table and key with its meaning, unit, default and the default's reason.
 
-Cut in three: here the file as a whole, `schema_listener` and `schema_pool` beside it. Together they
-are the source of the reference page and of the JSON Schema, and the only place with defaults.
+Cut in four: here the file as a whole, `schema_listener`, `schema_limits` and `schema_pool` beside
+it. Together they are the source of the reference page and of the JSON Schema, and the only place with defaults.
 A `Config` from `parse` holds nothing wrong: names refer to something, numbers are in range,
 addresses are spelled well. It still has options left open (``None`` for what is derived, names
 that aren't resolved); `lower` closes them.
@@ -29,11 +29,11 @@ from fairlead.config.form import (
     Whole,
 )
 from fairlead.config.place import Source
+from fairlead.config.schema_limits import Limits, OverallLimits
 from fairlead.config.schema_listener import (
     LISTENER,
     NETWORKS,
     VIA,
-    Limits,
     Listener,
     ListenerTimeouts,
     Route,
@@ -72,6 +72,7 @@ __all__ = [
     "ListenerDefaults",
     "ListenerTimeouts",
     "Outlier",
+    "OverallLimits",
     "Pool",
     "PoolDefaults",
     "PoolTimeouts",
@@ -301,6 +302,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             why="Counters and events tell most of it and cost less.",
         ),
     ] = None
+    limits: Annotated[
+        OverallLimits,
+        Key(
+            Table(OverallLimits, "the limits of the instance", later=("memory",)),
+            "How much is too much for the whole instance.",
+        ),
+    ] = OverallLimits()
     chaos: Annotated[
         Chaos,
         Key(

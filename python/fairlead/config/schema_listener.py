@@ -1,4 +1,4 @@
-"""Listeners, routes, a client's timeouts and limits: their part of the schema (see `schema`)."""
+"""Listeners, routes, a client's timeouts: their part of the schema (see `schema`)."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Final
@@ -14,11 +14,10 @@ from fairlead.config.form import (
     Path,
     Reading,
     Regex,
-    Size,
     Spelled,
-    Whole,
 )
 from fairlead.config.schema_keepalive import KEEPALIVE, Keepalive
+from fairlead.config.schema_limits import Limits
 from fairlead.config.table import Key, Table, Tables
 from fairlead.config.tree import Node
 from fairlead.errors import ConfigError
@@ -27,8 +26,7 @@ __all__ = [
     "LISTENER",
     "NETWORKS",
     "POOL_NAME",
-    "VIA",
-    "Limits",
+    VIA,
     "Listener",
     "ListenerTimeouts",
     "Route",
@@ -89,45 +87,6 @@ class ListenerTimeouts(msgspec.Struct, frozen=True, kw_only=True):
             why="Chats are silent for long; most of them ping within minutes.",
         ),
     ] = _seconds(3600)
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of a client is too much."""
-
-    head: Annotated[
-        int,
-        Key(
-            Size("256B", "1MiB"),
-            "Bytes of a request head. Beyond it 431, or 414 if the request line alone is longer.",
-            why="Cookies of large sites pass 16 KiB, which others take for the limit.",
-        ),
-    ] = 64 * 1024
-    headers: Annotated[
-        int,
-        Key(
-            Whole(1, 1024),
-            "Header lines of a request; beyond it 431.",
-            why="Browsers send about twenty.",
-        ),
-    ] = 128
-    body: Annotated[
-        int | None,
-        Key(
-            Size("0B", "1024TiB", none=True),
-            'Bytes of a request body, beyond it 413; "none" for no limit.',
-            why="Bodies are passed on as they come and take no memory here, so what is too "
-            "large is for the application to say.",
-        ),
-    ] = None
-    connections: Annotated[
-        int | None,
-        Key(
-            Whole(1, 10_000_000),
-            "Client connections at once, over all workers; further ones wait or get 503.",
-            default="half of the file descriptors that this process may have",
-            why="Each client connection may need one to a backend as well.",
-        ),
-    ] = None
 
 
 class _Headers(Form[tuple[str, ...]]):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from fairlead.config import plan
 from fairlead.config.lower import lower, names
 from fairlead.config.resolve import Answer
@@ -108,13 +110,17 @@ def test_idle_tcp_connections_may_live_longer():
 
 
 def test_connections_are_derived_from_the_file_limit():
-    config = parse(WEB + APP).config
+    config = parse("workers = 2\n" + WEB + APP).config
 
     def connections(descriptors: int) -> int:
-        return lower(config, {}, descriptors).listeners[0].limits.connections
+        made = lower(config, {}, descriptors)
+        assert made.limits is not None
+        assert made.listeners[0].limits.connections == made.limits.connections
+        return made.limits.connections
 
-    assert connections(1024) == 480
-    assert connections(64) == 16
+    assert connections(1024) == 448
+    assert connections(256) == 88
+    assert connections(64) == 8
     assert connections(1 << 30) == 1_000_000
     assert listener("limits = { connections = 7 }\n").limits.connections == 7
 
@@ -124,6 +130,34 @@ def test_a_name_in_via_is_for_http_and_can_be_left_out():
     assert listener('via = "edge-1"\n').via == "edge-1"
     assert listener('via = "off"\n').via is None
     assert listener('protocol = "tcp"\n').via is None
+
+
+@pytest.mark.parametrize(
+    ("written", "overall", "of_listener"),
+    [
+        ("", 448, 448),
+        ("[limits]\nconnections = 100\n", 100, 100),
+        # A listener that asks for more than half of the descriptors gets it; what there is no
+        # descriptor for nobody gets.
+        ("[listeners.web.limits]\nconnections = 600\n", 600, 600),
+        ("[listeners.web.limits]\nconnections = 10000\n", 896, 10000),
+        ("[limits]\nconnections = 10000\n", 896, 896),
+    ],
+)
+def test_no_more_clients_are_let_in_than_there_are_descriptors_for(written, overall, of_listener):
+    made = lower(parse("workers = 2\n" + WEB + APP + written).config, {}, 1024)
+
+    assert made.limits == plan.OverallLimits(overall)
+    assert made.listeners[0].limits.connections == of_listener
+
+
+def test_no_limit_is_none():
+    made = listener(
+        'limits = { connections_per_client = "none", requests = 5, min_rate = "none" }\n'
+    ).limits
+
+    assert (made.connections_per_client, made.requests, made.min_rate) == (None, 5, None)
+    assert listener("").limits.min_rate == 240
 
 
 def test_networks_have_one_spelling():

@@ -13,6 +13,7 @@ RUST = text("crates/fairlead-model/src/plan.rs") + text("crates/fairlead-model/s
 # Ours by theirs, where the names differ.
 MIRRORED = {
     "Plan": plan.Plan,
+    "PlanLimits": plan.OverallLimits,
     "AccessLogPlan": plan.AccessLog,
     "ListenerPlan": plan.ListenerPlan,
     "RoutePlan": plan.RoutePlan,

@@ -294,7 +294,7 @@ fn a_reset_after_the_end_is_told_too() {
 }
 
 fn leaving_from(source: std::net::IpAddr) -> Outgoing {
-    Outgoing { source: Some(source), keepalive: None }
+    Outgoing { source: Some(source), ..Outgoing::default() }
 }
 
 #[test]

@@ -1,11 +1,15 @@
-//! How many descriptors this process may have, and one kept in reserve.
+//! How many descriptors this process may have, and which are kept in reserve.
+//!
+//! The highest are for what must go on whatever clients do: probes, the control socket, the log,
+//! files of Python. The kernel always gives the lowest that is free, so a number that high says
+//! that all others are taken, and nothing has to be counted. And one is held, for the queue:
 //!
 //! Soft limits of 1,024 are a relic of `select`. Nothing here uses it, so the soft limit is
 //! raised to the hard one. When even that is used up, `accept` fails while the connection stays
 //! in the queue and the listener stays readable: without a descriptor to spare there would be no
 //! way to take it out, and a loop would spin (Envoy and others do, LESSONS of the project).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
@@ -19,7 +23,36 @@ pub(crate) fn raise_limit() -> u64 {
         let _ =
             setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
+    self::limit()
+}
+
+/// How many descriptors this process may have.
+pub(crate) fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// So many of all are kept for probes and the control plane, within bounds.
+const PART: u64 = 16;
+const LEAST: u64 = 8;
+const MOST: u64 = 1_024;
+
+/// The descriptors that clients and their requests don't get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reserved {
+    from: u64,
+}
+
+impl Reserved {
+    /// Those of a process that may have so many.
+    pub(crate) fn of(limit: u64) -> Self {
+        Reserved { from: limit.saturating_sub((limit / PART).clamp(LEAST, MOST)) }
+    }
+
+    /// Whether this is one of them.
+    #[inline]
+    pub(crate) fn has(self, descriptor: &OwnedFd) -> bool {
+        u64::from(descriptor.as_raw_fd().unsigned_abs()) >= self.from
+    }
 }
 
 /// One descriptor kept for the moment when there are no others.
@@ -55,6 +88,17 @@ mod tests {
     fn the_soft_limit_becomes_the_hard_one() {
         let limit = raise_limit();
         assert_eq!(Some(limit), getrlimit(Resource::Nofile).maximum.or(Some(u64::MAX)));
+    }
+
+    #[test]
+    fn the_highest_are_reserved() {
+        let descriptor = OwnedFd::from(std::net::UdpSocket::bind("127.0.0.1:0").expect("bind"));
+        let number = u64::from(descriptor.as_raw_fd().unsigned_abs());
+        assert!(Reserved::of(number + LEAST).has(&descriptor));
+        assert!(!Reserved::of(number + LEAST + 1).has(&descriptor));
+        assert_eq!(Reserved::of(256), Reserved { from: 240 });
+        assert_eq!(Reserved::of(1 << 20), Reserved { from: (1 << 20) - MOST });
+        assert_eq!(Reserved::of(4), Reserved { from: 0 });
     }
 
     #[test]

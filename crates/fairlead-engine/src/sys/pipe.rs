@@ -14,8 +14,11 @@ use std::rc::Rc;
 use rustix::io::Errno;
 use rustix::pipe::{self, PipeFlags, SpliceFlags};
 
-/// Pipes lent at a time, by one worker.
+/// Pipes lent at a time, by one worker, at most.
 const LENT: usize = 32;
+
+/// Where descriptors are few, a pipe for so many of them: its two ends are 3 % at most.
+const DESCRIPTORS_PER_PIPE: u64 = 64;
 
 /// Empty pipes that are kept.
 const SPARE: usize = 8;
@@ -32,14 +35,15 @@ struct Ends {
     into: OwnedFd,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shelf {
     spare: RefCell<Vec<Ends>>,
     lent: Cell<usize>,
+    most: usize,
 }
 
 /// The pipes of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pipes(Rc<Shelf>);
 
 /// An empty pipe, or one with the bytes of one connection.
@@ -52,9 +56,15 @@ pub(crate) struct Pipe {
 }
 
 impl Pipes {
+    /// As many as a process with so many descriptors can spare.
+    pub(crate) fn new(descriptors: u64) -> Self {
+        let most = (descriptors / DESCRIPTORS_PER_PIPE).min(LENT as u64) as usize;
+        Pipes(Rc::new(Shelf { spare: RefCell::default(), lent: Cell::new(0), most }))
+    }
+
     /// An empty pipe; `None` if too many are lent, or the kernel has none.
     pub(crate) fn lend(&self) -> Option<Pipe> {
-        if self.0.lent.get() >= LENT {
+        if self.0.lent.get() >= self.0.most {
             return None;
         }
         let spare = self.0.spare.borrow_mut().pop();
@@ -115,7 +125,7 @@ mod tests {
 
     #[test]
     fn bytes_pass_in_order_and_an_empty_pipe_comes_back() {
-        let pipes = Pipes::default();
+        let pipes = Pipes::new(1 << 20);
         let (mut client, ours) = UnixStream::pair().expect("pair");
         let (mut backend, theirs) = UnixStream::pair().expect("pair");
         let mut pipe = pipes.lend().expect("a pipe");
@@ -133,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_pipe_with_somebodys_bytes_is_not_lent_again() {
-        let pipes = Pipes::default();
+        let pipes = Pipes::new(1 << 20);
         let (mut client, ours) = UnixStream::pair().expect("pair");
         let mut pipe = pipes.lend().expect("a pipe");
         client.write_all(b"secret").expect("write");
@@ -144,7 +154,7 @@ mod tests {
 
     #[test]
     fn an_end_is_nothing_and_silence_is_again() {
-        let pipes = Pipes::default();
+        let pipes = Pipes::new(1 << 20);
         let (client, ours) = UnixStream::pair().expect("pair");
         ours.set_nonblocking(true).expect("nonblocking");
         let mut pipe = pipes.lend().expect("a pipe");
@@ -155,10 +165,13 @@ mod tests {
 
     #[test]
     fn so_many_are_lent_and_no_more() {
-        let pipes = Pipes::default();
+        let pipes = Pipes::new(1 << 20);
         let mut lent: Vec<_> = (0..LENT).map(|_| pipes.lend().expect("a pipe")).collect();
         assert!(pipes.lend().is_none());
         lent.pop();
         assert!(pipes.lend().is_some());
+        let few = Pipes::new(256);
+        let lent: Vec<_> = std::iter::from_fn(|| few.lend()).collect();
+        assert_eq!(lent.len(), 4);
     }
 }

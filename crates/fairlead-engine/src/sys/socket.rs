@@ -2,15 +2,16 @@
 //!
 //! Options that accepted sockets inherit are set on the listening one (Linux copies them), so
 //! that a new client costs no further calls for them. Nothing here keeps state.
-#![expect(unsafe_code, reason = "two socket options that neither rustix nor socket2 knows")]
+#![expect(unsafe_code, reason = "socket options that neither rustix nor socket2 knows")]
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use fairlead_flow::driver::{IoFailure, PathState};
+use fairlead_model::limits::UNSENT_BYTES;
 use fairlead_model::plan::Keepalive;
 use rustix::io::Errno;
 use rustix::net::sockopt;
@@ -36,11 +37,12 @@ const DEAD_RETRANSMISSIONS: u8 = 7;
 
 const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
-/// Sets what every TCP connection of ours has: no Nagle, keepalive (as the plan wants it, or else
-/// as above).
+/// Sets what every TCP connection of ours has: no Nagle, a bound on what it keeps for whoever takes
+/// nothing, keepalive (as the plan wants it, or else as above).
 pub(crate) fn set_up_tcp(socket: impl AsFd, keepalive: Option<Keepalive>) -> Result<(), Errno> {
     let socket = socket.as_fd();
     sockopt::set_tcp_nodelay(socket, true)?;
+    bound_unsent(socket);
     sockopt::set_socket_keepalive(socket, true)?;
     set_keepalive(socket, keepalive)
 }
@@ -61,6 +63,22 @@ pub(crate) fn set_keepalive(socket: impl AsFd, keepalive: Option<Keepalive>) -> 
 pub(crate) fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+}
+
+/// Bounds what the kernel takes for a connection beyond what may be sent.
+fn bound_unsent(socket: BorrowedFd<'_>) {
+    // SAFETY: the pointer and the length are those of a constant; the descriptor is open, as it is
+    // borrowed. The kernel only reads.
+    unsafe {
+        // Where the kernel doesn't know the option, its own bound holds: some MiB.
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            std::ptr::from_ref(&UNSENT_BYTES).cast(),
+            std::mem::size_of_val(&UNSENT_BYTES) as libc::socklen_t,
+        );
+    }
 }
 
 /// Makes connections of `socket` come from `source`, with a port that is chosen only when the
@@ -113,7 +131,20 @@ pub(crate) fn path_state(socket: &OwnedFd) -> Option<PathState> {
     })
 }
 
+/// How many bytes the other end has acknowledged in the connection's life; `None` if it isn't TCP,
+/// or the kernel is older than 4.1.
+pub(crate) fn acknowledged(socket: &OwnedFd) -> Option<u64> {
+    let (info, length) = read_tcp_info(socket)?;
+    let known = std::mem::offset_of!(libc::tcp_info, tcpi_bytes_received) <= length;
+    known.then_some(info.tcpi_bytes_acked)
+}
+
 fn tcp_info(socket: &OwnedFd) -> Option<libc::tcp_info> {
+    read_tcp_info(socket).map(|(info, _)| info)
+}
+
+/// What the kernel says of a connection, and how many bytes of that it knows.
+fn read_tcp_info(socket: &OwnedFd) -> Option<(libc::tcp_info, usize)> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = std::mem::size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes to the address of `info`, which is that
@@ -127,7 +158,7 @@ fn tcp_info(socket: &OwnedFd) -> Option<libc::tcp_info> {
             info.as_mut_ptr().cast(),
             &raw mut length,
         );
-        (failed == 0).then(|| info.assume_init())
+        (failed == 0).then(|| (info.assume_init(), length as usize))
     }
 }
 
@@ -242,6 +273,29 @@ mod tests {
         assert_eq!(delivery_of(0, 9), Delivery::Acknowledged);
         assert_eq!(delivery_of(3, DEAD_RETRANSMISSIONS - 1), Delivery::UnderWay);
         assert_eq!(delivery_of(3, DEAD_RETRANSMISSIONS), Delivery::Unanswered);
+    }
+
+    #[test]
+    fn what_the_kernel_takes_for_a_reader_that_pauses_is_bounded() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        set_up_tcp(&listener, None).expect("options");
+        let address = listener.local_addr().expect("address");
+        let reader = std::net::TcpStream::connect(address).expect("connect");
+        let (accepted, _) = listener.accept().expect("accept");
+        let accepted = OwnedFd::from(accepted);
+        let mut sent = 0;
+        let piece = [0; 10_000];
+        // What its own kernel takes comes late; a while without any more is its end.
+        for _ in 0..50 {
+            while let Ok(count) = send(&accepted, &piece, b"") {
+                sent += count as u64;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let taken = acknowledged(&accepted).expect("TCP");
+        assert!(taken > 0);
+        assert!(sent - taken <= 2 * u64::from(UNSENT_BYTES), "{} of {sent} wait", sent - taken);
+        drop(reader);
     }
 
     #[test]

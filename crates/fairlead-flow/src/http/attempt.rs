@@ -102,9 +102,12 @@ impl Flow {
             exchange.kept = Kept::Dropped;
             exchange.body.clear();
         }
-        if client.paused && exchange.wants_body() && !exchange.request_done {
-            client.paused = false;
-            d.resume(client.conn);
+        if !exchange.request_done {
+            client.pace.wait_for_body(client.listener.plan(), now);
+            if client.paused && exchange.wants_body() {
+                client.paused = false;
+                d.resume(client.conn);
+            }
         }
         self.sent_arm(key, now);
     }

@@ -44,7 +44,8 @@ impl Flow {
         let listener = Rc::clone(&client.listener);
         let gone = || !self.local.listeners.contains_key(&listener.state.id());
         let leaving = self.stopping || (listener.retired.get() && gone());
-        let facts = facts_of(head, leaving);
+        let last = listener.plan().limits.requests.is_some_and(|most| client.requests >= most);
+        let facts = facts_of(head, leaving || last);
         let address = client.peer.address.map(|address| address.ip());
         let trusted =
             address.is_some_and(|address| is_trusted(&listener.plan().trusted_proxies, address));

@@ -73,7 +73,7 @@ impl Flow {
                 d.forward(client.conn, link.conn, most);
             }
         }
-        self.body_paced(d, key, hold, now);
+        self.body_paced(d, key, (fed.consumed as u64, hold), now);
         fed.consumed
     }
 
@@ -91,11 +91,17 @@ impl Flow {
         exchange.received += count;
         exchange.request_done = exchange.request.is_done();
         exchange.held_back = sent == Sent::Queued;
-        self.body_paced(d, key, sent == Sent::Queued, now);
+        self.body_paced(d, key, (count, sent == Sent::Queued), now);
     }
 
-    /// A piece of the body was taken: the client isn't read faster than somebody takes it.
-    fn body_paced<D: Driver>(&mut self, d: &mut D, key: Key, hold: bool, now: Moment) {
+    /// A piece of the body has come: the client isn't read faster than somebody takes it.
+    fn body_paced<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        (count, hold): (u64, bool),
+        now: Moment,
+    ) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         if hold && !client.paused {
@@ -103,6 +109,9 @@ impl Flow {
             d.pause(client.conn);
         }
         let phase = exchange.phase;
+        if phase != Phase::Relaying {
+            client.pace.came(count, client.listener.plan(), now);
+        }
         match phase {
             Phase::Sent => {
                 exchange.sent_at = now;
@@ -148,6 +157,7 @@ impl Flow {
         exchange.held_back = false;
         if exchange.phase == Phase::Sent {
             exchange.sent_at = now;
+            client.pace.wait_for_body(client.listener.plan(), now);
         }
         let phase = exchange.phase;
         if client.paused && !exchange.request_done {

@@ -12,7 +12,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fairlead_model::limits::{DRAIN_BYTES, DRAIN_MS, PIPELINED_BYTES};
+use fairlead_model::limits::{
+    DRAIN_BYTES, DRAIN_MS, PIPELINED_BYTES, PLACES_PER_TURNED_AWAY, TURNED_AWAY, TURNED_AWAY_LEAST,
+};
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{Limits, Parsed, Progress};
@@ -21,8 +23,10 @@ use crate::context::Role;
 use crate::driver::{ConnId, Driver, Peer};
 use crate::flow::Flow;
 use crate::http::exchange::{Exchange, Phase, LONG};
+use crate::http::pace::Pace;
 use crate::link::Owner;
 use crate::local::LocalListener;
+use crate::places::Place;
 use crate::slab::Key;
 use crate::unread::Unread;
 use crate::wheel::{Alarm, Filed};
@@ -57,8 +61,9 @@ pub(crate) struct Client {
     /// The client has finished sending.
     pub(crate) finished: bool,
     pub(crate) requests: u32,
-    /// It has a place at its listener; one that is turned away has none.
-    pub(crate) has_place: bool,
+    pub(crate) pace: Pace,
+    /// Its place at its listener; one that is turned away has none.
+    pub(crate) place: Option<Place>,
     pub(crate) deadline: Moment,
     pub(crate) filed: Filed,
 }
@@ -73,15 +78,29 @@ impl Client {
 }
 
 impl Flow {
-    /// A client has connected to an HTTP listener.
+    /// A client has connected to an HTTP listener, and has a place there.
     pub(crate) fn client_accepted<D: Driver>(
         &mut self,
         d: &mut D,
         conn: ConnId,
         listener: Rc<LocalListener>,
-        peer: Peer,
+        (peer, place): (Peer, Place),
         now: Moment,
     ) {
+        let key = self.client_enter(conn, listener, peer, now);
+        if let Some(client) = self.clients.get_mut(key) {
+            client.place = Some(place);
+        }
+        let _ = d;
+    }
+
+    fn client_enter(
+        &mut self,
+        conn: ConnId,
+        listener: Rc<LocalListener>,
+        peer: Peer,
+        now: Moment,
+    ) -> Key {
         let idle = listener.plan().timeouts.idle.duration();
         let key = self.clients.insert(Client {
             conn,
@@ -95,31 +114,34 @@ impl Flow {
             paused: false,
             finished: false,
             requests: 0,
-            has_place: true,
+            pace: Pace::NOTHING,
+            place: None,
             deadline: Moment(u64::MAX),
             filed: Filed::NOTHING,
         });
         self.ctx.roles.set(conn, Role::Client(key));
-        let _ = d;
         self.client_arm(key, now + idle);
+        key
     }
 
-    /// A client has connected for whom there is no place: it is told so, and let go.
+    /// A client has connected for whom there is no place: it is told so, and let go. When many are
+    /// being told, nobody waits until this one has read it.
     pub(crate) fn client_turned_away<D: Driver>(
         &mut self,
         d: &mut D,
         conn: ConnId,
         listener: Rc<LocalListener>,
-        peer: Peer,
+        (peer, full): (Peer, Reason),
         now: Moment,
     ) {
-        self.client_accepted(d, conn, listener, peer, now);
-        let Role::Client(key) = self.ctx.roles.get(conn) else { return };
-        if let Some(client) = self.clients.get_mut(key) {
-            client.has_place = false;
-            self.turned_away += 1;
+        let places = (listener.state.limit_in_all() / PLACES_PER_TURNED_AWAY) as usize;
+        let most = places.clamp(TURNED_AWAY_LEAST, TURNED_AWAY);
+        let key = self.client_enter(conn, listener, peer, now);
+        self.turned_away += 1;
+        self.answer(d, key, full, "", now);
+        if self.turned_away > most {
+            self.client_close(d, key);
         }
-        self.answer(d, key, Reason::ListenerFull, "", now);
     }
 
     /// Sets a client's deadline.
@@ -324,6 +346,7 @@ impl Flow {
     /// What was queued for the client is gone: its backend is read again.
     pub(crate) fn client_writable<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
+        client.pace = Pace::NOTHING;
         if client.state != State::Open {
             // The last answer is with the kernel now.
             if client.finished {
@@ -357,10 +380,19 @@ impl Flow {
             let deadline = client.deadline;
             return self.client_arm(key, deadline);
         }
-        if client.state != State::Open {
+        let phase = client.exchange.as_ref().map(|exchange| exchange.phase);
+        let open = client.state == State::Open;
+        if phase.is_none() && !client.in_head && d.queued(client.conn) > 0 {
+            // It has yet to take the end of an answer.
+            if self.takes_too_little(d, key, now) {
+                self.client_close(d, key);
+            }
+            return;
+        }
+        if !open {
             return self.client_close(d, key);
         }
-        match client.exchange.as_ref().map(|exchange| exchange.phase) {
+        match phase {
             Some(Phase::Seeking) => {
                 let owner = Owner::Client(key);
                 self.exchange_seek(d, key, now, |seek, ctx, d| seek.timer(ctx, d, owner, now));
@@ -387,14 +419,18 @@ impl Flow {
         }
         client.state = State::Draining(DRAIN_BYTES);
         client.input = Unread::default();
+        client.in_head = false;
         if client.paused {
             client.paused = false;
             d.resume(conn);
         }
         d.finish(conn);
-        let drain = Duration::from_millis(DRAIN_MS);
-        let idle = client.listener.plan().timeouts.idle.duration();
-        self.client_arm(key, now + if owed { idle.max(drain) } else { drain });
+        let until = if owed {
+            client.pace.begin_taking(client.listener.plan().timeouts.idle.duration(), now)
+        } else {
+            now + Duration::from_millis(DRAIN_MS)
+        };
+        self.client_arm(key, until);
     }
 
     /// Closes a client's connection in order.
@@ -407,10 +443,9 @@ impl Flow {
     /// Takes a client out of the books; its exchange must have ended.
     pub(crate) fn client_forget(&mut self, key: Key) -> Option<Client> {
         let client = self.clients.remove(key)?;
-        if client.has_place {
-            client.listener.state.leave();
-        } else {
-            self.turned_away -= 1;
+        match client.place {
+            Some(place) => client.listener.state.leave(place),
+            None => self.turned_away -= 1,
         }
         self.ctx.roles.clear(client.conn);
         Some(client)

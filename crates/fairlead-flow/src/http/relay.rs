@@ -325,17 +325,17 @@ impl Flow {
         let Some(link) = exchange.link.and_then(|link| self.ctx.links.get_mut(link)) else {
             return;
         };
+        let mut until = now + link.pool.idle;
         if sent == Sent::Queued && !link.paused {
             link.paused = true;
             exchange.paused_at = now;
             d.pause(link.conn);
         }
-        let wait = if link.paused {
-            client.listener.plan().timeouts.idle.duration()
-        } else {
-            link.pool.idle
-        };
-        self.client_arm(key, now + wait);
+        if link.paused {
+            let idle = client.listener.plan().timeouts.idle.duration();
+            until = client.pace.begin_taking(idle, now);
+        }
+        self.client_arm(key, until);
     }
 
     /// The backend finished sending.
@@ -457,8 +457,10 @@ impl Flow {
         let paused =
             exchange.link.and_then(|link| self.ctx.links.get(link)).is_some_and(|link| link.paused);
         if paused {
-            // The client doesn't read.
-            self.exchange_abandon(d, key, Reason::ClientIdle, now);
+            if !self.takes_too_little(d, key, now) {
+                return;
+            }
+            self.exchange_abandon(d, key, Reason::ClientSlow, now);
             if let Some(client) = self.client_forget(key) {
                 d.abort(client.conn);
             }

@@ -129,13 +129,18 @@ impl Flow {
             self.sent_arm(key, now);
             return self.client_arm_no_later(key, end);
         }
-        let limit = client.listener.plan().timeouts.body.duration();
-        if waited >= limit {
+        let plan = client.listener.plan();
+        let (limit, slow) = (plan.timeouts.body.duration(), client.pace.body_until());
+        let end = (exchange.sent_at + limit).min(slow);
+        if now >= end {
             exchange.facts.keep_alive = false;
-            let detail = "the request body stopped coming";
-            return self.answer(d, key, Reason::RequestTimeout, detail, now);
+            let (reason, detail) = if waited >= limit {
+                (Reason::RequestTimeout, "the request body stopped coming")
+            } else {
+                (Reason::ClientSlow, "the request body came too slowly")
+            };
+            return self.answer(d, key, reason, detail, now);
         }
-        let end = exchange.sent_at + limit;
         self.sent_arm(key, now);
         self.client_arm_no_later(key, end);
     }

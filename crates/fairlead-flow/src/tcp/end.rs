@@ -113,7 +113,7 @@ impl Flow {
     fn relay_count(&mut self, relay: &Relay, reason: Reason, now: Moment) {
         self.log_relay(relay, reason, now);
         let listener = &relay.listener.state;
-        listener.leave();
+        listener.leave(relay.place);
         listener.count_bytes(self.ctx.worker, relay.received, relay.sent);
         listener.count(self.ctx.worker, 0, reason);
         if let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) {

@@ -35,6 +35,8 @@ pub(crate) struct Desk {
     pub(crate) paths: BTreeMap<Who, PathState>,
     /// How often it was asked.
     pub(crate) looks: usize,
+    /// How many bytes the kernel says that somebody has acknowledged; of others nothing is known.
+    pub(crate) taken: BTreeMap<Who, u64>,
     /// What the next connects fail with at once.
     pub(crate) fails_at_once: Vec<IoFailure>,
     /// Questions to the policy, oldest first; `None`: nobody is there to be asked.
@@ -155,6 +157,10 @@ impl Driver for Desk {
     fn ask_path(&mut self, id: ConnId) -> Option<PathState> {
         self.looks += 1;
         Some(self.paths.get(&self.who(id)).copied().unwrap_or_default())
+    }
+
+    fn taken(&mut self, id: ConnId) -> Option<u64> {
+        self.taken.get(&self.who(id)).copied()
     }
 
     fn ask_policy(&mut self, ticket: Ticket, question: &Question<'_>) -> bool {

@@ -159,16 +159,16 @@ fn who_is_turned_away_takes_nobodys_place() {
 }
 
 #[test]
-fn a_flood_at_a_full_listener_holds_nothing() {
+fn a_flood_at_a_full_listener_is_told_and_holds_nothing() {
     let setup = http().listener(|listener| listener.limits.connections = 1);
     let mut told = dialogue(setup);
-    told.client_connects().wants_nothing();
+    told.client_connects().wants_nothing().client_sends("GET /a").wants_nothing();
     for nth in 1..=TURNED_AWAY {
         let who = Who::Client(nth);
         told.client_connects().wants([refusal(who, 503, "listener_full"), finish(who)]);
     }
     let more = Who::Client(TURNED_AWAY + 1);
-    told.client_connects().wants([abort(more)]);
+    told.client_connects().wants([refusal(more, 503, "listener_full"), finish(more), close(more)]);
     told.counted("listener_full", TURNED_AWAY as u64 + 1);
     told.after(ms(2_001)).whatever();
     assert_eq!(told.open_clients(), 1);

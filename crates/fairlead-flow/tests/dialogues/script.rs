@@ -1,6 +1,7 @@
 //! A dialogue: what happens, what is wanted then, and both columns when they don't fit.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,12 +138,18 @@ impl Dialogue {
 
     /// A client connects (to the first listener).
     pub(crate) fn client_connects(&mut self) -> &mut Self {
+        self.connects(0, "192.0.2.1")
+    }
+
+    /// A client connects to the nth listener, from this address.
+    pub(crate) fn connects(&mut self, listener: u32, from: &str) -> &mut Self {
         let who = Who::Client(self.clients);
         self.clients += 1;
         let id = self.desk.seat(who);
-        let peer = Peer { address: Some(([192, 0, 2, 1], 4000).into()), local: None };
+        let from = from.parse().expect("an address");
+        let peer = Peer { address: Some(SocketAddr::new(from, 4000)), local: None };
         self.happens(format!("{who} connects"), |flow, desk, now| {
-            flow.handle_accepted(desk, id, ListenerId(0), peer, now);
+            flow.handle_accepted(desk, id, ListenerId(listener), peer, now);
         })
     }
 
@@ -270,6 +277,20 @@ impl Dialogue {
         };
         self.desk.paths.insert(who, state);
         self
+    }
+
+    /// From now on the kernel says that it has acknowledged so many bytes in its life.
+    pub(crate) fn has_taken(&mut self, who: Who, bytes: u64) -> &mut Self {
+        self.desk.taken.insert(who, bytes);
+        self
+    }
+
+    /// The last thing that was told of a limit of connections.
+    pub(crate) fn full(&self) -> Option<(bool, &str)> {
+        self.events.iter().rev().find_map(|event| match event {
+            Event::Full { full, why, .. } => Some((*full, why.as_str())),
+            _ => None,
+        })
     }
 
     /// How often the kernel was asked about a connection.

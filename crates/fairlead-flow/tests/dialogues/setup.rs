@@ -56,7 +56,15 @@ fn setup(protocol: Protocol) -> Setup {
         idle: Millis(60_000),
         tunnel: Millis(600_000),
     };
-    let limits = ListenerLimits { head: 16_384, headers: 100, body: None, connections: 1_000 };
+    let limits = ListenerLimits {
+        head: 16_384,
+        headers: 100,
+        body: None,
+        connections: 1_000,
+        connections_per_client: None,
+        requests: None,
+        min_rate: None,
+    };
     let listener = ListenerPlan {
         name: "web".into(),
         bind: vec![Bind::Any(8080)],

@@ -38,7 +38,7 @@ pub(super) fn draw(
         listeners: vec![draw_listener(protocol, routes, random)],
         pools,
         shutdown_timeout: Millis(30_000),
-        access_log: None,
+        ..Plan::default()
     }
 }
 
@@ -65,7 +65,15 @@ fn draw_listener(protocol: Protocol, routes: Vec<RoutePlan>, random: &mut Random
             idle: millis(random, 5_000, 30_000),
             tunnel: Millis(60_000),
         },
-        limits: ListenerLimits { head: 64 * 1024, headers: 100, body: None, connections: 10_000 },
+        limits: ListenerLimits {
+            head: 64 * 1024,
+            headers: 100,
+            body: None,
+            connections: 10_000,
+            connections_per_client: None,
+            requests: None,
+            min_rate: None,
+        },
         trusted_proxies: Vec::new(),
         keepalive: None,
         via: None,

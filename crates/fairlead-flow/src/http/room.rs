@@ -1,0 +1,132 @@
+//! Room for newcomers: who has to go when all places are taken.
+//!
+//! Rules of this file
+//! 1. Whoever has been without a request for a second may have to go, in favour of a newcomer; one
+//!    in the middle of a request never. A client may lose a kept connection at any time and knows
+//!    it (RFC 9112 §9.5), a newcomer has nothing else.
+//! 2. Of some idle ones found, whoever has been idle for longest goes. Nobody is looked for beyond a
+//!    bound: a flood of newcomers must not cost more than refusing them would. The search goes on
+//!    where the last one ended.
+//! 3. Where the limit is one address's, one of that address goes.
+//! 4. It is this worker's clients that are looked at. Connections are spread evenly, so the others
+//!    seldom have idle ones where this one has none.
+
+use std::time::Duration;
+
+use fairlead_model::limits::{ROOM_AFTER_MS, ROOM_CHOICE, ROOM_LOOKS};
+use fairlead_model::moment::Moment;
+use fairlead_model::reason::Reason;
+
+use crate::driver::{Driver, ListenerId, Peer};
+use crate::flow::Flow;
+use crate::http::client::{Client, State};
+use crate::local::LocalListener;
+use crate::places::{counted, Source};
+use crate::slab::Key;
+
+/// Whose place would help.
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    Anybodys,
+    Of(ListenerId),
+    From(ListenerId, Source),
+}
+
+impl Flow {
+    /// Closes an idle client's connection, so that a newcomer can have its place. `full` is the
+    /// limit that stands against that one. False if there was nobody.
+    pub(crate) fn make_room<D: Driver>(
+        &mut self,
+        d: &mut D,
+        full: Reason,
+        listener: &LocalListener,
+        peer: Peer,
+        now: Moment,
+    ) -> bool {
+        let id = listener.state.id();
+        let whose = match full {
+            Reason::ListenerFull => Whose::Of(id),
+            Reason::ClientFull => {
+                let Some(source) = counted(peer, &listener.plan().trusted_proxies) else {
+                    return false;
+                };
+                Whose::From(id, source)
+            }
+            _ => Whose::Anybodys,
+        };
+        let Some(key) = self.longest_idle(d, whose, now) else { return false };
+        self.send_home(d, key);
+        true
+    }
+
+    /// Gives up a descriptor, because there are none left: a connection that is kept for a backend,
+    /// or else an idle client's. False if there is no such.
+    pub fn give_up_descriptor<D: Driver>(&mut self, d: &mut D, now: Moment) -> bool {
+        if self.ctx.give_up_kept(d) {
+            return true;
+        }
+        let Some(key) = self.longest_idle(d, Whose::Anybodys, now) else { return false };
+        self.send_home(d, key);
+        true
+    }
+
+    fn send_home<D: Driver>(&mut self, d: &mut D, key: Key) {
+        if let Some(client) = self.clients.get(key) {
+            client.listener.state.count(self.ctx.worker, 0, Reason::MadeRoom);
+        }
+        self.client_close(d, key);
+    }
+
+    /// Whoever has been idle for longest, among some.
+    fn longest_idle<D: Driver>(&mut self, d: &D, whose: Whose, now: Moment) -> Option<Key> {
+        let places = self.clients.places();
+        let mut found: Option<(Moment, Key)> = None;
+        let mut seen = 0;
+        for _ in 0..ROOM_LOOKS.min(places) {
+            self.hand = if self.hand + 1 < places { self.hand + 1 } else { 0 };
+            let Some((key, client)) = self.clients.at(self.hand) else { continue };
+            let Some(since) = client.idle_since(now).filter(|_| client.is_one_of(whose)) else {
+                continue;
+            };
+            // It has yet to take the end of its last answer.
+            if d.queued(client.conn) > 0 {
+                continue;
+            }
+            if found.is_none_or(|(longest, _)| since < longest) {
+                found = Some((since, key));
+            }
+            seen += 1;
+            if seen == ROOM_CHOICE {
+                break;
+            }
+        }
+        found.map(|(_, key)| key)
+    }
+}
+
+impl Client {
+    /// Since when it has been idle, if it is and has been for long enough to go.
+    fn idle_since(&self, now: Moment) -> Option<Moment> {
+        let at_rest = self.state == State::Open
+            && self.exchange.is_none()
+            && self.input.is_empty()
+            && !self.in_head
+            && self.place.is_some();
+        // Its deadline was set when it became idle, to the end of its idle time.
+        let idle = self.listener.plan().timeouts.idle.duration();
+        let since = Moment(self.deadline.0.saturating_sub(idle.as_nanos() as u64));
+        (at_rest && now.since(since) >= Duration::from_millis(ROOM_AFTER_MS)).then_some(since)
+    }
+
+    fn is_one_of(&self, whose: Whose) -> bool {
+        let of = |listener| self.listener.state.id() == listener;
+        match whose {
+            Whose::Anybodys => true,
+            Whose::Of(listener) => of(listener),
+            Whose::From(listener, source) => {
+                let trusted = &self.listener.plan().trusted_proxies;
+                of(listener) && counted(self.peer, trusted) == Some(source)
+            }
+        }
+    }
+}
