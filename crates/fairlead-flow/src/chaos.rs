@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn no_more_is_on_its_way_than_buffers_hold() {
         let mut frozen = affliction(Fault::Freeze);
-        let piece = [0; ON_ITS_WAY / 2];
+        let piece = vec![0; ON_ITS_WAY / 2];
         assert_eq!(frozen.takes(&piece, &piece, at(0)), Some(Sent::All));
         assert_eq!(frozen.takes(b"x", b"", at(1)), Some(Sent::Queued));
         assert_eq!(frozen.on_its_way.bytes.len(), ON_ITS_WAY + 1);

@@ -223,11 +223,8 @@ impl Flow {
             let Some(probe) = self.probes.get_mut(key) else { return };
             let endpoints = &probe.question.endpoints;
             let endpoint = &endpoints[(probe.first + probe.nth) % endpoints.len()];
-            let how = Outgoing {
-                source: probe.question.source,
-                is_probe: true,
-                ..Outgoing::default()
-            };
+            let how =
+                Outgoing { source: probe.question.source, is_probe: true, ..Outgoing::default() };
             match d.connect(endpoint, how) {
                 Ok(conn) => {
                     probe.conn = Some(conn);

@@ -26,7 +26,7 @@ __all__ = [
     "LISTENER",
     "NETWORKS",
     "POOL_NAME",
-    VIA,
+    "VIA",
     "Listener",
     "ListenerTimeouts",
     "Route",

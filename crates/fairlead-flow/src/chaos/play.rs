@@ -75,7 +75,7 @@ impl Flow {
         while let Some(index) = self.ctx.chaos.holding.iter().position(|held| held.due <= now) {
             let held = self.ctx.chaos.holding.remove(index);
             self.ctx.chaos.note();
-            self.chaos_release(d, held, now);
+            self.chaos_release(d, &held, now);
         }
         let until = self.ctx.chaos.run.as_ref().map(|run| run.plan.until);
         let next = self.ctx.chaos.holding.iter().map(|held| held.due).chain(until).min();
@@ -128,7 +128,7 @@ impl Flow {
             }
         }
         if let Some(held) = held {
-            self.chaos_deliver(d, key, held, now);
+            self.chaos_deliver(d, key, &held, now);
         }
     }
 
@@ -239,7 +239,7 @@ impl Flow {
         begins
     }
 
-    fn chaos_release<D: Driver>(&mut self, d: &mut D, held: Holding, now: Moment) {
+    fn chaos_release<D: Driver>(&mut self, d: &mut D, held: &Holding, now: Moment) {
         let key = match held.whose {
             Held::Link(key) => key,
             Held::Probe(key) => {
@@ -256,7 +256,7 @@ impl Flow {
     }
 
     /// Tells what was held back of a connection.
-    fn chaos_deliver<D: Driver>(&mut self, d: &mut D, key: Key, held: Holding, now: Moment) {
+    fn chaos_deliver<D: Driver>(&mut self, d: &mut D, key: Key, held: &Holding, now: Moment) {
         let Some(link) = self.ctx.links.get_mut(key) else { return };
         let connecting = matches!(link.used, LinkUse::Connecting(_) | LinkUse::Late { .. });
         if held.failure.is_none() {

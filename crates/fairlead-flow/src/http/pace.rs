@@ -154,6 +154,7 @@ mod tests {
             },
             trusted_proxies: Vec::new(),
             keepalive: None,
+            via: None,
         }
     }
 

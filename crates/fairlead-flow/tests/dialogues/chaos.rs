@@ -193,7 +193,7 @@ fn an_upload_into_a_frozen_process_waits_and_then_goes_on() {
     told.connected(L0).wants([resume(CLIENT)]);
     let piece = "x".repeat(50_000);
     told.client_sends(&piece).wants_nothing().client_sends(&piece).wants([pause(CLIENT)]);
-    told.calms().wants([write(L0, &piece.repeat(2)), resume(CLIENT)]);
+    told.calms().wants([write(L0, piece.repeat(2)), resume(CLIENT)]);
 }
 
 #[test]
