@@ -65,7 +65,7 @@ impl Flow {
         if answers.reach(None, sent) {
             return;
         }
-        let out = backend.state.health() == Health::Down;
+        let out = exchange.trial || backend.state.health() == Health::Down;
         let known = out || answers.silence().times >= DOUBTED;
         let like = (!known).then(|| exchange.kind());
         if !pool.others_answered(slot, like, sent) {
@@ -103,7 +103,8 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         let pool = &exchange.seek.pool;
-        let may = pool.budget.as_ref().is_some_and(|budget| budget.borrow_mut().spend());
+        let trial = exchange.trial;
+        let may = pool.budget.as_ref().is_some_and(|budget| budget.borrow_mut().pay(trial));
         pool.note_budget(self.ctx.worker);
         if !may {
             return pool.count(self.ctx.worker, Count::HedgeDenied);
