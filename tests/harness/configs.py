@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from fairlead.config import schema, schema_keepalive, schema_pool
+from fairlead.config import schema, schema_keepalive, schema_limits, schema_pool
 
 T = TypeVar("T")
 
@@ -42,6 +42,7 @@ class _Maker:
                 )
             ),
             admin=maybe(self._admin),
+            limits=schema_limits.OverallLimits(connections=maybe(lambda: number(1, 10_000))),
             chaos=schema.Chaos(enabled=self._one((False, True))),
             listeners={
                 name: self._listener(list(pools), place) for place, name in enumerate(self._names())
@@ -81,6 +82,9 @@ class _Maker:
                 headers=number(1, 1024),
                 body=self._maybe(lambda: number(0, 1 << 40)),
                 connections=self._maybe(lambda: number(1, 10_000)),
+                connections_per_client=self._maybe(lambda: number(1, 10_000)),
+                requests=self._maybe(lambda: number(1, 10_000)),
+                min_rate=self._maybe(lambda: number(1, 10_000)),
             ),
             trusted_proxies=self._many(lambda: self._one(_NETWORKS)),
             tcp_keepalive=self._maybe(self._keepalive),
