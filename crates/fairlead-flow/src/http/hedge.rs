@@ -9,8 +9,8 @@
 //!    within the pool's budget (`fairlead_balance::budget`).
 //! 2. The first final head wins. The other's answer is never seen.
 //! 3. A first that loses twice without an answer in between is in doubt: others are asked before
-//!    it, for a second that doubles with each relapse, and it is probed. A check page that is quick
-//!    doesn't refute that; an answer does, if it is no later than a garbage collector explains.
+//!    it, and it is probed. Once that lasts for longer than a garbage collector explains, or if it
+//!    was on trial, a check page that is quick doesn't refute it any more.
 //!    Slow is not silent: the connection of a first that has lost stays for [`SILENCE`] more. If an
 //!    answer begins in that time, all that was learned is how long it takes, and later requests are
 //!    given that long. If not, that is a failure.
@@ -25,7 +25,6 @@ use std::time::Duration;
 
 use fairlead_balance::{Budget, Count};
 use fairlead_model::backend::Slot;
-use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
 use fairlead_model::reason::Reason;
@@ -153,6 +152,7 @@ impl Flow {
         }
         let Some(second) = exchange.second.take() else { return };
         let (won, noted, vain) = (link == second, exchange.noted, exchange.vain);
+        let trial = exchange.trial;
         let loser = if won { exchange.link.replace(second) } else { Some(second) };
         let waited = now.since(exchange.sent_at);
         let took = now.since(exchange.second_at);
@@ -192,8 +192,10 @@ impl Flow {
         let answers = &pool.backend(slot).answers;
         let silence =
             if noted == Noted::Nothing { answers.note_silence(since) } else { answers.silence() };
-        if silence.times >= DOUBTED {
+        if trial || now.since(silence.since) >= late_after(&pool, slot, now) + COLLECTS {
             self.ctx.overdue(&pool, slot, "no answer", detail, now);
+        } else if silence.times >= DOUBTED {
+            self.ctx.doubt(&pool, slot, "no answer", detail, now);
         }
     }
 
@@ -208,15 +210,8 @@ impl Flow {
         let Some(link) = self.ctx.links.get(key) else { return };
         link.backend.answers.note(Kind::Safe, since, now);
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
-        let (backend, took) = (pool.backend(slot), now.since(since));
-        let paused = took < late_after(&pool, slot, now) + COLLECTS;
-        self.ctx.answer_took(&pool, slot, took, now);
+        self.ctx.answer_took(&pool, slot, now.since(since), now);
         self.ctx.abort_link(d, key);
-        // What was held against it is over.
-        if paused && backend.state.health() == Health::Suspect {
-            let change = backend.state.refute(&pool.rules, now);
-            self.ctx.changed(backend, change);
-        }
     }
 
     /// A backend that was overtaken will not answer: it was silent for too long (`failure` is
