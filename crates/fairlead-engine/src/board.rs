@@ -71,6 +71,13 @@ impl Board {
         counts.min_by_key(|(_, clients)| *clients).unwrap_or((0, 0))
     }
 
+    /// The worker with the most clients, and their number.
+    pub(crate) fn most_loaded(&self) -> (usize, usize) {
+        let clients = |place: &CachePadded<Place>| place.clients.load(Ordering::Relaxed);
+        let counts = self.places.iter().map(clients).enumerate();
+        counts.max_by_key(|(_, clients)| *clients).unwrap_or((0, 0))
+    }
+
     /// Notes that a worker's probes have all had a result (or not yet, after a new plan).
     pub(crate) fn set_checked(&self, worker: usize, checked: bool) {
         if self.places[worker].checked.swap(checked, Ordering::Relaxed) != checked {
@@ -169,6 +176,7 @@ mod tests {
         board.set_open(1, 2, 2);
         board.set_open(2, 3, 3);
         assert_eq!(board.least_loaded(), (1, 2));
+        assert_eq!(board.most_loaded(), (0, 5));
         board.expect_client(1);
         board.expect_client(1);
         assert_eq!(board.least_loaded(), (2, 3));

@@ -261,11 +261,18 @@ impl Worker {
         })
     }
 
-    /// Serves an accepted connection here, or lets the least loaded worker do it.
+    /// Serves an accepted connection here, or lets the least loaded worker do it. Where all places
+    /// are taken it is the one with the most clients, because somebody of its own has to go.
     fn place(&mut self, socket: OwnedFd, listener: ListenerId, peer: Peer) {
         let ours = self.flow.open_clients();
-        let (other, theirs) = self.common.board.least_loaded();
-        if other == self.number || ours <= theirs + AHEAD + theirs / AHEAD_SHARE {
+        let (other, near) = if self.flow.is_full(listener) {
+            let (other, theirs) = self.common.board.most_loaded();
+            (other, theirs <= ours)
+        } else {
+            let (other, theirs) = self.common.board.least_loaded();
+            (other, ours <= theirs + AHEAD + theirs / AHEAD_SHARE)
+        };
+        if near || other == self.number {
             return self.adopt(socket, listener, peer);
         }
         let command = Command::Adopt(socket, listener, peer);

@@ -427,6 +427,11 @@ impl Flow {
         self.settle(d, now);
     }
 
+    /// Whether all places for clients of a listener are taken.
+    pub fn is_full(&self, listener: ListenerId) -> bool {
+        self.local.listeners.get(&listener).is_some_and(|listener| listener.state.is_full())
+    }
+
     /// Client connections still open.
     pub fn open_clients(&self) -> usize {
         self.clients.len() + self.relays.len()

@@ -128,6 +128,12 @@ impl ListenerState {
         self.counters.shards[worker].connections.add(1);
     }
 
+    /// Whether all of them are taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.counters.places.taken() >= self.plan.limits.connections
+            || self.house.taken() >= self.most_in_all
+    }
+
     /// Takes a place for a connection, or says which limit stands against it.
     pub(crate) fn enter(&self) -> Result<Place, Reason> {
         self.counters.places.enter(&self.house, &self.plan, self.most_in_all)

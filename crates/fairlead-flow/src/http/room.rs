@@ -8,8 +8,8 @@
 //!    bound: a flood of newcomers must not cost more than refusing them would. The search goes on
 //!    where the last one ended.
 //! 3. Where the limit is one address's, one of that address goes.
-//! 4. It is this worker's clients that are looked at. Connections are spread evenly, so the others
-//!    seldom have idle ones where this one has none.
+//! 4. It is this worker's clients that are looked at. When all places are taken the engine gives
+//!    newcomers to the worker that has the most.
 
 use std::time::Duration;
 
