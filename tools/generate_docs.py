@@ -120,6 +120,9 @@ When all places for connections are taken, this comes one after the other:
 
 Requests under way, WebSockets and tcp connections are never closed to make room.
 
+When the process has as much memory as `limits.memory` allows, newcomers and new requests get 503 (`memory_full`) until it has a tenth less, what is under way goes on, and an event `memory` says so.
+A connection takes about a kilobyte while it is idle; the most that one can make fairlead hold is a head, `pipelined`, the 64 KiB of a body that may be sent again, and one receive buffer each way: some 320 KiB.
+
 ## To be set
 
 | key | default | what it is for |

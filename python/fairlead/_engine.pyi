@@ -105,7 +105,8 @@ class Engine:
         ``time``, ``uptime_seconds``, ``workers``, ``connections_per_worker``, ``listeners`` (each
         with ``name``, ``bind``, ``protocol``, ``connections_active``, ``connections_total``,
         ``requests_total``, ``bytes_in``, ``bytes_out``, ``codes``, ``reasons``, ``rates``,
-        ``duration_ms``) and ``pools`` (each as `pool_status` has it); ``access_log`` (``lines``,
+        ``duration_ms``) and ``pools`` (each as `pool_status` has it); ``memory`` (``used_bytes``,
+        ``limit_bytes`` or null, ``full``); ``access_log`` (``lines``,
         ``lost``) or null; ``chaos`` (as `chaos` has it) or null. Rates are per second, over the last 1, 10 and 60 s.
         """
 
@@ -260,7 +261,8 @@ class Engine:
         """Take out the events that wait, oldest first. Never blocks.
 
         Each is a JSON object with ``time`` (RFC 3339, UTC) and ``event`` (``health``, ``wish``,
-        ``applied``, ``accepting``, ``full``, ``access_log``, ``panic``). At most 4,096 are kept; if more came, the first is
+        ``applied``, ``accepting``, ``full``, ``memory``, ``access_log``,
+        ``panic``). At most 4,096 are kept; if more came, the first is
         ``{"event": "lost", "count": …}``.
         """
 

@@ -430,7 +430,7 @@ class Event:
         id: Counts up from 1 in each process; 0 when unknown.
         time: When.
         kind: ``health``, ``wish``, ``chaos``, ``applied``, ``accepting``, ``holding``,
-            ``full``, ``access_log``, ``policy``, ``panic`` (the engine's);
+            ``full``, ``memory``, ``access_log``, ``policy``, ``panic`` (the engine's);
             ``resolved``, ``unresolved``, ``reload_failed``, ``check``, ``code_loaded``,
             ``code_failed``, ``stopping``, ``lost`` (control's).
         pool: The pool it is about, or empty.
@@ -491,6 +491,8 @@ _WORDS = {
     "accepting": "listener {listener} accepts connections again: {why}",
     "accepting no more": "listener {listener} leaves new connections waiting: {why}",
     "full": "listener {listener} turns new connections away: {why}",
+    "memory": "memory is full, new requests are refused: {why}",
+    "memory no more": "there is enough memory again: {why}",
     "full no more": "listener {listener} has room for new connections: {why}",
     "access_log": "access log: {why}; lines lost: {lost}",
     "panic": "worker {worker} caught a panic, one connection lost: {what}",

@@ -42,7 +42,10 @@ class _Maker:
                 )
             ),
             admin=maybe(self._admin),
-            limits=schema_limits.OverallLimits(connections=maybe(lambda: number(1, 10_000))),
+            limits=schema_limits.OverallLimits(
+                connections=maybe(lambda: number(1, 10_000)),
+                memory=maybe(lambda: number(64 << 20, 1 << 40)),
+            ),
             chaos=schema.Chaos(enabled=self._one((False, True))),
             listeners={
                 name: self._listener(list(pools), place) for place, name in enumerate(self._names())
@@ -80,6 +83,8 @@ class _Maker:
             limits=schema.Limits(
                 head=number(256, 1 << 20),
                 headers=number(1, 1024),
+                target=self._maybe(lambda: number(16, 1 << 20)),
+                pipelined=number(1024, 1 << 20),
                 body=self._maybe(lambda: number(0, 1 << 40)),
                 connections=self._maybe(lambda: number(1, 10_000)),
                 connections_per_client=self._maybe(lambda: number(1, 10_000)),

@@ -25,6 +25,7 @@ use crate::crew::Crew;
 use crate::events::Events;
 use crate::log::{AccessLog, Output};
 use crate::mailbox::{Command, Open};
+use crate::memory::Memory;
 use crate::metrics::{self, Around, Dialect};
 use crate::policy::{Desks, Seat};
 use crate::publish::{open_all, Bound, Ids, Problem};
@@ -67,6 +68,7 @@ pub struct Engine {
     events: Arc<Events>,
     log: Arc<AccessLog>,
     desks: Arc<Desks>,
+    memory: Arc<Memory>,
     /// The process that made it: a forked child has a copy of it, but none of its threads.
     process: u32,
     inner: Mutex<Inner>,
@@ -130,6 +132,7 @@ impl Engine {
             board: Arc::new(Board::new(workers)),
             log: Arc::new(AccessLog::new(Arc::clone(&events))),
             desks: Arc::new(Desks::new(clock, Arc::clone(&events))),
+            memory: Arc::default(),
             events,
             process: std::process::id(),
             inner: Mutex::default(),
@@ -158,7 +161,8 @@ impl Engine {
         if inner.crew.is_none() {
             let crew = Crew::start(self.workers, self.common());
             inner.crew = Some(crew.map_err(|problem| vec![Problem::general(problem)])?);
-            inner.sampler = Sampler::start(self.clock);
+            let (memory, events) = (Arc::clone(&self.memory), Arc::clone(&self.events));
+            inner.sampler = Sampler::start(self.clock, memory, events);
         }
         let listener_ids = plan.listeners.iter().map(|listener| ids.get(&listener.name)).collect();
         let before = inner.snapshot.clone();
@@ -182,6 +186,7 @@ impl Engine {
             events: Arc::clone(&self.events),
             log: Arc::clone(&self.log),
             desks: Arc::clone(&self.desks),
+            memory: Arc::clone(&self.memory),
             boxes: Arc::new([]),
         }
     }
@@ -210,6 +215,7 @@ impl Engine {
         }
         let number = inner.ask_for_report();
         self.board.wait_reported(number, TURN);
+        self.memory.set_limit(snapshot.plan().limits.memory);
         if let Some(sampler) = &inner.sampler {
             sampler.follow(&snapshot);
         }
@@ -269,8 +275,8 @@ impl Engine {
     pub fn metrics(&self, dialect: Dialect) -> String {
         let snapshot = self.lock().snapshot.clone();
         let (board, events, desks) = (&*self.board, &*self.events, &*self.desks);
-        let (log, now) = (self.log.stats(), self.clock.now());
-        let around = Around { board, events, desks, log, now };
+        let (log, now, memory) = (self.log.stats(), self.clock.now(), &*self.memory);
+        let around = Around { board, events, desks, memory, log, now };
         metrics::render(snapshot.as_deref(), &around, dialect)
     }
 

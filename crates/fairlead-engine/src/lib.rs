@@ -32,6 +32,7 @@ mod guard;
 mod listen;
 mod log;
 mod mailbox;
+mod memory;
 mod metrics;
 mod policy;
 mod publish;

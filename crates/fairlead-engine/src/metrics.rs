@@ -27,6 +27,7 @@ use fairlead_model::moment::Moment;
 use crate::board::Board;
 use crate::events::Events;
 use crate::log::LogStats;
+use crate::memory::Memory;
 use crate::policy::Desks;
 
 /// Which of the two formats.
@@ -57,6 +58,7 @@ pub(crate) struct Around<'a> {
     pub(crate) board: &'a Board,
     pub(crate) events: &'a Events,
     pub(crate) desks: &'a Desks,
+    pub(crate) memory: &'a Memory,
     pub(crate) log: Option<LogStats>,
     pub(crate) now: Moment,
 }
@@ -315,6 +317,11 @@ fn render_process(text: &mut Text, around: &Around<'_>) {
     for (name, help, count) in plain {
         let sample = text.family(name, Kind::Counter, help);
         text.sample(&sample, "", count as f64);
+    }
+    let (_, limit) = around.memory.used_and_limit();
+    if limit > 0 {
+        let sample = text.family("memory_limit_bytes", Kind::Gauge, "Memory that may be in use");
+        text.sample(&sample, "", limit as f64);
     }
     let sample = text.family("uptime_seconds", Kind::Gauge, "How long the engine has been there");
     text.sample(&sample, "", around.now.since(Moment::ZERO).as_secs_f64());

@@ -1,4 +1,5 @@
-//! Reads all counters once a second, so that there are rates.
+//! Reads all counters once a second, so that there are rates, and ten times a second how much memory
+//! the process has.
 //!
 //! A thread of its own, because a worker has better things to do and Python may be away for long.
 //! It reads what workers write anyway; they don't notice. 4,000 backends take it about a
@@ -11,9 +12,15 @@ use std::time::Duration;
 use fairlead_flow::Snapshot;
 
 use crate::clock::Clock;
+use crate::events::Events;
+use crate::memory::Memory;
 
-/// The shortest window that a rate is told over.
-const EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at the memory. In such a time all that a fast network brings fits into what is
+/// left between a limit of half of the memory and the end of it.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// So many of them are the shortest window that a rate is told over: a second.
+const ROUNDS: u32 = 10;
 
 /// What it does needs little; the usual 2 MiB would count where memory is limited strictly.
 const STACK: usize = 128 * 1024;
@@ -35,11 +42,11 @@ pub(crate) struct Sampler {
 impl Sampler {
     /// Starts the thread. Without one there are no rates, and everything else goes on: `None` if
     /// the system has no more threads.
-    pub(crate) fn start(clock: Clock) -> Option<Sampler> {
+    pub(crate) fn start(clock: Clock, memory: Arc<Memory>, events: Arc<Events>) -> Option<Sampler> {
         let told = Arc::new((Mutex::new(Told::default()), Condvar::new()));
         let heard = Arc::clone(&told);
         let builder = std::thread::Builder::new().name("fairlead-rates".into()).stack_size(STACK);
-        let thread = builder.spawn(move || live(&heard, clock)).ok()?;
+        let thread = builder.spawn(move || live(&heard, clock, &memory, &events)).ok()?;
         Some(Sampler { told, thread: Some(thread) })
     }
 
@@ -61,16 +68,19 @@ impl Drop for Sampler {
     }
 }
 
-fn live((told, ended): &(Mutex<Told>, Condvar), clock: Clock) {
+fn live((told, ended): &(Mutex<Told>, Condvar), clock: Clock, memory: &Memory, events: &Events) {
     let mut held = told.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
+    for round in 1_u32.. {
         let waiting = ended.wait_timeout_while(held, EVERY, |told| !told.ended);
         held = waiting.unwrap_or_else(PoisonError::into_inner).0;
         if held.ended {
             return;
         }
-        let snapshot = held.snapshot.clone();
+        let snapshot = held.snapshot.clone().filter(|_| round % ROUNDS == 0);
         drop(held);
+        if let Some(event) = memory.look() {
+            events.tell(event);
+        }
         if let Some(snapshot) = snapshot {
             sample(&snapshot, clock);
         }
@@ -95,7 +105,8 @@ mod tests {
     #[test]
     fn it_ends_at_once_when_it_is_dropped() {
         let start = std::time::Instant::now();
-        drop(Sampler::start(Clock::new()).expect("a thread"));
-        assert!(start.elapsed() < EVERY);
+        let events = Arc::new(Events::new().expect("events"));
+        drop(Sampler::start(Clock::new(), Arc::default(), events).expect("a thread"));
+        assert!(start.elapsed() < Duration::from_secs(1));
     }
 }

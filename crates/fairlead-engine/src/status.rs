@@ -35,10 +35,20 @@ pub(crate) struct Status {
     connections_per_worker: Vec<usize>,
     listeners: Vec<ListenerStatus>,
     pools: Vec<PoolStatus>,
+    memory: MemoryStatus,
     /// `None` without an access log.
     access_log: Option<LogStats>,
     /// Faults that are played on purpose; `None` if none are, and nothing of the last is left.
     chaos: Option<ChaosStatus>,
+}
+
+/// Memory in all.
+#[derive(Debug, Serialize)]
+struct MemoryStatus {
+    used_bytes: u64,
+    /// `None` for no limit.
+    limit_bytes: Option<u64>,
+    full: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -130,7 +140,9 @@ struct ChangeStatus {
 impl Status {
     /// What there is to say about `snapshot`, if one is in force, and its sockets.
     pub(crate) fn of(snapshot: Option<&Snapshot>, bound: &[Bound], common: &Common) -> Self {
-        let Common { clock, board, .. } = common;
+        let Common { clock, board, memory, .. } = common;
+        let (used_bytes, limit) = memory.used_and_limit();
+        let limit_bytes = (limit > 0).then_some(limit);
         let clock = *clock;
         let now = clock.now();
         let listeners = snapshot.map_or(&[][..], Snapshot::listeners);
@@ -145,6 +157,7 @@ impl Status {
                 .map(|state| ListenerStatus::of(state, bound, now))
                 .collect(),
             pools: pools.iter().map(|pool| PoolStatus::of(pool, common, now)).collect(),
+            memory: MemoryStatus { used_bytes, limit_bytes, full: memory.is_full() },
             access_log: None,
             chaos: None,
         }

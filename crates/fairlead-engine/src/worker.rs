@@ -26,6 +26,7 @@ use crate::events::Events;
 use crate::guard;
 use crate::log::AccessLog;
 use crate::mailbox::{Command, Mailbox, Open};
+use crate::memory::Memory;
 use crate::policy::{Asking, Desks};
 use crate::sys::poll::{self, Poller, Source};
 use crate::sys::signals;
@@ -47,6 +48,7 @@ pub(crate) struct Common {
     pub(crate) events: Arc<Events>,
     pub(crate) log: Arc<AccessLog>,
     pub(crate) desks: Arc<Desks>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) boxes: Arc<[Arc<Mailbox>]>,
 }
 
@@ -122,6 +124,7 @@ impl Worker {
         self.sockets.poller().wait(&mut self.happened, timeout);
         self.now = self.common.clock.now();
         self.sockets.set_now(self.now);
+        self.flow.set_memory_full(self.common.memory.is_full());
         // All signs are noted before the first is acted on: what is known of a kept connection
         // must be known before a request is put on it.
         for index in 0..self.happened.len() {

@@ -55,6 +55,8 @@ pub struct Flow {
     pub(crate) stopping: bool,
     /// Clients that have no place at their listener, and are told so.
     pub(crate) turned_away: usize,
+    /// The process has as much memory as it may have: nothing new is begun.
+    pub(crate) memory_full: bool,
     /// The place in `clients` that was last looked at for somebody idle.
     pub(crate) hand: usize,
     /// The alarm whose handler is at work.
@@ -83,6 +85,7 @@ impl Flow {
             date: Date::default(),
             stopping: false,
             turned_away: 0,
+            memory_full: false,
             hand: 0,
             firing: None,
         }
@@ -143,7 +146,8 @@ impl Flow {
         let Some(listener) = self.local.listeners.get(&listener) else { return d.abort(id) };
         let listener = Rc::clone(listener);
         listener.state.count_connection(self.ctx.worker);
-        let mut place = listener.state.enter();
+        let full = self.memory_full.then_some(Reason::MemoryFull);
+        let mut place = full.map_or_else(|| listener.state.enter(), Err);
         if let Err(full) = place {
             if self.make_room(d, full, &listener, peer, now) {
                 place = listener.state.enter();
@@ -192,7 +196,8 @@ impl Flow {
         (peer, full): (Peer, Reason),
         now: Moment,
     ) {
-        if listener.state.note_full(now) {
+        // Of memory the engine tells, once for all listeners.
+        if full != Reason::MemoryFull && listener.state.note_full(now) {
             self.tell_full(&listener, Some(full));
         }
         if listener.plan().protocol == Protocol::Http {
@@ -430,6 +435,12 @@ impl Flow {
     /// Whether all places for clients of a listener are taken.
     pub fn is_full(&self, listener: ListenerId) -> bool {
         self.local.listeners.get(&listener).is_some_and(|listener| listener.state.is_full())
+    }
+
+    /// Says whether the process has as much memory as it may have: then newcomers and new requests
+    /// get 503, and what is under way goes on.
+    pub fn set_memory_full(&mut self, full: bool) {
+        self.memory_full = full;
     }
 
     /// Client connections still open.

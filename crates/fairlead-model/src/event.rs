@@ -75,6 +75,13 @@ pub enum Event {
         /// Which limit.
         why: String,
     },
+    /// The process has as much memory as it may have, or less again.
+    Memory {
+        /// False when there is enough again.
+        full: bool,
+        /// How much it has, and may have.
+        why: String,
+    },
     /// Requests or connections of a pool wait for a backend (`retry.hold`), or none do any more.
     Holding {
         /// The pool.

@@ -22,9 +22,6 @@ pub const ACCEPTS_PER_TURN: usize = 64;
 /// that came with its head is replayed, a large upload is not held in memory.
 pub const REPLAY_BYTES: usize = 64 * 1024;
 
-/// Bytes of pipelined requests held while one is being answered; reading stops above it.
-pub const PIPELINED_BYTES: usize = 64 * 1024;
-
 /// Bytes of a response head. 4–8 KiB by default in nginx, 16 in `HAProxy`, 60 in Envoy; a page with many
 /// cookies passes 16.
 pub const RESPONSE_HEAD_BYTES: usize = 64 * 1024;

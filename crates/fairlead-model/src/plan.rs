@@ -48,11 +48,14 @@ pub struct Plan {
 pub struct PlanLimits {
     /// Client connections at once, over all listeners and workers.
     pub connections: u32,
+    /// Bytes of memory that the process may have; `None` for no limit.
+    #[serde(default)]
+    pub memory: Option<u64>,
 }
 
 impl Default for PlanLimits {
     fn default() -> Self {
-        PlanLimits { connections: u32::MAX }
+        PlanLimits { connections: u32::MAX, memory: None }
     }
 }
 
@@ -193,6 +196,11 @@ pub struct ListenerTimeouts {
     pub tunnel: Millis,
 }
 
+/// What is held of further requests where the plan doesn't say.
+fn pipelined() -> u64 {
+    64 * 1024
+}
+
 /// Limits on the client's side.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,7 +213,13 @@ pub struct ListenerLimits {
     pub body: Option<u64>,
     /// Client connections at once, over all workers.
     pub connections: u32,
-    /// Of these from one address (an IPv6 network of 64 bits counts as one); `None` for no limit.
+    /// Bytes of a request's target; `None`: as many as the head may have.
+    #[serde(default)]
+    pub target: Option<u64>,
+    /// Bytes of further requests that are held while one is being answered.
+    #[serde(default = "pipelined")]
+    pub pipelined: u64,
+    /// Of the connections, so many from one address (an IPv6 network of 64 bits counts as one); `None` for no limit.
     #[serde(default)]
     pub connections_per_client: Option<u32>,
     /// Requests on one connection; the last one's answer ends it. `None` for no limit.

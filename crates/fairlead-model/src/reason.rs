@@ -111,6 +111,7 @@ reasons! {
     OutOfResources = "out_of_resources", 503, Operator, Always, false, "no descriptor, port or memory is left here for a connection to a backend";
     ListenerFull = "listener_full", 503, Operator, Never, false, "the listener is at its connection limit";
     BalancerFull = "balancer_full", 503, Operator, Never, false, "the balancer is at its connection limit";
+    MemoryFull = "memory_full", 503, Operator, Never, false, "the balancer has as much memory as it may have";
     ClientFull = "client_full", 503, Client, Never, false, "the client's address is at its connection limit";
     ClientSlow = "client_slow", 408, Client, Never, false, "the client sent or took less than the listener's least rate";
     MadeRoom = "made_room", 0, Nobody, Never, false, "an idle connection was closed to make room for another";

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
+import pathlib
 import resource
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,6 @@ from fairlead.config.write import write_toml
 from fairlead.errors import ConfigError, ConfigErrors
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Mapping
 
     from fairlead.config.form import Path
@@ -42,6 +43,9 @@ __all__ = [
     "load_text",
     "parse_source",
 ]
+
+
+_CGROUP = pathlib.Path("/sys/fs/cgroup/memory.max")
 
 
 class LoadedConfig:
@@ -69,7 +73,7 @@ class LoadedConfig:
         self._resolver = resolver
         self.admin_token = _admin_token(parsed)
         self._answers, self.unresolved = _answers(parsed.config, resolver, known)
-        self.value = lower(parsed.config, self._answers, _descriptors(), parsed.places)
+        self.value = lower(parsed.config, self._answers, _descriptors(), parsed.places, _memory())
         self.plan = self.value.encode()
 
     @property
@@ -263,6 +267,16 @@ def _answers(
         if not answer.addresses and known.get(name, nowhere).addresses
     }
     return answers | kept, tuple(kept)
+
+
+def _memory() -> int | None:
+    """Bytes of memory that this machine or container has, if that can be found out."""
+    found = []
+    with contextlib.suppress(OSError, ValueError):
+        found.append(int(_CGROUP.read_text(encoding="ascii")))
+    with contextlib.suppress(OSError, ValueError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(found, default=None)
 
 
 def _descriptors() -> int:

@@ -7,7 +7,6 @@ one thing that can still be wrong.
 
 from __future__ import annotations
 
-import os
 import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -37,15 +36,17 @@ if TYPE_CHECKING:
 __all__ = ["lower", "names"]
 
 # What is never given to clients: standard streams, the log, the interpreter's own, the control
-# socket and some of its clients, those who are being told that there is no room; and for each
-# worker its poller, its bell, its reserve and some pipes.
-_DESCRIPTORS_KEPT = 48
-_DESCRIPTORS_PER_WORKER = 8
+# socket and some of its clients, those who are being told that there is no room, and some of each
+# worker.
+_DESCRIPTORS_KEPT = 64
 
-# And a sixteenth of all, up to so many, for probes and listening sockets. It doesn't depend on how
-# many there are: a backend more should not move a limit of clients.
+# And a sixteenth of all, up to so many, for probes, listening sockets and many workers. It doesn't
+# depend on how many there are: a backend more should not move a limit of clients.
 _DESCRIPTORS_PER_PROBE = 16
 _PROBES_AT_ONCE = 1_000
+
+# An empty instance has 25 MiB; below twice that it would be full for next to nothing.
+_LEAST_MEMORY = 64 << 20
 
 # However many all that is, so much of the descriptors is left for clients.
 _LEAST_LEFT = 0.25
@@ -92,6 +93,7 @@ def lower(
     answers: Mapping[str, Answer],
     descriptors: int,
     places: Mapping[Path, Place] | None = None,
+    memory: int | None = None,
 ) -> plan.Plan:
     """Make the plan.
 
@@ -100,6 +102,7 @@ def lower(
         answers: Of each name in `names`.
         descriptors: How many file descriptors this process may have.
         places: Where the values stand, for errors.
+        memory: Bytes of memory that the machine or the container has; ``None`` if nobody knows.
 
     Raises:
         ConfigErrors: Code ``name.unresolved`` for each name without an address.
@@ -112,7 +115,7 @@ def lower(
     if unresolved:
         raise ConfigErrors(unresolved)
     pools = {name: index for index, name in enumerate(config.pools)}
-    overall = _overall(config, descriptors)
+    overall = _overall(config, descriptors, memory)
     return plan.Plan(
         listeners=tuple(
             _listener(name, listener, pools, answers, overall)
@@ -189,17 +192,17 @@ def _limits(limits: Limits, overall: plan.OverallLimits) -> plan.Limits:
         limits.headers,
         limits.body,
         limits.connections or overall.connections,
+        limits.target,
+        limits.pipelined,
         limits.connections_per_client,
         limits.requests,
         limits.min_rate,
     )
 
 
-def _overall(config: Config, descriptors: int) -> plan.OverallLimits:
-    """The limits of the instance, which has so many descriptors."""
-    workers = config.workers or len(os.sched_getaffinity(0))
-    kept = _DESCRIPTORS_KEPT + _DESCRIPTORS_PER_WORKER * workers
-    kept += min(descriptors // _DESCRIPTORS_PER_PROBE, _PROBES_AT_ONCE)
+def _overall(config: Config, descriptors: int, memory: int | None) -> plan.OverallLimits:
+    """The limits of the instance, which has so many descriptors on a machine with this memory."""
+    kept = _DESCRIPTORS_KEPT + min(descriptors // _DESCRIPTORS_PER_PROBE, _PROBES_AT_ONCE)
     left = max(descriptors - kept, int(descriptors * _LEAST_LEFT), 1)
     wanted = config.limits.connections
     if wanted is None:
@@ -208,7 +211,8 @@ def _overall(config: Config, descriptors: int) -> plan.OverallLimits:
         asked = sum(listener.limits.connections or 0 for listener in config.listeners.values())
         # Each client connection may need one to a backend.
         wanted = max(min(left // 2, 1_000_000), asked, 1)
-    return plan.OverallLimits(min(wanted, left))
+    half = None if memory is None else max(memory // 2, _LEAST_MEMORY)
+    return plan.OverallLimits(min(wanted, left), config.limits.memory or half)
 
 
 def _network(text: str) -> plan.Network:

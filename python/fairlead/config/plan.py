@@ -125,6 +125,8 @@ class Limits(msgspec.Struct, frozen=True):
     headers: int
     body: int | None
     connections: int
+    target: int | None = None
+    pipelined: int = 65_536
     connections_per_client: int | None = None
     requests: int | None = None
     min_rate: int | None = None
@@ -269,6 +271,7 @@ class OverallLimits(msgspec.Struct, frozen=True):
     """How much is too much for the whole instance."""
 
     connections: int
+    memory: int | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):

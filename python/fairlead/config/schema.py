@@ -305,7 +305,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     limits: Annotated[
         OverallLimits,
         Key(
-            Table(OverallLimits, "the limits of the instance", later=("memory",)),
+            Table(OverallLimits, "the limits of the instance"),
             "How much is too much for the whole instance.",
         ),
     ] = OverallLimits()

@@ -36,6 +36,25 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             why="Browsers send about twenty.",
         ),
     ] = 128
+    target: Annotated[
+        int | None,
+        Key(
+            Size("16B", "1MiB"),
+            "Bytes of a request's target (path and query); beyond it 414.",
+            default="as many as `head` allows",
+            why="Some applications put whole queries there; others, and what stands behind them, "
+            "take 8 KiB.",
+        ),
+    ] = None
+    pipelined: Annotated[
+        int,
+        Key(
+            Size("1KiB", "16MiB"),
+            "Bytes of further requests that are held while one is being answered; nothing more is "
+            "read then. They are answered one after the other, in order.",
+            why="Hardly anybody sends more than one at a time; it is one receive buffer.",
+        ),
+    ] = 64 * 1024
     body: Annotated[
         int | None,
         Key(
@@ -104,5 +123,17 @@ class OverallLimits(msgspec.Struct, frozen=True, kw_only=True):
             default="half of the file descriptors that are left after a reserve for checks, the "
             "API and the log",
             why="Each client may need one for a backend as well.",
+        ),
+    ] = None
+    memory: Annotated[
+        int | None,
+        Key(
+            Size("64MiB", "1024TiB"),
+            "Memory that the process may have. At the limit newcomers and new requests get 503 "
+            "(`memory_full`) until it has a tenth less; what is under way goes on. What the kernel "
+            "keeps for sockets is not in it.",
+            default="half of what the machine or the container has",
+            why="Some hundred KiB are the most that a connection may need, so only very many "
+            "come near it; the other half is for the kernel's buffers, and for others.",
         ),
     ] = None

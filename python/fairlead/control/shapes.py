@@ -168,6 +168,12 @@ SHAPES: dict[str, Json] = {
         connections_per_worker=_list(_COUNT),
         listeners=_list(_ref("Listener")),
         pools=_list(_ref("Pool")),
+        memory=_object(
+            ("used_bytes", "limit_bytes", "full"),
+            used_bytes=_COUNT,
+            limit_bytes=_or_null(_COUNT),
+            full={"type": "boolean"},
+        ),
         access_log=_or_null(_object(("lines", "lost"), lines=_COUNT, lost=_COUNT)),
         chaos=_or_null(_ref("Chaos")),
     ),

@@ -110,7 +110,7 @@ def test_idle_tcp_connections_may_live_longer():
 
 
 def test_connections_are_derived_from_the_file_limit():
-    config = parse("workers = 2\n" + WEB + APP).config
+    config = parse(WEB + APP).config
 
     def connections(descriptors: int) -> int:
         made = lower(config, {}, descriptors)
@@ -145,10 +145,22 @@ def test_a_name_in_via_is_for_http_and_can_be_left_out():
     ],
 )
 def test_no_more_clients_are_let_in_than_there_are_descriptors_for(written, overall, of_listener):
-    made = lower(parse("workers = 2\n" + WEB + APP + written).config, {}, 1024)
+    made = lower(parse(WEB + APP + written).config, {}, 1024)
 
     assert made.limits == plan.OverallLimits(overall)
     assert made.listeners[0].limits.connections == of_listener
+
+
+def test_half_of_the_memory_is_for_this_process():
+    def memory(text: str, of_machine: int | None) -> int | None:
+        made = lower(parse(WEB + APP + text).config, {}, 1024, memory=of_machine)
+        assert made.limits is not None
+        return made.limits.memory
+
+    assert memory("", 8 << 30) == 4 << 30
+    assert memory("", 32 << 20) == 64 << 20
+    assert memory("", None) is None
+    assert memory('[limits]\nmemory = "1GiB"\n', 8 << 30) == 1 << 30
 
 
 def test_no_limit_is_none():

@@ -63,6 +63,38 @@ def test_the_limit_of_a_head_can_be_set(limited) -> None:
     assert said(line) == (431, "head_too_large")
 
 
+@pytest.mark.parametrize(("more", "expected"), [(0, (200, None)), (1, (431, "head_too_large"))])
+def test_a_head_may_have_exactly_its_limit(limited, more: int, expected) -> None:
+    balancer, listen, _ = limited('limits = { head = "1KiB" }')
+    line = balancer.connect(listen)
+    head = "GET / HTTP/1.1\r\nHost: app\r\nX: \r\n\r\n"
+    line.send(head.replace("X: ", "X: " + "x" * (1024 - len(head) + more)))
+    answer = line.read_response()
+
+    assert (answer.status, answer.reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"), [(16, (200, None)), (17, (414, "target_too_long"))]
+)
+def test_a_target_may_have_exactly_its_limit(limited, length: int, expected) -> None:
+    balancer, listen, _ = limited('limits = { target = "16B" }')
+    answer = balancer.connect(listen).get("/" + "x" * (length - 1))
+
+    assert (answer.status, answer.reason) == expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(32, 200), (33, 400)])
+def test_trailers_may_be_exactly_so_many(limited, count: int, expected: int) -> None:
+    balancer, listen, _ = limited("")
+    line = balancer.connect(listen)
+    trailers = "".join(f"X-{number}: y\r\n" for number in range(count))
+    line.send("POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n")
+    line.send(f"1\r\nx\r\n0\r\n{trailers}\r\n")
+
+    assert line.read_response().status == expected
+
+
 def test_a_target_that_is_too_long_is_refused(http, backend) -> None:
     line = http(backend()).connect()
 

@@ -97,13 +97,15 @@ def besiege(
         while len(visitors.times) < during + asks or time.monotonic() - started < 12:
             visitors.ask(50)
         most = memory + (heads + bodies) * PER_CONNECTION + readers * PER_READER + 16 * MIB
-        assert balancer.resident_bytes() < most
+        taken = balancer.resident_bytes()
+        assert taken < most
         seen = {kind: siege.seen() for kind, siege in sieges.items()}
 
         assert seen["head"]["answered"] > 0, "who drips a head is told to go after ten seconds"
         assert seen["reader"]["ended"] == 0, "who takes a kilobyte a second is let be"
         assert balancer.status()["workers"] > 0
     ratio = visitors.p99(during) / visitors.p99(before)
+    print(f"p99 {ratio:.2f} x, {(taken - memory) / MIB:.0f} MiB more, {seen}")
     assert visitors.failures == []
     visitors.end()
 

@@ -39,6 +39,8 @@ pub(crate) fn listener(name: &str, protocol: Protocol, bind: Bind) -> ListenerPl
             headers: 128,
             body: None,
             connections: 10_000,
+            target: None,
+            pipelined: 65_536,
             connections_per_client: None,
             requests: None,
             min_rate: None,

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use fairlead_balance::hash;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::{BackendPlan, HashOn, Policy, PoolPlan};
+use fairlead_model::plan::{BackendPlan, HashOn, ListenerPlan, Policy, PoolPlan};
 use fairlead_model::reason::Reason;
 use fairlead_proto::forwarded::Scheme;
 use fairlead_proto::http1::{write_request, ForwardRequest, Framing, Method, RequestHead};
@@ -86,19 +86,26 @@ impl Flow {
         exchange.request = head.body(bytes);
         exchange.request_done = exchange.request.is_done();
         client.exchange = Some(exchange);
-        if let (Framing::Length(length), Some(limit)) =
-            (head.framing(), listener.plan().limits.body)
-        {
-            if length > limit {
-                self.answer(d, key, Reason::BodyTooLarge, "", now);
-                return 0;
-            }
+        if let Some(reason) = self.unwanted(listener.plan(), head) {
+            self.answer(d, key, reason, "", now);
+            return 0;
         }
         let used = self.body_data(d, key, behind, now);
         if self.clients.get(key).is_some_and(|client| client.exchange.is_some()) {
             self.exchange_start(d, key, head, now);
         }
         used
+    }
+
+    /// Why a request is not even begun, if so.
+    fn unwanted(&self, plan: &ListenerPlan, head: &RequestHead) -> Option<Reason> {
+        if self.memory_full {
+            return Some(Reason::MemoryFull);
+        }
+        match (head.framing(), plan.limits.body) {
+            (Framing::Length(length), Some(limit)) if length > limit => Some(Reason::BodyTooLarge),
+            _ => None,
+        }
     }
 
     /// Begins the search for a backend, or waits for what the pool's policy wants to see.

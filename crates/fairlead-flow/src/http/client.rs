@@ -13,11 +13,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fairlead_model::limits::{
-    DRAIN_BYTES, DRAIN_MS, PIPELINED_BYTES, PLACES_PER_TURNED_AWAY, TURNED_AWAY, TURNED_AWAY_LEAST,
+    DRAIN_BYTES, DRAIN_MS, PLACES_PER_TURNED_AWAY, TURNED_AWAY, TURNED_AWAY_LEAST,
 };
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
-use fairlead_proto::http1::{Limits, Parsed, Progress};
+use fairlead_proto::http1::{Limits, Parsed, Progress, RequestHead};
 
 use crate::context::Role;
 use crate::driver::{ConnId, Driver, Peer};
@@ -30,6 +30,12 @@ use crate::places::Place;
 use crate::slab::Key;
 use crate::unread::Unread;
 use crate::wheel::{Alarm, Filed};
+
+/// Whether a request's target is longer than it may be.
+#[inline]
+fn is_long(head: &RequestHead, bytes: &[u8], most: Option<u64>) -> bool {
+    most.is_some_and(|most| head.target(bytes).len() as u64 > most)
+}
 
 /// How long kept connections may still bring a request after a stop was asked for.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -72,8 +78,9 @@ impl Client {
     /// Whether so much waits that nothing more is read. A head that is still coming may be as large
     /// as its limit.
     fn holds_much(&self) -> bool {
-        let head = if self.in_head { self.listener.plan().limits.head as usize } else { 0 };
-        self.input.len() > PIPELINED_BYTES.max(head)
+        let limits = &self.listener.plan().limits;
+        let head = if self.in_head { limits.head } else { 0 };
+        self.input.len() as u64 > limits.pipelined.max(head)
     }
 }
 
@@ -258,6 +265,11 @@ impl Flow {
             let limits =
                 Limits { head: plan.limits.head as usize, headers: plan.limits.headers as usize };
             match head.parse(&bytes[used..], &limits, &mut client.progress) {
+                Parsed::Complete if is_long(&head, &bytes[used..], plan.limits.target) => {
+                    self.log.note_refused(&bytes[used..]);
+                    self.answer(d, key, Reason::TargetTooLong, "", now);
+                    break;
+                }
                 Parsed::Complete => {
                     client.in_head = false;
                     client.requests = client.requests.saturating_add(1);

@@ -148,6 +148,8 @@ mod tests {
                 headers: 1,
                 body: None,
                 connections: 1,
+                target: None,
+                pipelined: 65_536,
                 connections_per_client: None,
                 requests: None,
                 min_rate,

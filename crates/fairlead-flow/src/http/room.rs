@@ -46,6 +46,8 @@ impl Flow {
         let id = listener.state.id();
         let whose = match full {
             Reason::ListenerFull => Whose::Of(id),
+            // An idle connection has next to none.
+            Reason::MemoryFull => return false,
             Reason::ClientFull => {
                 let Some(source) = counted(peer, &listener.plan().trusted_proxies) else {
                     return false;

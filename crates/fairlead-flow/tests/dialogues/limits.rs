@@ -2,7 +2,7 @@
 
 use fairlead_model::limits::TURNED_AWAY;
 
-use crate::keep::GET;
+use crate::keep::{GET, OK};
 use crate::script::dialogue;
 use crate::setup::{http, ms};
 use crate::wants::*;
@@ -186,4 +186,47 @@ fn a_head_may_be_as_large_as_its_limit() {
         told.wants_nothing().client_sends("x".repeat(50_000));
     }
     told.wants_nothing().client_sends("\r\n\r\n").wants([connect(0)]);
+}
+
+#[test]
+fn a_target_may_be_as_long_as_its_limit_and_no_longer() {
+    let setup = || http().listener(|listener| listener.limits.target = Some(16));
+    let of = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(length - 1));
+    let mut told = dialogue(setup());
+    told.client_connects().wants_nothing().client_sends(of(16)).wants([connect(0)]);
+    let mut told = dialogue(setup());
+    told.client_connects().wants_nothing().client_sends(of(17));
+    told.wants([refusal(CLIENT, 414, "target_too_long"), finish(CLIENT)]);
+    told.client_finishes().wants([close(CLIENT)]).ends();
+}
+
+#[test]
+fn so_much_of_further_requests_is_held_and_no_more() {
+    let mut told = dialogue(http().listener(|listener| listener.limits.pipelined = 1_024));
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.client_sends("x".repeat(1_024)).wants_nothing();
+    told.client_sends("x").wants([pause(CLIENT)]);
+}
+
+#[test]
+fn without_memory_nothing_new_is_begun_and_what_is_under_way_goes_on() {
+    let mut told = dialogue(http());
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.connected(L0).whatever().memory_full(true).wants_nothing();
+    told.client_connects().wants([refusal(OTHER, 503, "memory_full"), finish(OTHER)]);
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    // The next request on a kept connection is refused, but the connection stays.
+    told.client_sends(GET).wants([refusal(CLIENT, 503, "memory_full").without("connection:")]);
+    told.memory_full(false).wants_nothing();
+    told.client_sends(GET).wants([request(L0, "GET /a")]).sends(L0, OK);
+    told.wants([answer(CLIENT, 200).body("hi")]).counted("memory_full", 2);
+}
+
+#[test]
+fn without_memory_no_body_is_read() {
+    let mut told = dialogue(http());
+    told.client_connects().wants_nothing().memory_full(true).wants_nothing();
+    told.client_sends("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbod");
+    told.wants([refusal(CLIENT, 503, "memory_full").with("connection: close\r\n"), finish(CLIENT)]);
+    told.client_finishes().wants([close(CLIENT)]).nobody_is_blamed().ends();
 }

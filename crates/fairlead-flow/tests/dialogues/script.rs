@@ -298,6 +298,12 @@ impl Dialogue {
         self.desk.looks
     }
 
+    /// The process has as much memory as it may have, or less again.
+    pub(crate) fn memory_full(&mut self, full: bool) -> &mut Self {
+        let what = if full { "memory is full" } else { "memory is free" };
+        self.happens(what, |flow, _, _| flow.set_memory_full(full))
+    }
+
     // What the policy outside does.
 
     /// Somebody is there to be asked from now on.

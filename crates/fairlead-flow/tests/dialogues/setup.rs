@@ -61,6 +61,8 @@ fn setup(protocol: Protocol) -> Setup {
         headers: 100,
         body: None,
         connections: 1_000,
+        target: None,
+        pipelined: 65_536,
         connections_per_client: None,
         requests: None,
         min_rate: None,

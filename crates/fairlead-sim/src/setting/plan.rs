@@ -70,6 +70,8 @@ fn draw_listener(protocol: Protocol, routes: Vec<RoutePlan>, random: &mut Random
             headers: 100,
             body: None,
             connections: 10_000,
+            target: None,
+            pipelined: 65_536,
             connections_per_client: None,
             requests: None,
             min_rate: None,
