@@ -1,4 +1,4 @@
-//! What do the bytes say? HTTP/1.1 as bytes, for an intermediary.
+//! What do the bytes say? HTTP/1.1 as bytes, for an intermediary; and the PROXY protocol before it.
 //!
 //! Heads are parsed into ranges over the caller's bytes, never into objects of their own, and
 //! written anew by copying the runs between the lines that don't go on. Bodies are counted, or
@@ -16,6 +16,7 @@
 pub mod forwarded;
 pub mod hop;
 pub mod http1;
+pub mod proxy;
 pub mod refusal;
 pub mod upgrade;
 
