@@ -26,6 +26,11 @@ __all__ = ["read_yaml"]
 
 _LOADER = getattr(yaml, "CLoader", yaml.Loader)
 
+# YAML 1.1, "c-printable".
+_FORBIDDEN = re.compile(
+    "[^\\x09\\x0a\\x0d\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
+)
+
 
 class _Refusal(Exception):  # noqa: N818  # carries the error out of the reading
     def __init__(self, error: ConfigError) -> None:
@@ -58,11 +63,20 @@ def read_yaml(source: Source) -> tuple[Node, list[ConfigError]]:
 def _syntax(error: yaml.YAMLError, source: Source, builder: _Builder) -> ConfigError:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
-    position = getattr(error, "position", 0)
-    start = builder.offset(mark.index if mark else position if isinstance(position, int) else 0)
+    start = builder.offset(mark.index) if mark else _unreadable(source)
+    rest = source.data[start:].decode("utf-8", "replace")
     context = getattr(error, "context", None)
     found = f"{problem} ({context})" if context else str(problem)
-    return ConfigError("syntax", found, "", source.place(start, start + 1))
+    return ConfigError("syntax", found, "", source.place(start, start + len(rest[:1].encode())))
+
+
+def _unreadable(source: Source) -> int:
+    """Offset of the first character that YAML doesn't allow.
+
+    The loaders count to it in different units, and from different places.
+    """
+    found = _FORBIDDEN.search(source.text)
+    return len(source.text[: found.start()].encode()) if found else 0
 
 
 class _Open:

@@ -154,3 +154,19 @@ def test_mistakes_in_yaml_have_places():
 
 def test_a_list_is_no_configuration():
     assert told("[1, 2]", "f.yaml") == [("type", "[1, 2]")]
+
+
+@pytest.mark.parametrize("before", ["", "a: b\n", "a: \N{GRINNING FACE}\u00e4\n# \ufffd\n"])
+def test_a_character_that_yaml_does_not_allow_is_shown_where_it_stands(before):
+    source = Source("x.yaml", f"{before}c: \x01\n")
+    _, [error] = read_yaml(source)
+
+    assert error.place.text == "\x01"
+    assert error.place.line == before.count("\n") + 1
+
+
+def test_a_mistake_at_the_end_has_a_place_within_the_text():
+    source = Source("x.yaml", "a: [\u00e4")
+    _, [error] = read_yaml(source)
+
+    assert 0 <= error.place.start <= error.place.end <= len(source.data)
