@@ -80,6 +80,37 @@ class Engine:
                 plan, or the engine has stopped.
         """
 
+    def inherit(self, name: str, number: int) -> str:
+        """Take a listening socket that this process was started with.
+
+        Plans that come later use it for a listener that has its address, or names it, instead of
+        opening one. It stays open as long as the engine lives.
+
+        Args:
+            name: What plans may call it.
+            number: Its descriptor, which is duplicated and stays the caller's.
+
+        Returns:
+            Where it listens.
+
+        Raises:
+            OSError: It is no stream socket.
+        """
+
+    def watch(self, to: str, every: float) -> None:
+        """Tell a service manager again and again that all workers are alive.
+
+        Sends ``WATCHDOG=1`` after each pause in which every worker took a turn, from a thread that
+        doesn't need the interpreter.
+
+        Args:
+            to: A Unix datagram socket: its path, or ``@`` and an abstract name.
+            every: Seconds of the pause.
+
+        Raises:
+            OSError: There are no workers yet (no plan was applied), or no such socket.
+        """
+
     def addresses(self) -> list[tuple[str, str]]:
         """Each listener's name with each of its addresses, as they turned out.
 

@@ -38,6 +38,7 @@ class Balancer:
         inside: list[str] | None = None,
         environment: dict[str, str] | None = None,
         files: dict[str, str] | None = None,
+        descriptors: tuple[int, ...] = (),
         ready: bool = True,
     ) -> None:
         # Short, because a Unix socket's path may have 107 bytes.
@@ -73,6 +74,7 @@ class Balancer:
                 **(environment or {}),
             },
             preexec_fn=limit,  # noqa: PLW1509 - no threads of ours hold locks that it needs
+            pass_fds=descriptors,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

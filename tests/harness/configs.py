@@ -36,6 +36,7 @@ class _Maker:
         return schema.Config(
             workers=number(0, 9),
             shutdown_timeout=self._duration(0),
+            user=maybe(lambda: self._one(("fairlead", "www-data:adm"))),
             access_log=maybe(
                 lambda: schema.AccessLog(
                     to=self._one(("-", "/var/log/a b")), format=self._one(("json", "combined"))
@@ -69,6 +70,7 @@ class _Maker:
         number = self._source.randint
         is_http = self._source.random() < 0.7
         ports = self._source.sample(range(1000), number(1, 3))
+        trusted = self._many(lambda: self._one(_NETWORKS))
         return schema.Listener(
             bind=tuple(f":{1000 + 1000 * place + port}" for port in ports),
             protocol="http" if is_http else "tcp",
@@ -91,9 +93,10 @@ class _Maker:
                 requests=self._maybe(lambda: number(1, 10_000)),
                 min_rate=self._maybe(lambda: number(1, 10_000)),
             ),
-            trusted_proxies=self._many(lambda: self._one(_NETWORKS)),
             tcp_keepalive=self._maybe(self._keepalive),
             via=self._one(("fairlead", "off", "edge-1")),
+            trusted_proxies=trusted,
+            proxy_protocol=bool(trusted) and self._one((True, False)),
         )
 
     def _route(self, pools: list[str]) -> schema.Route:
@@ -152,6 +155,7 @@ class _Maker:
             slow_start=self._duration(0),
             source=self._maybe(lambda: self._one(("10.0.0.1", "::1"))),
             tcp_keepalive=self._maybe(self._keepalive),
+            proxy_protocol=self._maybe(lambda: self._one(("v1", "v2"))),
         )
 
     def _backend(self, port: int) -> schema.Backend:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,9 +94,20 @@ def gunicorn(folder: Path, application: str) -> Iterator[str]:
 @contextlib.contextmanager
 def nginx(folder: Path) -> Iterator[str]:
     """nginx that serves the files in ``folder/files``."""
-    program = find("nginx", "nginx-light")
     port = free_port()
     (folder / "files").mkdir(exist_ok=True)
+    place = f"""server {{
+        listen 127.0.0.1:{port}; root {folder}/files;
+        location = /whoami {{ return 200 "nginx\\n"; }}
+    }}"""
+    with nginx_of(folder, port, place) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def nginx_of(folder: Path, port: int, place: str) -> Iterator[str]:
+    """nginx with what stands inside ``http``, once it listens on ``port``."""
+    program = find("nginx", "nginx-light")
     user = "user root;" if os.geteuid() == 0 else ""
     config = f"""
     daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr; {user}
@@ -105,10 +117,7 @@ def nginx(folder: Path) -> Iterator[str]:
         client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
         fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
         scgi_temp_path {folder}/scgi;
-        server {{
-            listen 127.0.0.1:{port}; root {folder}/files;
-            location = /whoami {{ return 200 "nginx\\n"; }}
-        }}
+        {place}
     }}
     """
     (folder / "nginx.conf").write_text(config)
@@ -169,3 +178,29 @@ def postgresql(folder: Path) -> Iterator[str]:
     command += ["-c", f"unix_socket_directories={data}", "-c", "fsync=off"]
     with running(command, port, folder, **as_user):
         yield f"127.0.0.1:{port}"
+
+
+def _haproxy() -> tuple[list[str], Path]:
+    """How to start HAProxy, and where it reads files: here, or inside ``$PEER_HOME/sid``."""
+    tree = Path(os.environ.get("PEER_HOME", "/nowhere")) / "sid"
+    if shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
+        return [find("haproxy", "haproxy")], Path("/")
+    if os.geteuid() == 0 and (tree / "usr/sbin/haproxy").exists():
+        return ["chroot", str(tree), "/usr/sbin/haproxy"], tree
+    return [find("haproxy", "haproxy")], Path("/")
+
+
+@contextlib.contextmanager
+def haproxy(folder: Path, port: int, config: str) -> Iterator[str]:
+    """HAProxy with this configuration, once it listens on ``port``."""
+    command, root = _haproxy()
+    text = (
+        "defaults\n mode http\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n"
+        + config
+    )
+    with tempfile.NamedTemporaryFile("w", dir=root / "tmp", suffix=".cfg") as file:
+        file.write(text)
+        file.flush()
+        seen = "/" + str(Path(file.name).relative_to(root))
+        with running([*command, "-db", "-f", seen], port, folder):
+            yield f"127.0.0.1:{port}"

@@ -165,5 +165,6 @@ fn plan(policy: Policy, count: usize, varied: bool) -> PoolPlan {
         slow_start: Millis(0),
         source: None,
         keepalive: None,
+        proxy_protocol: None,
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Place {
     busy: AtomicUsize,
     /// The last report that was asked for and done.
     reported: AtomicU64,
+    /// The last sign of life that was asked for and given.
+    beat: AtomicU64,
     /// Every probe that it owns has had one result.
     checked: AtomicBool,
     /// Its thread is about to end.
@@ -110,6 +112,19 @@ impl Board {
     pub(crate) fn wait_reported(&self, number: u64, timeout: Duration) -> bool {
         self.wait(timeout, |place| {
             place.reported.load(Ordering::Acquire) >= number || place.ended.load(Ordering::Acquire)
+        })
+    }
+
+    /// Notes that a worker has given this sign of life.
+    pub(crate) fn beat(&self, worker: usize, number: u64) {
+        self.places[worker].beat.store(number, Ordering::Release);
+        self.ring();
+    }
+
+    /// Waits until every worker has given this sign of life (or has ended, as it was told to).
+    pub(crate) fn wait_beat(&self, number: u64, timeout: Duration) -> bool {
+        self.wait(timeout, |place| {
+            place.beat.load(Ordering::Acquire) >= number || place.ended.load(Ordering::Acquire)
         })
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::mailbox::{Command, Mailbox};
 use crate::sys::poll::Poller;
+use crate::watchdog::Watched;
 use crate::worker::{self, Common};
 
 /// How long a thread that was told to end is waited for. Only one that hangs takes longer, and
@@ -65,6 +66,12 @@ impl Crew {
     /// Tells all workers the same.
     pub(crate) fn tell(&self, command: impl Fn() -> Command) {
         Mailbox::put_all(&self.common.boxes, command);
+    }
+
+    /// What somebody needs who wants to know whether they live.
+    pub(crate) fn watched(&self) -> Watched {
+        let Common { boxes, board, .. } = &self.common;
+        Watched { boxes: Arc::clone(boxes), board: Arc::clone(board) }
     }
 
     /// Makes all workers take a turn.

@@ -23,6 +23,7 @@ use crate::chaos::{Chaos, ChaosRefused, ChaosWanted};
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::events::Events;
+use crate::inherited::Inherited;
 use crate::log::{AccessLog, Output};
 use crate::mailbox::{Command, Open};
 use crate::memory::Memory;
@@ -32,6 +33,7 @@ use crate::publish::{open_all, Bound, Ids, Problem};
 use crate::sampler::Sampler;
 use crate::status::{PoolStatus, Status};
 use crate::sys::descriptors;
+use crate::watchdog::Watchdog;
 use crate::worker::Common;
 
 /// How long workers may take to put a configuration in force before `apply` returns anyway. They
@@ -79,6 +81,8 @@ pub struct Engine {
 struct Inner {
     crew: Option<Crew>,
     sampler: Option<Sampler>,
+    watchdog: Option<Watchdog>,
+    inherited: Vec<Inherited>,
     registry: Registry,
     snapshot: Option<Arc<Snapshot>>,
     bound: Vec<Bound>,
@@ -139,6 +143,35 @@ impl Engine {
         })
     }
 
+    /// Takes a listening socket that this process was started with, for the plans to come: those
+    /// whose listeners have its address, or name it, use it instead of one of their own. Answers
+    /// where it listens. `number` is its descriptor, which stays the caller's.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be listened on.
+    pub fn inherit(&self, name: String, number: RawFd) -> Result<String, String> {
+        let socket = descriptors::duplicate(number).map_err(|error| error.to_string())?;
+        let inherited = Inherited::new(name, socket)?;
+        let address = inherited.address().to_string();
+        self.lock().inherited.push(inherited);
+        Ok(address)
+    }
+
+    /// Tells the Unix datagram socket `to` (a path, or `@` and an abstract name), each time that
+    /// `every` has passed, that all workers are alive; if one isn't, it isn't told. To be called
+    /// after the first [`Engine::apply`].
+    ///
+    /// # Errors
+    ///
+    /// If there are no workers, or no thread for it.
+    pub fn watch(&self, to: &str, every: Duration) -> std::io::Result<()> {
+        let mut inner = self.lock();
+        let crew = inner.crew.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
+        inner.watchdog = Some(Watchdog::start(to, every, crew.watched())?);
+        Ok(())
+    }
+
     /// Puts `plan` in force. The first call starts the workers; listeners are open from then on,
     /// but nothing is accepted before [`Engine::start_accepting`].
     ///
@@ -151,7 +184,7 @@ impl Engine {
             return Err(vec![Problem::general("the engine has stopped")]);
         }
         let ids = inner.ids.of(&plan.listeners);
-        let bound = open_all(&plan.listeners, &ids, &inner.bound)?;
+        let bound = open_all(&plan.listeners, &ids, &inner.bound, &inner.inherited)?;
         let applied = Event::Applied {
             listeners: plan.listeners.len(),
             pools: plan.pools.len(),
@@ -482,8 +515,9 @@ impl Engine {
         let idle = self.board.wait_idle(timeout.saturating_sub(start.elapsed()));
         let mut inner = self.lock();
         let (crew, sampler) = (inner.crew.take(), inner.sampler.take());
+        let watchdog = inner.watchdog.take();
         drop(inner);
-        drop(sampler);
+        drop((sampler, watchdog));
         if let Some(crew) = crew {
             crew.end();
         }
@@ -501,13 +535,14 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let mut inner = self.lock();
         let (crew, sampler) = (inner.crew.take(), inner.sampler.take());
+        let watchdog = inner.watchdog.take();
         drop(inner);
         if self.process != std::process::id() {
             // The threads are the parent's; here is nobody to wait for.
-            std::mem::forget((crew, sampler));
+            std::mem::forget((crew, sampler, watchdog));
             return;
         }
-        drop(sampler);
+        drop((sampler, watchdog));
         self.desks.close();
         if let Some(crew) = crew {
             crew.end();

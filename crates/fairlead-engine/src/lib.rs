@@ -15,7 +15,8 @@
 //! | `policy` | between the workers and policies in Python |
 //! | `worker`, `accept` | one worker's turn |
 //! | `drive`, `connection`, `queue`, `slots`, `connect` | one worker's sockets |
-//! | `listen` | listening sockets, shared by all |
+//! | `listen`, `inherited` | listening sockets, shared by all; those that this process was started with |
+//! | `watchdog` | tells a service manager that the workers are alive |
 //! | `sys` | what the kernel offers, and all unsafe code |
 
 mod accept;
@@ -29,6 +30,7 @@ mod drive;
 mod engine;
 mod events;
 mod guard;
+mod inherited;
 mod listen;
 mod log;
 mod mailbox;
@@ -41,6 +43,7 @@ mod sampler;
 mod slots;
 mod status;
 mod sys;
+mod watchdog;
 mod worker;
 
 pub use chaos::{ChaosRefused, ChaosWanted};

@@ -20,7 +20,7 @@ use fairlead_flow::driver::Peer;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{Bind, Keepalive};
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
+use rustix::net::{sockopt, SocketAddrUnix, SocketFlags, SocketType};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::sys::socket::{canonical, local_address, set_keepalive, set_up_tcp};
@@ -55,6 +55,7 @@ pub(crate) fn describe(bind: &Bind) -> String {
         Bind::Any(port) => format!(":{port}"),
         Bind::Tcp(address) => address.to_string(),
         Bind::Unix(path) => format!("unix:{path}"),
+        Bind::Inherited(name) => format!("fd:{name}"),
     }
 }
 
@@ -84,6 +85,9 @@ impl ListenSocket {
             Bind::Any(port) => open_any(*port, leaving),
             Bind::Tcp(address) => open_tcp(*address, true, leaving),
             Bind::Unix(path) => return open_unix(path),
+            Bind::Inherited(name) => {
+                return Err(format!("no socket `{name}` was passed to this process"))
+            }
         };
         let socket = opened.map_err(|error| problem(&error))?;
         let address = local_address(&socket).ok_or("the new socket has no address")?;
@@ -93,6 +97,25 @@ impl ListenSocket {
     fn new(socket: OwnedFd, address: Address, file: Option<(u64, u64)>) -> Self {
         let process = std::process::id();
         ListenSocket { socket, address, file, process, exhausted: AtomicU64::new(0) }
+    }
+
+    /// Listens on a socket that somebody else has opened and keeps open. Nothing of it is removed at
+    /// the end.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel doesn't let it listen.
+    pub(crate) fn adopt(socket: OwnedFd, address: Address) -> Result<Self, String> {
+        let set_up = || {
+            rustix::io::ioctl_fionbio(&socket, true)?;
+            if let Address::Tcp(_) = address {
+                set_up_tcp(&socket, None)?;
+            }
+            // Whoever opened it may have chosen a short queue, or left this to us.
+            rustix::net::listen(&socket, BACKLOG)
+        };
+        set_up().map_err(|error| problem(&error.into()))?;
+        Ok(ListenSocket::new(socket, address, None))
     }
 
     /// Where it listens.
@@ -153,6 +176,25 @@ impl Drop for ListenSocket {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Where a socket that somebody else has opened listens.
+///
+/// # Errors
+///
+/// If it is none that connections could come from.
+pub(crate) fn address_of(socket: &OwnedFd) -> Result<Address, String> {
+    let kind = sockopt::socket_type(socket).map_err(|_| "it is not a socket")?;
+    if kind != SocketType::STREAM {
+        return Err("it is not a stream socket".to_owned());
+    }
+    if let Some(address) = local_address(socket) {
+        return Ok(Address::Tcp(address));
+    }
+    let name = rustix::net::getsockname(socket).map_err(|error| problem(&error.into()))?;
+    let unix = SocketAddrUnix::try_from(name).map_err(|_| "it is of an unknown family")?;
+    let path = unix.path().ok_or("it has no path")?;
+    Ok(Address::Unix(path.to_string_lossy().into_owned()))
 }
 
 fn open_any(port: u16, leaving: &[&ListenSocket]) -> io::Result<OwnedFd> {

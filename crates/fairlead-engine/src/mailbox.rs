@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Stop,
     /// Give up what is still open, and end.
     End,
+    /// Give this sign of life.
+    Beat(u64),
     /// Say on the board that all before this was done.
     Report(u64),
 }

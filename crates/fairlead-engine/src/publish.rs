@@ -16,6 +16,7 @@ use fairlead_flow::driver::ListenerId;
 use fairlead_model::plan::{Bind, ListenerPlan};
 use serde::Serialize;
 
+use crate::inherited::{self, Inherited};
 use crate::listen::{describe, ListenSocket};
 use crate::mailbox::Open;
 
@@ -79,11 +80,13 @@ impl Ids {
     }
 }
 
-/// Finds or opens a socket for each address of each listener, in order. `old` is what is in force.
+/// Finds or opens a socket for each address of each listener, in order. `old` is what is in force,
+/// `passed` what this process was started with.
 pub(crate) fn open_all(
     listeners: &[ListenerPlan],
     ids: &Ids,
     old: &[Bound],
+    passed: &[Inherited],
 ) -> Result<Vec<Bound>, Vec<Problem>> {
     let wanted: Vec<_> = listeners
         .iter()
@@ -97,7 +100,9 @@ pub(crate) fn open_all(
     for ((listener, bind), kept) in wanted.into_iter().zip(kept) {
         let socket = match kept {
             Some(socket) => Ok(socket),
-            None => ListenSocket::open(bind, &leaving).map(Arc::new),
+            None => inherited::open(passed, bind)
+                .unwrap_or_else(|| ListenSocket::open(bind, &leaving))
+                .map(Arc::new),
         };
         match socket {
             Ok(socket) => {

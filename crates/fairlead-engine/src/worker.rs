@@ -368,6 +368,7 @@ impl Worker {
                 Command::Stop => self.stop(),
                 Command::End => self.end(),
                 Command::Report(number) => self.report = Some(number),
+                Command::Beat(number) => self.common.board.beat(self.number, number),
             }
         }
     }

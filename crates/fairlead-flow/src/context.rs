@@ -36,6 +36,8 @@ pub(crate) enum Role {
     Link(Key),
     /// A probe's.
     Probe(Key),
+    /// One that has yet to say whose it is.
+    Arrival(Key),
 }
 
 /// Roles by connection.
@@ -195,7 +197,8 @@ impl Context {
         let Some(link) = self.links.get_mut(key) else { return };
         let keepalive = link.pool.keepalive;
         let played = link.affliction.take().is_some_and(|played| !played.leaves_clean());
-        if keepalive.is_zero() || played || !link.backend.is_at(&link.endpoint) {
+        let one_client = link.pool.proxy.is_some();
+        if keepalive.is_zero() || one_client || played || !link.backend.is_at(&link.endpoint) {
             return self.close_link(d, key);
         }
         link.used = LinkUse::Idle;

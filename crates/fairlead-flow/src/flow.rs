@@ -10,6 +10,7 @@ use fairlead_model::plan::Protocol;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{RequestHead, ResponseHead};
 
+use crate::arrival::{owes_header, Arrival};
 use crate::chaos::News;
 use crate::context::{Context, Role};
 use crate::date::Date;
@@ -36,6 +37,7 @@ pub struct Flow {
     pub(crate) local: Local,
     pub(crate) clients: Slab<Client>,
     pub(crate) relays: Slab<Relay>,
+    pub(crate) arrivals: Slab<Arrival>,
     pub(crate) probes: Probes,
     pub(crate) holds: Holds,
     /// Clients that may go on with what waits in their input.
@@ -73,6 +75,7 @@ impl Flow {
             local: Local::empty(),
             clients: Slab::new(),
             relays: Slab::new(),
+            arrivals: Slab::new(),
             probes: Probes::new(),
             holds: Holds::new(),
             ready: Vec::new(),
@@ -154,6 +157,9 @@ impl Flow {
             }
         }
         match place {
+            Ok(place) if owes_header(listener.plan(), peer) => {
+                self.arrival_begin(id, listener, (peer, place), now);
+            }
             Ok(place) => self.admit(d, id, listener, (peer, place), now),
             Err(full) => self.turn_away(d, id, listener, (peer, full), now),
         }
@@ -162,7 +168,7 @@ impl Flow {
 
     /// A client whose address is known has a place at its listener: it is served, unless it has too
     /// many.
-    fn admit<D: Driver>(
+    pub(crate) fn admit<D: Driver>(
         &mut self,
         d: &mut D,
         id: ConnId,
@@ -251,6 +257,7 @@ impl Flow {
         match self.ctx.roles.get(id) {
             Role::Client(key) => self.client_data(d, key, bytes, now),
             Role::RelayClient(key) => self.relay_client_data(d, key, bytes, now),
+            Role::Arrival(key) => self.arrival_data(d, key, bytes, now),
             Role::Probe(key) if self.chaos_keeps_probe(key, News::Data(bytes), now) => {}
             Role::Probe(key) => self.probe_data(d, key, bytes, now),
             Role::Link(key) if self.chaos_keeps(d, key, News::Data(bytes), now) => {}
@@ -282,7 +289,7 @@ impl Flow {
                 }
                 _ => {}
             },
-            Role::Probe(_) | Role::None => {}
+            Role::Probe(_) | Role::Arrival(_) | Role::None => {}
         }
         self.settle(d, now);
     }
@@ -292,6 +299,7 @@ impl Flow {
         match self.ctx.roles.get(id) {
             Role::Client(key) => self.client_eof(d, key, now),
             Role::RelayClient(key) => self.relay_eof(d, key, true, now),
+            Role::Arrival(key) => self.arrival_eof(d, key, now),
             Role::Probe(key) => self.probe_eof(d, key, now),
             Role::Link(key) if self.chaos_keeps(d, key, News::Finished, now) => {}
             Role::Link(key) => self.link_eof(d, key, now),
@@ -311,6 +319,7 @@ impl Flow {
         match self.ctx.roles.get(id) {
             Role::Client(key) => self.client_gone(d, key, now),
             Role::RelayClient(key) => self.relay_failed(d, key, true, failure, now),
+            Role::Arrival(key) => self.arrival_drop(d, key, Reason::ClientGone, now),
             Role::Probe(key) => self.probe_failed(d, key, failure, now),
             Role::Link(key) if self.chaos_keeps(d, key, News::Failed(failure), now) => {}
             Role::Link(key) => self.link_failed(d, key, failure, now),
@@ -336,7 +345,7 @@ impl Flow {
             Role::Client(key) => self.client_writable(d, key, now),
             Role::RelayClient(key) => self.relay_writable(d, key, true, now),
             Role::Link(key) => self.link_writable(d, key, now),
-            Role::Probe(_) | Role::None => {}
+            Role::Probe(_) | Role::Arrival(_) | Role::None => {}
         }
         self.settle(d, now);
     }
@@ -351,6 +360,7 @@ impl Flow {
                 Alarm::Relay(key) => self.relay_timer(d, key, now),
                 Alarm::Link(key) => self.link_timer(d, key, now),
                 Alarm::Probe(key) => self.probe_timer(d, key, now),
+                Alarm::Arrival(key) => self.arrival_timer(d, key, now),
                 Alarm::Chaos => self.chaos_timer(d, now),
                 Alarm::Holds => self.holds_timer(d, now),
             }
@@ -369,6 +379,7 @@ impl Flow {
             Some(Alarm::Relay(key)) => self.relay_drop(d, key, Reason::Internal, now),
             Some(Alarm::Link(key)) => self.ctx.abort_link(d, key),
             Some(Alarm::Probe(key)) => self.probe_give_up(d, key, now),
+            Some(Alarm::Arrival(key)) => self.arrival_drop(d, key, Reason::Internal, now),
             Some(Alarm::Holds) => self.holds_arm(now),
             Some(Alarm::Chaos) | None => {}
         }
@@ -395,6 +406,7 @@ impl Flow {
             Role::Client(key) => self.client_gone(d, key, now),
             Role::RelayClient(key) => self.relay_drop(d, key, Reason::Internal, now),
             Role::Probe(key) => self.probe_give_up(d, key, now),
+            Role::Arrival(key) => self.arrival_drop(d, key, Reason::Internal, now),
             Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
                 Some(LinkUse::Busy(client) | LinkUse::Connecting(Owner::Client(client))) => {
                     self.client_gone(d, client, now);
@@ -426,6 +438,7 @@ impl Flow {
                 None => self.client_arm(key, now + STOP_GRACE),
             }
         }
+        self.arrivals_stop(now);
         self.probes_stop(d);
         // What is played would keep from its end what is under way.
         self.chaos_end(d, "ended early", now);
@@ -445,7 +458,7 @@ impl Flow {
 
     /// Client connections still open.
     pub fn open_clients(&self) -> usize {
-        self.clients.len() + self.relays.len()
+        self.clients.len() + self.relays.len() + self.arrivals.len()
     }
 
     /// The time for a graceful stop is over: everything ends.
@@ -458,6 +471,9 @@ impl Flow {
         }
         for key in self.relays.keys() {
             self.relay_drop(d, key, Reason::ShuttingDown, now);
+        }
+        for key in self.arrivals.keys() {
+            self.arrival_drop(d, key, Reason::ShuttingDown, now);
         }
         for key in self.ctx.links.keys() {
             self.ctx.close_link(d, key);

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod arrival;
 pub mod ask;
 mod chaos;
 mod context;

@@ -1,5 +1,6 @@
 //! One connection to a backend, whoever uses it at the moment.
 
+pub(crate) mod introduce;
 mod news;
 
 use std::rc::Rc;

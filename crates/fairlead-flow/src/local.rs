@@ -11,7 +11,7 @@ use fairlead_balance::{BackendState, Budget, Count, Pool, Rules, View};
 use fairlead_model::backend::{Endpoint, Slot, Wish};
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan};
+use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan, ProxyVersion};
 
 use crate::answers::{Answers, Kind};
 use crate::driver::ListenerId;
@@ -125,6 +125,8 @@ pub(crate) struct LocalPool {
     /// The shortest time after which an answer of one of its backends is late, and when that is to
     /// be looked up again.
     quickest: Cell<(Moment, Duration)>,
+    /// How backends are told who the client is, if they are.
+    pub(crate) proxy: Option<ProxyVersion>,
 }
 
 impl LocalPool {
@@ -166,6 +168,7 @@ impl LocalPool {
             keepalive: timeouts.keepalive.duration(),
             hold: pool.plan.retry.hold.duration(),
             quickest: Cell::new((Moment::ZERO, Duration::ZERO)),
+            proxy: pool.plan.proxy_protocol,
             pool: Arc::clone(pool),
         }
     }

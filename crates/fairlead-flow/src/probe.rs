@@ -26,7 +26,7 @@ use fairlead_model::chaos::Fault;
 use fairlead_model::health::{Evidence, Health, Origin};
 use fairlead_model::limits::RESPONSE_HEADERS;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::CheckKind;
+use fairlead_model::plan::{CheckKind, ProxyVersion};
 use fairlead_proto::http1::{Limits, Method, Parsed, Progress, ResponseHead};
 
 pub(crate) use schedule::Probes;
@@ -36,6 +36,7 @@ use crate::context::Role;
 use crate::driver::{ConnId, Driver, IoFailure, Outgoing};
 use crate::flow::Flow;
 use crate::hosts::LocalHost;
+use crate::link::introduce::header_of_ours;
 use crate::local::{LocalBackend, LocalPool};
 use crate::seek::millis;
 use crate::slab::Key;
@@ -60,6 +61,8 @@ pub(crate) struct Question {
     pub(crate) interval: Duration,
     pub(crate) fast_interval: Duration,
     pub(crate) timeout: Duration,
+    /// How the backend is told at the beginning that it is we who ask.
+    pub(crate) proxy: Option<ProxyVersion>,
 }
 
 /// Who wants to know.
@@ -266,14 +269,19 @@ impl Flow {
                 watcher.backend.state.set_endpoint(good);
             }
         }
+        // A check is the proxy's own connection.
+        let ours = probe.question.proxy.map_or_else(Vec::new, header_of_ours);
         if let CheckKind::Http { method, path, .. } = &probe.question.kind {
             let request = format!(
                 "{method} {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: fairlead-check\r\nAccept: */*\r\nConnection: close\r\n\r\n",
                 probe.question.host
             );
             probe.stage = Stage::Asking;
-            let _ = d.send(conn, request.as_bytes(), &[]);
+            let _ = d.send(conn, &ours, request.as_bytes());
         } else {
+            if !ours.is_empty() {
+                let _ = d.send(conn, &ours, &[]);
+            }
             self.probe_result(d, key, true, "connected", String::new(), now);
         }
     }

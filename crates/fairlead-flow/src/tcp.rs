@@ -1,8 +1,9 @@
 //! Bytes both ways: a tcp listener's connections, and HTTP connections after an upgrade.
 //!
 //! Rules of this file
-//! 1. Not a byte of the client is read before somebody is there to take it. So nothing of it is
-//!    lost, and nothing has to be kept, when the first backend doesn't answer.
+//! 1. Not a byte of the client is read before somebody is there to take it (but for those that come
+//!    together with a PROXY header, and are kept). So nothing of it is lost when the first backend
+//!    doesn't answer.
 //! 2. Who is not read from is not being read from because the other side is slower: at most one
 //!    receive buffer waits in each direction.
 //! 3. A FIN is passed on and the other direction goes on. A reset is passed on as a reset.
@@ -48,6 +49,10 @@ enum Side {
 pub(crate) struct Relay {
     client: ConnId,
     pub(crate) address: Option<SocketAddr>,
+    /// What the client connected to.
+    local: Option<SocketAddr>,
+    /// What came of it together with its PROXY header, before there was a backend.
+    early: Vec<u8>,
     pub(crate) listener: Rc<LocalListener>,
     place: Place,
     pub(crate) seek: Option<Box<Seek>>,
@@ -87,6 +92,8 @@ impl Relay {
         Relay {
             client,
             address: None,
+            local: None,
+            early: Vec::new(),
             listener,
             place,
             seek: None,
@@ -173,6 +180,7 @@ impl Flow {
         let idle = listener.plan().timeouts.idle.duration();
         let mut relay = Relay::new(client, (listener, place), idle, now);
         relay.address = peer.address;
+        relay.local = peer.local;
         relay.seek = Some(Box::new(seek));
         let key = self.relays.insert(relay);
         self.ctx.roles.set(client, Role::RelayClient(key));
@@ -255,13 +263,34 @@ impl Flow {
         // The latency of a connection is the time until it was there.
         if relay.seek.is_some() {
             to.backend.state.shard(self.ctx.worker).add_request(now.since(relay.started));
+            to.introduce(d, Peer { address: relay.address, local: relay.local }, now);
         }
         relay.link = Some(link);
         relay.backend = Some(to.conn);
         drop(relay.take_seek());
+        let early = std::mem::take(&mut relay.early);
         let (client, deadline) = (relay.client, now + relay.idle);
         self.relay_arm(key, deadline);
         d.resume(client);
+        if !early.is_empty() {
+            self.relay_data(d, key, Side::Client, &early, now);
+        }
+    }
+
+    /// Bytes that came with a client's PROXY header, while nobody is there yet to take them: the one
+    /// exception from rule 1, of one receive buffer.
+    pub(crate) fn relay_early<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        bytes: &[u8],
+        now: Moment,
+    ) {
+        let Some(relay) = self.relays.get_mut(key) else { return };
+        if relay.backend.is_some() {
+            return self.relay_data(d, key, Side::Client, bytes, now);
+        }
+        relay.early = bytes.to_vec();
     }
 
     pub(crate) fn relay_arm(&mut self, key: Key, deadline: Moment) {

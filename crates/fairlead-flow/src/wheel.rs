@@ -31,6 +31,7 @@ pub(crate) enum Alarm {
     Relay(Key),
     Link(Key),
     Probe(Key),
+    Arrival(Key),
     /// Of faults that are played.
     Chaos,
     /// Those that wait for a backend.

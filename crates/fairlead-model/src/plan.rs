@@ -99,7 +99,7 @@ pub struct ListenerPlan {
     pub timeouts: ListenerTimeouts,
     /// How much is too much.
     pub limits: ListenerLimits,
-    /// Networks whose forwarding headers are believed.
+    /// Networks whose forwarding headers, and PROXY headers, are believed.
     pub trusted_proxies: Vec<Network>,
     /// How silent clients are probed by the kernel; `None`: as the engine thinks right.
     #[serde(default)]
@@ -108,6 +108,9 @@ pub struct ListenerPlan {
     /// added.
     #[serde(default)]
     pub via: Option<String>,
+    /// Whether connections from trusted networks, and on Unix sockets, begin with a PROXY header.
+    #[serde(default)]
+    pub proxy_protocol: bool,
 }
 
 /// How the kernel finds out whether a silent connection still has another end.
@@ -122,7 +125,8 @@ pub struct Keepalive {
     pub probes: u32,
 }
 
-/// Where to listen: `{"any": 8080}` · `{"tcp": "127.0.0.1:80"}` · `{"unix": "/path"}`.
+/// Where to listen: `{"any": 8080}` · `{"tcp": "127.0.0.1:80"}` · `{"unix": "/path"}` ·
+/// `{"inherited": "web"}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bind {
@@ -132,6 +136,8 @@ pub enum Bind {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(String),
+    /// The socket of this name among those that this process was started with.
+    Inherited(String),
 }
 
 /// What a listener speaks.
@@ -290,6 +296,9 @@ pub struct PoolPlan {
     /// How silent backends are probed by the kernel; `None`: as the engine thinks right.
     #[serde(default)]
     pub keepalive: Option<Keepalive>,
+    /// Whether backends are told at the beginning of each connection who the client is, and how.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyVersion>,
 }
 
 impl PoolPlan {
@@ -303,6 +312,16 @@ impl PoolPlan {
     pub fn has_policy(&self, policy: Policy) -> bool {
         self.policy == policy || self.groups.iter().any(|plan| plan.policy == policy)
     }
+}
+
+/// A version of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// What one group has of its own.

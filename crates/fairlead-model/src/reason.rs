@@ -104,6 +104,8 @@ reasons! {
     MaxForwards = "max_forwards", 200, Nobody, Never, false, "the request was to go no further than here";
     MethodNotAllowed = "method_not_allowed", 405, Client, Never, false, "fairlead does not answer this method itself";
     Misdirected = "misdirected", 421, Client, Never, false, "the request is for https and came without TLS";
+    BadProxyHeader = "bad_proxy_header", 400, Client, Never, false, "the connection of a trusted proxy did not begin with a PROXY header";
+    ProxyHeaderTimeout = "proxy_header_timeout", 408, Client, Never, false, "the PROXY header of a trusted proxy did not come in time";
     NoRoute = "no_route", 404, Operator, Never, false, "no route of the listener takes this request";
     ClientGone = "client_gone", 0, Client, Never, false, "the client went away";
     ClientIdle = "client_idle", 0, Client, Never, false, "the client sent nothing for the idle time";

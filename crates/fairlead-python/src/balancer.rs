@@ -53,6 +53,16 @@ impl Engine {
         problems.map_err(|problems| EngineError::new_err(describe(&problems)))
     }
 
+    fn inherit(&self, name: String, number: i32) -> PyResult<String> {
+        self.engine.inherit(name, number).map_err(PyOSError::new_err)
+    }
+
+    fn watch(&self, py: Python<'_>, to: &str, every: f64) -> PyResult<()> {
+        let every = seconds(every)?;
+        let started = py.detach(|| self.engine.watch(to, every));
+        started.map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+
     fn addresses(&self) -> Vec<(String, String)> {
         self.engine.addresses()
     }

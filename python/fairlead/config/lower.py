@@ -168,6 +168,7 @@ def _listener(
         trusted_proxies=tuple(map(_network, listener.trusted_proxies)),
         keepalive=_keepalive(listener.tcp_keepalive),
         via=None if listener.via == "off" or listener.protocol == "tcp" else listener.via,
+        proxy_protocol=listener.proxy_protocol,
     )
 
 
@@ -175,6 +176,8 @@ def _binds(text: str, answers: Mapping[str, Answer]) -> Iterable[plan.Bind]:
     address = units.split_address(text)
     if address.path is not None:
         return [plan.Unix(address.path)]
+    if address.inherited is not None:
+        return [plan.Inherited(address.inherited)]
     if address.host is None:
         return [plan.AnyAddress(address.port)]
     return _tcp(address, answers)
@@ -284,6 +287,7 @@ def _pool(name: str, pool: Pool, answers: Mapping[str, Answer]) -> plan.PoolPlan
         hash_table=pool.hash_table,
         groups=tuple(plan.GroupPlan(group.group, group.policy) for group in pool.groups),
         keepalive=_keepalive(pool.tcp_keepalive),
+        proxy_protocol=pool.proxy_protocol,
     )
 
 

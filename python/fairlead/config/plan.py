@@ -23,6 +23,7 @@ __all__ = [
     "Header",
     "Http",
     "HttpCheck",
+    "Inherited",
     "Keepalive",
     "ListenerPlan",
     "ListenerTimeouts",
@@ -59,7 +60,13 @@ class Unix(msgspec.Struct, frozen=True):
     unix: str
 
 
-Bind = AnyAddress | Tcp | Unix
+class Inherited(msgspec.Struct, frozen=True):
+    """The name of a socket that fairlead is started with."""
+
+    inherited: str
+
+
+Bind = AnyAddress | Tcp | Unix | Inherited
 Endpoint = Tcp | Unix
 
 
@@ -160,6 +167,7 @@ class ListenerPlan(msgspec.Struct, frozen=True):
     trusted_proxies: tuple[Network, ...]
     keepalive: Keepalive | None
     via: str | None
+    proxy_protocol: bool
 
 
 class BackendPlan(msgspec.Struct, frozen=True):
@@ -258,6 +266,7 @@ class PoolPlan(msgspec.Struct, frozen=True):
     slow_start: int
     source: str | None
     keepalive: Keepalive | None
+    proxy_protocol: str | None
 
 
 class AccessLog(msgspec.Struct, frozen=True):

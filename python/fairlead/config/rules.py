@@ -32,6 +32,7 @@ def check(config: Config, reading: Reading) -> None:
     for name, listener in config.listeners.items():
         _listener_has_a_pool(name, listener, reading)
         _tcp_has_no_routes(name, listener, reading)
+        _proxies_are_named(name, listener, reading)
         _references_exist(name, listener, config, reading)
         for index, route in enumerate(listener.routes):
             _route_has_one_path(("listeners", name, "routes", index), route, reading)
@@ -95,7 +96,7 @@ def _bind_keys(bind: str) -> tuple[list[str], list[str]]:
     (['any4:80'], ['any4:80', 'one4:80'])
     """
     address = units.split_address(bind)
-    if address.path is not None:
+    if address.path is not None or address.inherited is not None:
         return [bind], [bind]
     if address.port == 0:
         return [], []
@@ -153,6 +154,19 @@ def _tcp_has_no_routes(name: str, listener: Listener, reading: Reading) -> None:
         found = f"listener `{name}` is tcp and can't have routes"
         expected = 'routes only where `protocol = "http"`: bytes of tcp have no host and no path'
         reading.report(ConfigError("route.tcp", found, expected, place))
+
+
+def _proxies_are_named(name: str, listener: Listener, reading: Reading) -> None:
+    by_tcp = any(units.split_address(bind).path is None for bind in listener.bind if bind)
+    if not listener.proxy_protocol or listener.trusted_proxies or not by_tcp:
+        return
+    if any(path[:3] == ("listeners", name, "trusted_proxies") for path in reading.broken):
+        return  # There are some, all of them wrong, and that is told.
+    place = _place(reading, ("listeners", name, "proxy_protocol"), ("listeners", name))
+    found = f"listener `{name}` expects PROXY headers, and trusts nobody's"
+    expected = "`trusted_proxies`, the networks that the proxies connect from"
+    hint = 'add `trusted_proxies = ["10.0.0.0/8"]`, with the addresses of your own'
+    reading.report(ConfigError("proxy.nobody", found, expected, place, hint))
 
 
 def _references_exist(name: str, listener: Listener, config: Config, reading: Reading) -> None:

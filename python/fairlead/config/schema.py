@@ -202,6 +202,12 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ()
 
+    def __repr__(self) -> str:
+        """The values but for the token: what is printed ends in logs."""
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        shown["token"] = None if self.token is None else "***"
+        return f"Admin({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
 
 class AccessLog(msgspec.Struct, frozen=True, kw_only=True):
     """Where a line about each request and each connection goes."""
@@ -276,6 +282,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "Threads that move bytes; 0 for one per CPU that this process may use.",
         ),
     ] = 0
+    user: Annotated[
+        str | None,
+        Key(
+            Spelled(spelling.check_user, "a user", pattern=spelling.USER),
+            "Whom `fairlead run` becomes once everything is bound, `name` or `name:group`; it must be "
+            "started as root.",
+            default="whoever starts it",
+            why="Ports below 1024 take root; serving them doesn't.",
+        ),
+    ] = None
     shutdown_timeout: Annotated[
         timedelta,
         Key(

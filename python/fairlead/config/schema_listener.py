@@ -9,6 +9,7 @@ from fairlead.config import spelling
 from fairlead.config.form import (
     Choice,
     Duration,
+    Flag,
     Form,
     Many,
     Path,
@@ -190,7 +191,9 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
                 least=1,
             ),
             'Where to listen, one address or a list: ":8080" (all addresses, IPv4 and IPv6), '
-            '"127.0.0.1:8080", "[::1]:8080", "unix:/path". Port 0 lets the system choose.',
+            '"127.0.0.1:8080", "[::1]:8080", "unix:/path". Port 0 lets the system choose. "fd:NAME" is '
+            "the socket of this name that systemd opened; one that it opened on an address that stands "
+            "here is used as well.",
         ),
     ]
     protocol: Annotated[
@@ -228,7 +231,8 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Key(
             NETWORKS,
-            "Networks whose `X-Forwarded-*` and `X-Request-Id` headers are believed and passed on.",
+            "Networks whose `X-Forwarded-*` and `X-Request-Id` headers are believed and passed on, "
+            "and whose PROXY headers are, with `proxy_protocol`.",
             default="none",
             why="Whoever can set them can claim any address.",
         ),
@@ -244,6 +248,17 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
             "(`gzip_proxied any`).",
         ),
     ] = "fairlead"
+    proxy_protocol: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether connections from `trusted_proxies`, and all on a Unix socket, begin with a PROXY "
+            "header (version 1 or 2), which tells the client's address. Everybody else is an ordinary "
+            "client.",
+            why="Whether a header may come is never told by looking at the bytes: any client could "
+            "send some that look like one.",
+        ),
+    ] = False
     tcp_keepalive: Annotated[
         Keepalive | None,
         Key(
@@ -254,4 +269,4 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
-LISTENER: Final = Table(Listener, "a listener", later=("tls", "access_log", "proxy_protocol"))
+LISTENER: Final = Table(Listener, "a listener", later=("tls", "access_log"))

@@ -492,6 +492,18 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
             default="the system chooses",
         ),
     ] = None
+    proxy_protocol: Annotated[
+        str | None,
+        Key(
+            Choice("a version", ("v1", "v2")),
+            "Whether backends are told the client's address by a PROXY header at the beginning of each "
+            "connection: a line of text (`v1`) or binary (`v2`). Checks say that they are fairlead's own.",
+            default="no PROXY header",
+            why="Who does not expect it takes it for rubbish. On http no connection is kept for the "
+            "next request then, as a header speaks for all of it; `X-Forwarded-For` tells the same "
+            "and costs nothing.",
+        ),
+    ] = None
     tcp_keepalive: Annotated[
         Keepalive | None,
         Key(

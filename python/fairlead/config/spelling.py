@@ -35,6 +35,7 @@ __all__ = [
     "check_reference",
     "check_source",
     "check_token",
+    "check_user",
     "check_via",
     "is_named",
     "is_open",
@@ -78,8 +79,25 @@ def check_named(text: str, at: Place) -> str:
 
 
 def check_listen(text: str, at: Place) -> str:
-    """An address to listen at."""
-    return units.parse_listen(text, at=at)
+    """An address to listen at, or ``fd:`` and the name of a socket that fairlead is started with."""
+    if not text.startswith("fd:"):
+        return units.parse_listen(text, at=at)
+    if re.fullmatch(r"fd:[!-9;-~]{1,255}", text) is None:
+        expected = "`fd:` and the `FileDescriptorName=` of a systemd socket"
+        raise ConfigError("address.form", f"`{text}` names no socket", expected, at)
+    return text
+
+
+# As `useradd` takes them, for editors and for us; a group behind a colon.
+USER = r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?(:[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?)?$"
+
+
+def check_user(text: str, at: Place) -> str:
+    """A user to become, perhaps with a group. Whether there is one is seen at the start."""
+    if re.fullmatch(USER, text) is None:
+        expected = "a user such as `fairlead`, or `fairlead:www-data` with a group"
+        raise ConfigError("user.form", f"`{text}` is no user's name", expected, at)
+    return text
 
 
 def check_network(text: str, at: Place) -> str:

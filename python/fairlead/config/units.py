@@ -252,13 +252,14 @@ def _status_hint(part: str) -> str | None:
 class Address(NamedTuple):
     """Where to listen or to connect to.
 
-    Exactly one of these: a Unix socket (``path``), all addresses of this machine (neither host nor
-    path), one host (``host``, a name or a literal without brackets).
+    Exactly one of these: a Unix socket (``path``), a socket that fairlead is started with
+    (``inherited``, its name), all addresses of this machine (none of the others), one host (``host``, a name or a literal without brackets).
     """
 
     host: str | None = None
     port: int = 0
     path: str | None = None
+    inherited: str | None = None
 
     def __str__(self) -> str:
         if self.path is not None:
@@ -271,10 +272,12 @@ def split_address(text: str) -> Address:
     """Take a good address apart: one that ``parse_listen`` or ``parse_backend`` returned.
 
     >>> split_address("[::1]:8080")
-    Address(host='::1', port=8080, path=None)
+    Address(host='::1', port=8080, path=None, inherited=None)
     """
     if text.startswith("unix:"):
         return Address(path=text[5:])
+    if text.startswith("fd:"):
+        return Address(inherited=text[3:])
     host, _, port = text.rpartition(":")
     return Address(host.strip("[]") or None, int(port))
 

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 _IN_USE = "address already in use"
 _HINTS = (
     (_IN_USE, "see who has it with `ss -ltnp`, or choose another port"),
-    ("permission denied", "ports below 1024 take root or CAP_NET_BIND_SERVICE"),
+    (
+        "permission denied",
+        (
+            "ports below 1024 take root or CAP_NET_BIND_SERVICE; one that has given root up (`user`) "
+            "takes a restart, or a socket of systemd's"
+        ),
+    ),
     ("cannot assign requested address", "see this machine's addresses with `ip address`"),
 )
 
@@ -45,7 +51,7 @@ def readable(problems: str) -> EngineError:
     >>> error = readable('[{"listener": "web", "bind": "127.0.0.1:80", "problem": "permission denied"}]')
     >>> print(error, error.hint, sep=" | ")
     listener `web` can't listen on 127.0.0.1:80: permission denied | ports below 1024 take root \
-or CAP_NET_BIND_SERVICE
+or CAP_NET_BIND_SERVICE; one that has given root up (`user`) takes a restart, or a socket of systemd's
     """
     try:
         rows = json.loads(problems)

@@ -18,6 +18,12 @@ class Engine(Protocol):
     def apply(self, plan: bytes) -> None:
         """Take a plan, all of it or nothing."""
 
+    def inherit(self, name: str, number: int) -> str:
+        """Take a listening socket that this process was started with; where it listens."""
+
+    def watch(self, to: str, every: float) -> None:
+        """Tell a service manager again and again that all workers are alive."""
+
     def addresses(self) -> list[tuple[str, str]]:
         """Listener name and address, for everything that listens."""
 

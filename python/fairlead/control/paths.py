@@ -58,11 +58,31 @@ def _directories() -> list[Path]:
     alone = os.environ.get("FAIRLEAD_RUNTIME_DIR")
     if alone:
         return [Path(alone) / "fairlead"]
+    # What systemd has made for a service (`RuntimeDirectory=`), which has no other place of its own.
+    of_service = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if of_service:
+        return [Path(of_service), _OF_ROOT]
     # With a fixed name in a folder that all may write to; `_prepare` refuses what isn't ours.
     of_user = Path(f"/tmp/fairlead-{os.geteuid()}")  # noqa: S108
     usual = [_OF_ROOT, of_user] if os.geteuid() == 0 else [of_user, _OF_ROOT]
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return [Path(runtime) / "fairlead", *usual] if runtime else usual
+
+
+def make_over(uid: int, gid: int) -> None:
+    """Give another user the directory that its control sockets will be in. As root, at the start.
+
+    One with somebody's sockets in it stays whose it is; the user has a folder of its own then.
+    """
+    alone = os.environ.get("FAIRLEAD_RUNTIME_DIR")
+    where = directory() if alone or os.environ.get("RUNTIME_DIRECTORY") else _OF_ROOT
+    with contextlib.suppress(FileExistsError):
+        where.mkdir(mode=0o700)
+    found = where.lstat()
+    if stat.S_ISDIR(found.st_mode) and found.st_uid in (0, uid) and not _sockets(where):
+        os.chown(where, uid, gid, follow_symlinks=False)
+        if not alone:
+            os.environ["RUNTIME_DIRECTORY"] = os.fspath(where)
 
 
 def listen(pid: int | None = None) -> Listening:
@@ -198,13 +218,19 @@ def _remove_dead(where: Path) -> None:
 
 
 def _is_trusted(where: Path) -> bool:
-    """Whether only this user or root can have put something there."""
+    """Whether only this user or root can have put something there.
+
+    Root also trusts what it has made for the user that fairlead becomes, in places where nobody else
+    can make anything: its own, and one that the environment names.
+    """
     try:
         found = where.lstat()
         readable = os.access(where, os.R_OK | os.X_OK)
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid in (0, os.geteuid()) and readable
+    given = where == _OF_ROOT or "FAIRLEAD_RUNTIME_DIR" in os.environ
+    known = found.st_uid in (0, os.geteuid()) or (os.geteuid() == 0 and given)
+    return stat.S_ISDIR(found.st_mode) and known and readable
 
 
 def _sockets(where: Path) -> list[Path]:

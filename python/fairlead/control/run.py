@@ -2,6 +2,7 @@
 
 The order of a start is what keeps it short and safe: signals are caught first, so that a stop
 that comes early is not lost; then everything is bound (what can't be is told, and nothing runs);
+then root is given up, if the configuration names a user;
 then backends are probed once, bounded; then clients are let in and ``ready`` is said. The event
 loop is imported only after that, because the import takes longer than all the rest.
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 from fairlead.control import paths
 from fairlead.control.engine import start_engine
 from fairlead.control.running import Running
+from fairlead.control.service import Manager, admin_socket, unused
 from fairlead.errors import EngineError
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from fairlead.config.loaded import LoadedConfig
     from fairlead.control.paths import Listening
+    from fairlead.control.service import Passed
 
 CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Two signals that end fairlead, and one that reloads it."""
@@ -54,11 +57,11 @@ def serve(
         The exit code: 0 stopped, 2 an address can't be had.
     """
     early = catch_early()
+    manager = Manager(os.environ)
     raise_file_limit()
     running = Running(start_engine(first.config.workers), first)
     try:
-        running.start()
-        admin = paths.listen_admin(first.config.admin.listen) if first.config.admin else None
+        admin = open_all(running, manager, tell)
     except EngineError as error:
         running.engine.stop(0)
         tell(str(error))
@@ -71,6 +74,7 @@ def serve(
     if not open_later:
         running.open()
         tell("ready")
+        manager.ready(summary(running))
 
     try:
         runner = loop_when_possible(tell, early)
@@ -79,7 +83,7 @@ def serve(
             return _DONE
         from fairlead.control.stay import Opened, stay
 
-        opened = Opened(running, control, admin, ready=not open_later)
+        opened = Opened(running, control, admin, manager, ready=not open_later)
         with runner:
             runner.run(stay(opened, reload, tell, early))
     except Exception as error:  # noqa: BLE001  # whatever it is, traffic must not end with it
@@ -89,6 +93,59 @@ def serve(
             if listening is not None:
                 paths.close(listening)
     return _DONE
+
+
+def open_all(running: Running, manager: Manager, tell: Callable[[str], None]) -> Listening | None:
+    """Bind everything, and give root up if that is wanted: nothing needs it afterwards.
+
+    Args:
+        running: What is to run.
+        manager: Whoever has started this process.
+        tell: Writes a line for people.
+
+    Returns:
+        The admin address, if one is configured.
+
+    Raises:
+        EngineError: Something can't be had.
+    """
+    from fairlead.control import privilege
+
+    first = running.loaded
+    user = privilege.find(first.config.user) if first.config.user else None
+    if user is not None:
+        privilege.prepare(user, first)
+    passed = manager.hand_over(running.engine)
+    running.start()
+    used = [address for _, address in running.engine.addresses()]
+    admin = None
+    if first.config.admin is not None:
+        admin = admin_socket(passed, first.config.admin.listen)
+        used += [each.address for each in passed if admin is not None and _is_at(admin, each)]
+        admin = admin or paths.listen_admin(first.config.admin.listen)
+    for line in unused(passed, used):
+        tell(line)
+    manager.watch(running.engine)
+    if user is not None:
+        privilege.drop(user)
+        for line in privilege.check_files(user, first):
+            tell(line)
+    return admin
+
+
+def _is_at(listening: Listening, passed: Passed) -> bool:
+    return os.path.sameopenfile(listening.socket.fileno(), passed.number)
+
+
+def summary(running: Running) -> str:
+    """What runs, in a few words, for whoever lists services."""
+    plan = running.loaded.value
+    backends = sum(len(pool.backends) for pool in plan.pools)
+    return f"serving: {_count(len(plan.listeners), 'listener')}, {_count(backends, 'backend')}"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def loop_when_possible(tell: Callable[[str], None], early: list[int]) -> Runner | None:

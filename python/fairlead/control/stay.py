@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fairlead.control.loop import ControlLoop
-from fairlead.control.run import CAUGHT
+from fairlead.control.run import CAUGHT, summary
 from fairlead.control.teller import Teller
 from fairlead.errors import ReloadError
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fairlead.config.loaded import LoadedConfig
     from fairlead.control.paths import Listening
     from fairlead.control.running import Running
+    from fairlead.control.service import Manager
 
 _INTERRUPTED = 130
 _LAST_WORDS_SECONDS = 0.5
@@ -38,12 +39,14 @@ class Opened:
         running: The engine and what is in force in it.
         control: The control socket, if it could be opened.
         admin: The admin address, if one is configured.
+        manager: Whoever has started this process, and wants to know how it goes.
         ready: Whether clients are let in already.
     """
 
     running: Running
     control: Listening | None
     admin: Listening | None
+    manager: Manager
     ready: bool
 
 
@@ -66,14 +69,16 @@ async def stay(
         lambda _, context: teller.say(f"control plane: {_told(context)}")
     )
     control = ControlLoop(opened.running, reload, teller.say)
-    signals = Signals(control, teller)
+    signals = Signals(control, teller, opened.manager)
     signals.catch(early)
     await control.start(opened.control, opened.admin)
     if not opened.ready:
         await control.first_checks()
         opened.running.engine.start_accepting()
         teller.say("ready")
+        opened.manager.ready(summary(opened.running))
     why = await signals.ended
+    opened.manager.stopping(why)
     teller.say(f"{why}: finishing what is under way, taking nothing new")
     finished = await control.stop(why)
     teller.say("stopped" if finished else "stopped; connections that were left were cut")
@@ -83,11 +88,14 @@ async def stay(
 class Signals:
     """Turns signals into a reload or an end."""
 
-    def __init__(self, control: ControlLoop, teller: Teller) -> None:
+    def __init__(
+        self, control: ControlLoop, teller: Teller, manager: Manager | None = None
+    ) -> None:
         """Nothing is caught before `catch`."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._control = control
         self._teller = teller
+        self._manager = manager
         self._reloads: set[asyncio.Task[None]] = set()
 
     def catch(self, early: list[int]) -> None:
@@ -110,12 +118,16 @@ class Signals:
             self._end_now()
 
     async def _reload(self) -> None:
+        if self._manager is not None:
+            self._manager.reloading()
         try:
             await self._control.reload_now()
         except ReloadError:
-            return  # said by the loop, and what was in force still is
+            pass  # said by the loop, and what was in force still is
         except Exception as error:  # noqa: BLE001  # a fault in reading must not end what runs
             self._teller.say(f"reload failed by a fault in fairlead: {error!r}")
+        if self._manager is not None:
+            self._manager.ready(summary(self._control.running))
 
     def _end_now(self) -> None:
         self._teller.say("interrupted again: cutting what is left")

@@ -10,6 +10,7 @@ import pytest
 
 from fairlead.control import stay as module
 from fairlead.control.running import Running
+from fairlead.control.service import Manager
 from fairlead.control.stay import Opened, stay
 
 
@@ -45,7 +46,7 @@ def run(opened, *, early=(), later=(), reload=None):
 
 def opened(running, *, ready=True):
     running.start()
-    return Opened(running, None, None, ready=ready)
+    return Opened(running, None, None, Manager({}), ready=ready)
 
 
 def test_a_signal_that_came_early_is_not_lost(running, engine):

@@ -70,6 +70,7 @@ pub(crate) fn plan(policy: Policy, weights: &[u16]) -> PoolPlan {
         slow_start: Millis(0),
         source: None,
         keepalive: None,
+        proxy_protocol: None,
     }
 }
 

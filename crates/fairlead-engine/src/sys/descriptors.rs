@@ -9,9 +9,12 @@
 //! in the queue and the listener stays readable: without a descriptor to spare there would be no
 //! way to take it out, and a loop would spin (Envoy and others do, LESSONS of the project).
 
-use std::os::fd::{AsRawFd, OwnedFd};
+#![expect(unsafe_code, reason = "a descriptor's number comes from the environment")]
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 /// Raises the soft limit to the hard one; says what it is now.
@@ -53,6 +56,17 @@ impl Reserved {
     pub(crate) fn has(self, descriptor: &OwnedFd) -> bool {
         u64::from(descriptor.as_raw_fd().unsigned_abs()) >= self.from
     }
+}
+
+/// A descriptor of our own for what this number stands for, which no child process inherits.
+pub(crate) fn duplicate(number: RawFd) -> Result<OwnedFd, Errno> {
+    if number < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: it is borrowed for one call, which only asks the kernel to duplicate it. A number that
+    // stands for nothing is answered EBADF, and nothing is read or written through it here.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_dupfd_cloexec(borrowed, 3)
 }
 
 /// One descriptor kept for the moment when there are no others.
@@ -99,6 +113,15 @@ mod tests {
         assert_eq!(Reserved::of(256), Reserved { from: 240 });
         assert_eq!(Reserved::of(1 << 20), Reserved { from: (1 << 20) - MOST });
         assert_eq!(Reserved::of(4), Reserved { from: 0 });
+    }
+
+    #[test]
+    fn only_what_is_open_is_duplicated() {
+        let file = std::fs::File::open("/dev/null").expect("open");
+        let ours = duplicate(file.as_raw_fd()).expect("duplicate");
+        assert_ne!(ours.as_raw_fd(), file.as_raw_fd());
+        assert_eq!(duplicate(-1).expect_err("none"), Errno::BADF);
+        assert_eq!(duplicate(1_000_000).expect_err("none"), Errno::BADF);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(crate) fn listener(name: &str, protocol: Protocol, bind: Bind) -> ListenerPl
             min_rate: None,
         },
         trusted_proxies: Vec::new(),
+        proxy_protocol: false,
         keepalive: None,
         via: None,
     }
@@ -94,6 +95,7 @@ pub(crate) fn pool(backends: &[SocketAddr]) -> PoolPlan {
         slow_start: Millis(0),
         source: None,
         keepalive: None,
+        proxy_protocol: None,
     }
 }
 

@@ -94,6 +94,7 @@ impl Flow {
         exchange.sent_at = now;
         exchange.trial =
             link.backend.state.is_on_probation() && link.pool.has_well_other(link.slot);
+        link.introduce(d, client.peer, now);
         exchange.held_back = link.send(d, &exchange.head, &exchange.body, now) == Sent::Queued;
         exchange.noted = Noted::Nothing;
         exchange.late = late_at(exchange, (&link.pool, link.slot), self.ctx.worker, now);

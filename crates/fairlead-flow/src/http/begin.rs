@@ -47,8 +47,7 @@ impl Flow {
         let last = listener.plan().limits.requests.is_some_and(|most| client.requests >= most);
         let facts = facts_of(head, leaving || last);
         let address = client.peer.address.map(|address| address.ip());
-        let trusted =
-            address.is_some_and(|address| is_trusted(&listener.plan().trusted_proxies, address));
+        let trusted = !client.behind && is_trusted(&listener.plan().trusted_proxies, address);
         let found = listener.routes().find(&Looked { bytes, head });
         let pool = found.and_then(|index| listener.pools.get(index));
         let pool = match (pool, ends_here(head, trusted)) {
@@ -68,7 +67,7 @@ impl Flow {
         exchange.received = bytes.len() as u64;
         exchange.seek.key = hash_key(pool.plan(), client.peer, bytes, head);
         exchange.seek.may(facts.method.is_idempotent(), !facts.upgrade);
-        if facts.upgrade {
+        if facts.upgrade || pool.proxy.is_some() {
             exchange.seek.reuse = Reuse::Never;
         }
         let id = request_id(&mut self.ctx);
@@ -218,8 +217,8 @@ fn hash_key(plan: &PoolPlan, peer: Peer, bytes: &[u8], head: &RequestHead) -> Op
     Some(found.unwrap_or_else(|| source_key(plan, peer)))
 }
 
-fn is_trusted(networks: &[fairlead_model::plan::Network], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(address))
+fn is_trusted(networks: &[fairlead_model::plan::Network], address: Option<IpAddr>) -> bool {
+    address.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
 }
 
 /// The host that an HTTP/1.0 request without one is for, in the HTTP/1.1 that goes on.

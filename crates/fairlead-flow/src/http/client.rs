@@ -54,6 +54,9 @@ pub(crate) enum State {
 pub(crate) struct Client {
     pub(crate) conn: ConnId,
     pub(crate) peer: Peer,
+    /// Somebody whose address nobody knows stands behind the one in `peer`: nothing it says about
+    /// itself is believed.
+    pub(crate) behind: bool,
     pub(crate) listener: Rc<LocalListener>,
     pub(crate) state: State,
     pub(crate) exchange: Option<Box<Exchange>>,
@@ -112,6 +115,7 @@ impl Flow {
         let key = self.clients.insert(Client {
             conn,
             peer,
+            behind: false,
             listener,
             state: State::Open,
             exchange: None,

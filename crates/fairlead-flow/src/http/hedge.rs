@@ -139,6 +139,7 @@ impl Flow {
         }
         let step = if opinion { Count::OpinionAsked } else { Count::HedgeSent };
         exchange.seek.pool.count(self.ctx.worker, step);
+        to.introduce(d, client.peer, now);
         let _ = to.send(d, &exchange.head, &exchange.body, now);
         self.sent_arm(key, now);
     }

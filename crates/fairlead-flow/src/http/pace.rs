@@ -157,6 +157,7 @@ mod tests {
             trusted_proxies: Vec::new(),
             keepalive: None,
             via: None,
+            proxy_protocol: false,
         }
     }
 

@@ -181,5 +181,6 @@ fn question(pool: &LocalPool, slot: Slot) -> Option<Question> {
         interval: check.interval.duration(),
         fast_interval: check.fast_interval.duration(),
         timeout: check.timeout.duration(),
+        proxy: pool.proxy,
     })
 }

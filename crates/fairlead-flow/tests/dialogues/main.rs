@@ -32,6 +32,7 @@ mod outlier;
 mod path;
 mod pressure;
 mod probes;
+mod proxy;
 mod reload;
 mod room;
 mod routes;

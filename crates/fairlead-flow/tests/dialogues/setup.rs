@@ -76,6 +76,7 @@ fn setup(protocol: Protocol) -> Setup {
         timeouts,
         limits,
         trusted_proxies: Vec::new(),
+        proxy_protocol: false,
         keepalive: None,
         via: None,
     };
@@ -120,6 +121,7 @@ pub(crate) fn pool(name: &str, backends: std::ops::Range<usize>) -> PoolPlan {
         slow_start: Millis(0),
         source: None,
         keepalive: None,
+        proxy_protocol: None,
     }
 }
 

@@ -77,6 +77,7 @@ fn draw_listener(protocol: Protocol, routes: Vec<RoutePlan>, random: &mut Random
             min_rate: None,
         },
         trusted_proxies: Vec::new(),
+        proxy_protocol: false,
         keepalive: None,
         via: None,
     }
@@ -126,6 +127,7 @@ fn draw_pool(
         slow_start: Millis([0, 2_000, 10_000][random.below(3)]),
         source: None,
         keepalive: None,
+        proxy_protocol: None,
     }
 }
 

@@ -1,0 +1,51 @@
+"""The units in packaging/systemd are what systemd takes, and as hard as they say."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.balancer import PROGRAM
+from harness.programs import find
+from harness.sources import ROOT
+
+# Tenths of systemd's own measure, 0 to 10: what is left are the network and the user's own files.
+EXPOSURE = 15
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> list[Path]:
+    """The units, for a program that is there."""
+    made = []
+    for source in sorted((ROOT / "packaging/systemd").glob("fairlead.*")):
+        copy = tmp_path / source.name
+        copy.write_text(source.read_text().replace("/usr/bin/fairlead", str(PROGRAM)))
+        made.append(copy)
+    return made
+
+
+def analyze(*words: object) -> str:
+    program = find("systemd-analyze", "systemd")
+    done = subprocess.run(
+        [program, *map(str, words)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stderr
+
+
+def test_systemd_finds_nothing_wrong_with_them(units: list[Path]) -> None:
+    assert len(units) == 2
+    assert analyze("verify", *units) == ""
+
+
+def test_the_service_is_hardened(units: list[Path]) -> None:
+    analyze("security", "--offline=yes", f"--threshold={EXPOSURE}", units[0])
+
+
+def test_it_is_never_restarted_for_a_wrong_configuration(units: list[Path]) -> None:
+    text = units[0].read_text()
+
+    assert "RestartPreventExitStatus=2" in text
+    assert "Type=notify" in text
