@@ -1,7 +1,9 @@
 """Where a value stands in the text that it came from, and how that is shown to a person.
 
 Decides lines, columns, and the frame with the underlined place. Doesn't know what the text means:
-a configuration file and the words of a command line are shown alike.
+a configuration file and the words of a command line are shown alike. One thing is guessed, and
+rather too often: what looks like a secret is shown as stars, as errors end in logs and in terminals
+that others look at.
 
 A place is made for every value of a file but looked at for the wrong ones only, so making one
 costs next to nothing: line and column are worked out when somebody asks.
@@ -9,6 +11,7 @@ costs next to nothing: line and column are worked out when somebody asks.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from functools import cached_property
 
@@ -16,6 +19,13 @@ __all__ = ["Place", "Source"]
 
 # A line of a configuration fits; of a minified one we show what is around the place.
 _SHOWN_CHARACTERS = 120
+
+# A value behind a key like `token`, `"tokn"` or `password`, in TOML or YAML, quoted or not; a mistake
+# may leave its quote open. The name of a file (`token_file`) is no secret.
+_SECRET = re.compile(
+    rb"""(?i)(?<![\w-])(?![\w-]*file)[\w-]*(?:tok|secret|passw)[\w-]*["']?[ \t]*[=:][ \t]*"""
+    rb"""(?:"((?:[^"\\\n]|\\.)*)|'([^'\n]*)|([^\s"',}#][^\s,}#]*))"""
+)
 
 
 class Source:
@@ -45,6 +55,15 @@ class Source:
             starts.append(at + 1)
             at = data.find(b"\n", at + 1)
         return starts
+
+    @cached_property
+    def shown(self) -> bytes:
+        """The text as people may see it: with stars for secrets, byte for byte."""
+        shown = bytearray(self.data)
+        for found in _SECRET.finditer(self.data):
+            start, end = found.span(found.lastindex or 0)
+            shown[start:end] = b"*" * (end - start)
+        return bytes(shown)
 
     def line_at(self, offset: int) -> int:
         """Number of the line with this byte, 1 for the first."""
@@ -127,9 +146,9 @@ class Place:
         # Twice as many bytes as characters shown, at least: what is cut off needn't be decoded.
         from_byte = max(self._line_start(), self.start - 4 * _SHOWN_CHARACTERS)
         to_byte = min(self._line_end(), end + 4 * _SHOWN_CHARACTERS)
-        before = self._characters(from_byte, self.start)
-        marked = self._characters(self.start, end)[:_SHOWN_CHARACTERS]
-        after = self._characters(end, to_byte)
+        before = self._shown(from_byte, self.start)
+        marked = self._shown(self.start, end)[:_SHOWN_CHARACTERS]
+        after = self._shown(end, to_byte)
         room = max(0, _SHOWN_CHARACTERS - len(marked))
         kept_before = before[-max(20, room - len(after)) :]
         kept_after = after[: max(0, room - len(kept_before))]
@@ -152,6 +171,9 @@ class Place:
 
     def _characters(self, start: int, end: int) -> str:
         return self.source.data[start:end].decode("utf-8", "replace")
+
+    def _shown(self, start: int, end: int) -> str:
+        return self.source.shown[start:end].decode("utf-8", "replace")
 
 
 def _printable(text: str) -> str:

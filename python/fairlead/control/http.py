@@ -187,7 +187,9 @@ class Exchanges:
                 return False
             response = await self._respond(request)
         except h11.RemoteProtocolError as error:
-            refusal = ApiError(error.error_status_hint, "bad_request", str(error))
+            # What stands behind the colon is what was sent, perhaps a header with a token.
+            what = str(error).partition(":")[0]
+            refusal = ApiError(error.error_status_hint, "bad_request", what)
             response = refusal.response()
         except ApiError as error:
             response = error.response()

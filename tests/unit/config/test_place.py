@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,3 +75,29 @@ def test_any_place_in_any_text_can_be_shown(text, data):
     assert place.column >= 1
     assert place.end_column > place.column
     assert all("\n" not in line for line in place.frame("label"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'token = "hunter2hunter2" # wrong',
+        "token = 'hunter2hunter2'",
+        'admin = { listen = ":1", token = "hunter2hunter2", tokn = 3 }',
+        "token: hunter2hunter2",
+        '"token": "hunter2hunter2",',
+        'tokn = "hunter2hunter2"',
+        'db-password = "hunter2\\"hunter2"',
+        'token = "hunter2hunter2',
+    ],
+)
+def test_secrets_are_stars(line):
+    source = Source("x.toml", f"[admin]\n{line}\n")
+    for start in range(8, 8 + len(line)):
+        place = source.place(start, start + 3)
+        assert "hunter2" not in "\n".join(place.frame("expected more")) + place.line_text
+        assert len(place.line_text) == len(line)
+
+
+def test_the_name_of_a_file_is_no_secret():
+    text = 'token_file = "/etc/fairlead/token"'
+    assert Source("x.toml", text).place(0, 5).line_text == text
