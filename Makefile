@@ -87,6 +87,8 @@ test-all: setup ## Everything, also what takes minutes (10,000 seeds, a GiB, tho
 		$(CARGO) test $(RUST_TESTED) --release -- --include-ignored --quiet
 	@$(STAGE) 'Python tests' '^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$' \
 		$(BIN)/pytest --color=no
+	@FUZZ_OPTIONAL=1 $(STAGE) 'fuzzing' 'executions|needs|hint' tools/fuzz.sh '' 120
+	@$(STAGE) 'sanitizers' '^test result|needs|hint|not run' tools/sanitize.sh
 
 .PHONY: lint
 lint: $(VENV)/.dev | rust ## clippy, rustfmt, ruff, mypy, import-linter, cargo-deny
@@ -136,8 +138,12 @@ perf-check: setup ## Instructions, allocations and system calls per request, bes
 	@$(BIN)/python tools/perf_check.py $(ARGS)
 
 .PHONY: fuzz
-fuzz: | rust ## make fuzz TARGET=request_head SECONDS=60 (nightly Rust, cargo-fuzz)
-	@tools/fuzz.sh '$(TARGET)' '$(or $(SECONDS_ASKED),60)'
+fuzz: $(VENV)/.engine | rust ## All fuzz targets for an hour each: TARGET=request_head SECONDS=60 (nightly Rust, cargo-fuzz, atheris)
+	@tools/fuzz.sh '$(TARGET)' '$(or $(SECONDS_ASKED),3600)'
+
+.PHONY: sanitize
+sanitize: | rust ## The engine under address and thread sanitizers, what can be under Miri (nightly Rust)
+	@tools/sanitize.sh
 
 .PHONY: soak
 soak: setup ## A million simulated worlds, then traffic, faults, reloads: WORLDS=1000000 SECONDS=3600

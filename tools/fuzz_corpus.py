@@ -51,7 +51,11 @@ def main() -> None:
         for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
         for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     }
-    _write("config_text", blocks | {seed for seed in wire if b"[listeners" in seed})
+    configs = blocks | {seed for seed in wire if b"[listeners" in seed}
+    _write("config_text", configs)
+    # Its first byte chooses TOML.
+    _write("config_loading", {b"\0" + seed for seed in configs})
+    _write("proxy_header", {seed for seed in wire if seed.startswith((b"PROXY ", b"\r\n\r\n\0"))})
 
 
 if __name__ == "__main__":
