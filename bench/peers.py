@@ -36,6 +36,7 @@ class Peer:
     env: dict[str, str] = {}
     note = ""
     without: frozenset[str] = frozenset()   # load tools that don't suit it
+    not_for: frozenset[str] = frozenset()   # scenarios in which it says nothing
 
     def available(self) -> bool:
         return True
@@ -109,6 +110,9 @@ class HAProxySplice(HAProxy):
     kinds = frozenset({"tcp", "http"})
     splice = True
     note = "option splice-auto"
+    # The option is about large transfers.
+    not_for = frozenset({"http_keepalive_100", "http_keepalive_100_rate", "http_keepalive_1k", "http_keepalive_1k_rate", "http_newconn",
+                         "tcp_small", "tcp_small_rate", "tcp_newconn", "idle_http"})
 
 
 class Nginx(Peer):
@@ -384,3 +388,7 @@ class CommandPeer(Peer):
 
 
 ALL: dict[str, Peer] = {p.name: p for p in (Fairlead(), HAProxy(), HAProxySplice(), Nginx(), Envoy(), Caddy(), Traefik(), SimpleLB(), Pen(), Balance(), BalanceFm(), Floor(), FloorSplice())}
+
+STANDARD = ("fairlead", "haproxy", "haproxy-splice", "nginx", "pen", "floor")
+"""Whom `make bench` measures beside fairlead, where they are installed: the best of each kind of work in results of all
+(Envoy needs 4 times the CPU, Caddy 6 times), and the floor."""

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # fairlead beside its rivals: tools/bench.sh [arguments of bench/bench.py]
 #
-# Without arguments: http_keepalive_100, fairlead against those of HAProxy, nginx and the floor
-# that are installed. Root, because the run is in a network namespace of its own.
+# Without arguments: the work of all goals beside the rivals that are installed, 5 rounds, into
+# bench/results/cost.{json,md,svg}; with --short the same in under 5 minutes, into
+# target/bench-short.*. Root, because the run is in a network namespace of its own.
 set -euo pipefail
 
 if [ "$(id -u)" != 0 ]; then
@@ -16,12 +17,16 @@ PATH="$PWD/.venv/bin:$PATH" MATURIN_PEP517_ARGS='--profile dist' \
 	--disable-pip-version-check --no-build-isolation --no-deps --editable .
 # Back to the everyday build afterwards: the next `make` sees that the stamp is missing.
 rm -f .venv/.engine
-if [ $# -eq 0 ]; then
-	peers=fairlead,floor
-	home=${PEER_HOME:-bench/.peers}
-	[ ! -x "$home/sid/usr/sbin/haproxy" ] || peers=$peers,haproxy
-	[ ! -x "$home/sid/usr/sbin/nginx" ] || peers=$peers,nginx
-	[ "$peers" != fairlead,floor ] || echo "no rivals are set up: bench/setup_peers.sh does it (root, some minutes)"
-	set -- --scenarios http_keepalive_100 --peers "$peers" --reps 5 --seconds 2
+# Only options that make it smaller go with the standard run; a choice of one's own replaces it.
+standard=--standard out=bench/results/cost.json
+for argument in "$@"; do
+	case $argument in
+	--short) out=target/bench-short.json ;;
+	--peers* | --scenarios* | --out* | --table* | --publish* | --help | -h) standard='' ;;
+	esac
+done
+if [ -z "$standard" ]; then
+	exec python3 bench/bench.py "$@"
 fi
-exec python3 bench/bench.py "$@"
+rm -f "$out"
+exec python3 bench/bench.py --standard --out "$out" "$@"
