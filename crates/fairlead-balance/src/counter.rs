@@ -5,6 +5,7 @@
 //! may be a request behind.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::OnceLock;
 
 /// A count with one writer.
 #[derive(Debug, Default)]
@@ -30,6 +31,31 @@ impl Counter {
     }
 }
 
+/// What is made when it is first written to. Of a thousand listeners most have never had a request,
+/// and their counters would take more memory than all the rest of them.
+#[derive(Debug)]
+pub struct Late<T>(OnceLock<Box<T>>);
+
+impl<T> Default for Late<T> {
+    fn default() -> Late<T> {
+        Late(OnceLock::new())
+    }
+}
+
+impl<T: Default> Late<T> {
+    /// The value, made now if it wasn't before.
+    #[inline]
+    pub fn made(&self) -> &T {
+        self.0.get_or_init(Box::default)
+    }
+
+    /// The value, if there is one: nothing was written otherwise.
+    #[inline]
+    pub fn get(&self) -> Option<&T> {
+        self.0.get().map(|value| &**value)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +68,14 @@ mod tests {
         assert_eq!(counter.read(), 7);
         counter.set(1);
         assert_eq!(counter.read(), 1);
+    }
+
+    #[test]
+    fn what_is_made_late_is_made_once() {
+        let late: Late<Counter> = Late::default();
+        assert!(late.get().is_none());
+        late.made().add(2);
+        late.made().add(3);
+        assert_eq!(late.get().map(Counter::read), Some(5));
     }
 }

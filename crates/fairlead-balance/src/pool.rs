@@ -17,6 +17,7 @@ use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{CheckKind, PoolPlan};
 
+use crate::counter::Late;
 use crate::groups::Groups;
 use crate::outlier::Watch;
 use crate::state::BackendState;
@@ -31,8 +32,9 @@ const CURSORS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Shared {
     epoch: CachePadded<AtomicU64>,
-    cursors: [CachePadded<AtomicUsize>; CURSORS],
-    tallies: Box<[CachePadded<Tally>]>,
+    /// On one cache line: of most pools one tier is used at a time.
+    cursors: CachePadded<[AtomicUsize; CURSORS]>,
+    tallies: Box<[Late<Tally>]>,
     /// Somebody answers for the policy in Python.
     asking: AtomicBool,
 }
@@ -42,9 +44,9 @@ impl Shared {
     pub(crate) fn new(workers: usize) -> Shared {
         Shared {
             epoch: CachePadded::default(),
-            cursors: Default::default(),
+            cursors: CachePadded::default(),
             asking: AtomicBool::new(false),
-            tallies: (0..workers.max(1)).map(|_| CachePadded::default()).collect(),
+            tallies: (0..workers.max(1)).map(|_| Late::default()).collect(),
         }
     }
 
@@ -147,12 +149,12 @@ impl Pool {
     /// The counts of one worker. Only that worker may write them.
     #[inline]
     pub fn tally(&self, worker: usize) -> &Tally {
-        &self.shared.tallies[worker % self.shared.tallies.len()]
+        self.shared.tallies[worker % self.shared.tallies.len()].made()
     }
 
     /// What all workers have counted.
     pub fn tallies(&self) -> Tallies {
-        Tallies::sum(self.shared.tallies.iter().map(|tally| &**tally))
+        Tallies::sum(self.shared.tallies.iter().filter_map(Late::get))
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -85,10 +85,10 @@ impl Registry {
             })
             .collect();
         self.hosts.retain(|address, _| used.contains(address));
+        let by_name: BTreeMap<&str, &Arc<Pool>> =
+            pools.iter().map(|pool| (pool.plan.name.as_str(), pool)).collect();
         self.pools.retain(|name, entry| {
-            let Some(pool) = pools.iter().find(|pool| pool.plan.name == *name) else {
-                return false;
-            };
+            let Some(pool) = by_name.get(name.as_str()) else { return false };
             let mut kept: Vec<_> = pool.backends().iter().map(|state| state.address()).collect();
             kept.sort_unstable();
             entry.backends.retain(|address, _| kept.binary_search(&address.as_str()).is_ok());

@@ -14,7 +14,7 @@ use fairlead_model::moment::Moment;
 use fairlead_model::reason::{Reason, ALL};
 use serde::Serialize;
 
-use crate::counter::Counter;
+use crate::counter::{Counter, Late};
 use crate::histogram::Counts;
 use crate::recent::{Rates, Totals};
 use crate::timing::{Timing, Timings};
@@ -58,7 +58,7 @@ pub struct Shard {
     attempts: Counter,
     connects: Counter,
     connect_failures: Counter,
-    timing: Timing,
+    timing: Late<Timing>,
 }
 
 impl Shard {
@@ -67,7 +67,7 @@ impl Shard {
     #[inline]
     pub fn add_request(&self, latency: Duration) {
         self.requests.add(1);
-        self.timing.record(latency);
+        self.timing.made().record(latency);
     }
 
     /// Counts an attempt that failed by this backend's fault. A reason that is no evidence in the
@@ -123,8 +123,8 @@ impl Shard {
         }
     }
 
-    pub(crate) fn timing(&self) -> &Timing {
-        &self.timing
+    pub(crate) fn timing(&self) -> Option<&Timing> {
+        self.timing.get()
     }
 
     /// Adds what rates are made of.
@@ -231,7 +231,7 @@ impl BackendStats {
             stats.attempts += shard.attempts.read();
             stats.connects += shard.connects.read();
             stats.connect_failures += shard.connect_failures.read();
-            timings.add(&shard.timing);
+            shard.timing().into_iter().for_each(|timing| timings.add(timing));
             for (reason, count) in REASONS.iter().zip(&shard.failures) {
                 let count = count.read();
                 if count > 0 {

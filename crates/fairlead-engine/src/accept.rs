@@ -8,7 +8,7 @@
 //!
 //! Not here: what becomes of an accepted connection (`worker`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,20 +85,23 @@ impl Listening {
 
     /// The sockets that are not in `next`.
     pub(crate) fn leaving(&self, next: &[Open]) -> Vec<Open> {
-        let stays = |old: &Open| next.iter().any(|new| Arc::ptr_eq(&old.socket, &new.socket));
-        self.open.values().filter(|old| !stays(old)).cloned().collect()
+        let stays: BTreeSet<_> = next.iter().map(|open| Arc::as_ptr(&open.socket)).collect();
+        let leaves = |old: &&Open| !stays.contains(&Arc::as_ptr(&old.socket));
+        self.open.values().filter(leaves).cloned().collect()
     }
 
     /// Accepts from `next` and nothing else from now on. Sockets that stay keep their
     /// registration, though they may belong to another listener of the plan now.
     pub(crate) fn replace(&mut self, poller: &Poller, next: &[Open], now: Moment) {
         let old = std::mem::take(&mut self.open);
+        let known: BTreeMap<_, _> =
+            old.iter().map(|(number, open)| (Arc::as_ptr(&open.socket), *number)).collect();
         for open in next {
-            let known = old.iter().find(|(_, old)| Arc::ptr_eq(&old.socket, &open.socket));
-            let number = known.map_or(self.next, |(number, _)| *number);
-            if known.is_none() {
+            let number = known.get(&Arc::as_ptr(&open.socket)).copied();
+            let number = number.unwrap_or_else(|| {
                 self.next += 1;
-            }
+                self.next - 1
+            });
             self.open.insert(number, open.clone());
         }
         for (number, gone) in &old {
@@ -106,7 +109,7 @@ impl Listening {
                 poller.remove(&*gone.socket);
             }
         }
-        self.register(poller, now);
+        self.register_all_but(&old, poller, now);
     }
 
     /// Begins to accept.
@@ -149,10 +152,15 @@ impl Listening {
     /// Has the poller watch all sockets. If it can't (for lack of kernel memory), tries again
     /// after a rest.
     fn register(&mut self, poller: &Poller, now: Moment) {
+        self.register_all_but(&BTreeMap::new(), poller, now);
+    }
+
+    /// The same, but for those that are watched already.
+    fn register_all_but(&mut self, known: &BTreeMap<u32, Open>, poller: &Poller, now: Moment) {
         if !self.accepting || self.resume.is_some() {
             return;
         }
-        for (number, open) in &self.open {
+        for (number, open) in self.open.iter().filter(|(number, _)| !known.contains_key(number)) {
             match poller.add_listener(&*open.socket, *number) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(_) => self.resume = Some(now + PAUSE),

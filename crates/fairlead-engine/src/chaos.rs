@@ -300,7 +300,7 @@ fn leading_to<'a>(
     pool: &'a str,
 ) -> impl Iterator<Item = &'a Arc<ListenerState>> {
     let is =
-        move |index: usize| snapshot.plan().pools.get(index).is_some_and(|one| one.name == pool);
+        move |index: usize| snapshot.pools().get(index).is_some_and(|one| one.plan.name == pool);
     let leads = move |plan: &ListenerPlan| {
         plan.pool.is_some_and(is) || plan.routes.iter().any(|route| is(route.pool))
     };

@@ -32,7 +32,7 @@ use crate::policy::{Desks, Seat};
 use crate::publish::{open_all, Bound, Ids, Problem};
 use crate::sampler::Sampler;
 use crate::status::{PoolStatus, Status};
-use crate::sys::descriptors;
+use crate::sys::{descriptors, memory};
 use crate::watchdog::Watchdog;
 use crate::worker::Common;
 
@@ -549,6 +549,11 @@ impl Drop for Engine {
         }
         self.log.end(LAST_LINES);
     }
+}
+
+/// Has memory that was freed given back to the system at once, in the whole process.
+pub fn give_back_memory() {
+    memory::give_back_at_once();
 }
 
 /// How many descriptors this process may have, after raising the limit as far as it may be.

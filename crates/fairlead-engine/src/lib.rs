@@ -47,7 +47,7 @@ mod watchdog;
 mod worker;
 
 pub use chaos::{ChaosRefused, ChaosWanted};
-pub use engine::{file_limit, Engine, Unknown};
+pub use engine::{file_limit, give_back_memory, Engine, Unknown};
 pub use metrics::Dialect;
 pub use policy::{Answer, Asked, Seat};
 pub use publish::Problem;

@@ -1,10 +1,11 @@
-//! What the kernel offers, in our words: the poller, socket options, limits, signals.
+//! What the kernel offers, in our words: the poller, socket options, limits, signals, memory.
 //!
 //! Nothing here knows what a connection is for. The few calls that are not wrapped safely by
-//! rustix or socket2 are in the three modules that allow unsafe code, each with the invariant that
+//! rustix or socket2 are in the modules that allow unsafe code, each with the invariant that
 //! makes it sound.
 
 pub(crate) mod descriptors;
+pub(crate) mod memory;
 pub(crate) mod pipe;
 pub(crate) mod poll;
 pub(crate) mod signals;

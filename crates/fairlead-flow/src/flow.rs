@@ -20,7 +20,7 @@ use crate::hosts::hosts;
 use crate::http::client::{Client, STOP_GRACE};
 use crate::http::exchange::{Exchange, Phase};
 use crate::link::{LinkUse, Owner};
-use crate::local::{Local, LocalListener};
+use crate::local::{Local, LocalBackend, LocalListener};
 use crate::log::Log;
 use crate::places::Place;
 use crate::probe::Probes;
@@ -100,7 +100,7 @@ impl Flow {
         let (local, retired) = Local::of(snapshot, &self.local, now);
         self.local = local;
         self.ctx.hosts = hosts(snapshot, &self.local.pools);
-        self.log.set_format(snapshot.plan().access_log.as_ref().map(|plan| plan.format));
+        self.log.set_format(snapshot.access_log().map(|plan| plan.format));
         for backend in retired {
             let links = backend.idle.borrow_mut().take_all();
             for link in links {
@@ -124,7 +124,8 @@ impl Flow {
 
     /// Closes kept connections to places where their backends no longer are.
     fn close_moved<D: Driver>(&mut self, d: &mut D) {
-        let backends: Vec<_> = self.local.backends().cloned().collect();
+        let keeps = |backend: &&Rc<LocalBackend>| !backend.idle.borrow().is_empty();
+        let backends: Vec<_> = self.local.backends().filter(keeps).cloned().collect();
         for backend in backends {
             let links = backend.idle.borrow().links();
             for key in links {

@@ -125,6 +125,10 @@ impl Idle {
         self.kept.drain(..).map(|kept| kept.link).collect()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     pub(crate) fn links(&self) -> Vec<Key> {
         self.kept.iter().map(|kept| kept.link).collect()
     }

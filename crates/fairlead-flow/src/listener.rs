@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fairlead_balance::counter::Counter;
+use fairlead_balance::counter::{Counter, Late};
 use fairlead_balance::recent::{Rates, Recent, Totals};
 use fairlead_balance::timing::{Timing, Timings};
 use fairlead_model::moment::Moment;
@@ -36,7 +36,8 @@ pub struct ListenerState {
 #[derive(Debug)]
 struct Counters {
     places: Places,
-    shards: Box<[Shard]>,
+    /// Of most of a thousand listeners none is ever made.
+    shards: Box<[Late<Shard>]>,
     recent: Mutex<Recent>,
 }
 
@@ -52,8 +53,8 @@ struct Shard {
     timing: Timing,
 }
 
-impl Shard {
-    fn new() -> Self {
+impl Default for Shard {
+    fn default() -> Self {
         Shard {
             connections: Counter::default(),
             requests: Counter::default(),
@@ -95,7 +96,7 @@ impl ListenerState {
     ) -> Self {
         let counters = before.map_or_else(
             || {
-                let shards = (0..workers.max(1)).map(|_| Shard::new()).collect();
+                let shards = (0..workers.max(1)).map(|_| Late::default()).collect();
                 Arc::new(Counters { places: Places::default(), shards, recent: Mutex::default() })
             },
             |before| Arc::clone(&before.counters),
@@ -125,7 +126,7 @@ impl ListenerState {
 
     /// Counts a connection that has come.
     pub(crate) fn count_connection(&self, worker: usize) {
-        self.counters.shards[worker].connections.add(1);
+        self.counters.shards[worker].made().connections.add(1);
     }
 
     /// Whether all of them are taken.
@@ -165,7 +166,7 @@ impl ListenerState {
     /// of a connection.
     #[inline]
     pub(crate) fn count(&self, worker: usize, status: u16, reason: Reason) {
-        let shard = &self.counters.shards[worker];
+        let shard = self.counters.shards[worker].made();
         if status != 0 {
             shard.requests.add(1);
             shard.codes[code_index(status)].add(1);
@@ -176,12 +177,12 @@ impl ListenerState {
     /// Counts how long a request took, from its whole head to the end of its answer.
     #[inline]
     pub(crate) fn count_time(&self, worker: usize, took: Duration) {
-        self.counters.shards[worker].timing.record(took);
+        self.counters.shards[worker].made().timing.record(took);
     }
 
     #[inline]
     pub(crate) fn count_bytes(&self, worker: usize, received: u64, sent: u64) {
-        let shard = &self.counters.shards[worker];
+        let shard = self.counters.shards[worker].made();
         shard.bytes_in.add(received);
         shard.bytes_out.add(sent);
     }
@@ -201,7 +202,7 @@ impl ListenerState {
     /// How long its requests take: lately, and in all. Nothing on tcp.
     pub fn timings(&self) -> Timings {
         let mut timings = Timings::default();
-        self.counters.shards.iter().for_each(|shard| timings.add(&shard.timing));
+        self.shards().for_each(|shard| timings.add(&shard.timing));
         timings
     }
 
@@ -209,7 +210,7 @@ impl ListenerState {
     fn totals(&self) -> Totals {
         let of_http = self.plan.protocol == Protocol::Http;
         let mut totals = Totals::default();
-        for shard in &self.counters.shards {
+        for shard in self.shards() {
             totals.requests += if of_http { &shard.requests } else { &shard.connections }.read();
             totals.bytes_in += shard.bytes_in.read();
             totals.bytes_out += shard.bytes_out.read();
@@ -222,6 +223,11 @@ impl ListenerState {
         totals
     }
 
+    /// What workers have counted that have had something to count.
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.counters.shards.iter().filter_map(Late::get)
+    }
+
     fn recent(&self) -> MutexGuard<'_, Recent> {
         // Plain data: a panic while it was held can't have left it half changed.
         self.counters.recent.lock().unwrap_or_else(PoisonError::into_inner)
@@ -230,7 +236,7 @@ impl ListenerState {
     /// What it has seen so far.
     pub fn stats(&self) -> ListenerStats {
         let sum = |of: &dyn Fn(&Shard) -> &Counter| -> u64 {
-            self.counters.shards.iter().map(|shard| of(shard).read()).sum()
+            self.shards().map(|shard| of(shard).read()).sum()
         };
         let codes = (0..STATUSES.len() + CLASSES)
             .map(|index| (code_name(index), sum(&|shard| &shard.codes[index])))

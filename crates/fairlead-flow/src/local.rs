@@ -19,6 +19,7 @@ use crate::idle::Idle;
 use crate::listener::ListenerState;
 use crate::path;
 use crate::route::Routes;
+use crate::slab::Key;
 use crate::snapshot::Snapshot;
 
 /// What all backends of a pool have shown is looked up so often: not at each request.
@@ -29,12 +30,11 @@ const MOMENT: Duration = Duration::from_millis(100);
 pub(crate) struct Local {
     pub(crate) pools: Rc<[Rc<LocalPool>]>,
     pub(crate) listeners: BTreeMap<ListenerId, Rc<LocalListener>>,
-    backends: BTreeMap<(String, String), Rc<LocalBackend>>,
 }
 
 impl Local {
     pub(crate) fn empty() -> Self {
-        Local { pools: Rc::new([]), listeners: BTreeMap::new(), backends: BTreeMap::new() }
+        Local { pools: Rc::new([]), listeners: BTreeMap::new() }
     }
 
     /// The local form of `snapshot`. Backends that stay keep their local state. Connections kept
@@ -45,11 +45,14 @@ impl Local {
         before: &Local,
         now: Moment,
     ) -> (Local, Vec<Rc<LocalBackend>>) {
-        let mut backends = BTreeMap::new();
+        let known: BTreeMap<&str, &LocalPool> =
+            before.pools.iter().map(|pool| (pool.plan().name.as_str(), &**pool)).collect();
+        // Who is taken over is not.
+        before.backends().for_each(|backend| backend.retired.set(true));
         let pools: Rc<[Rc<LocalPool>]> = snapshot
             .pools()
             .iter()
-            .map(|pool| Rc::new(LocalPool::of(pool, before, &mut backends, now)))
+            .map(|pool| Rc::new(LocalPool::of(pool, known.get(&*pool.plan.name).copied(), now)))
             .collect();
         let listeners = snapshot
             .listeners()
@@ -69,21 +72,12 @@ impl Local {
         for old in before.listeners.values() {
             old.retired.set(true);
         }
-        let gone = |(key, _): &(&(String, String), &Rc<LocalBackend>)| !backends.contains_key(*key);
-        let retired: Vec<_> = before
-            .backends
-            .iter()
-            .filter(gone)
-            .map(|(_, backend)| {
-                backend.retired.set(true);
-                Rc::clone(backend)
-            })
-            .collect();
-        (Local { pools, listeners, backends }, retired)
+        let retired = before.backends().filter(|backend| backend.retired.get()).cloned().collect();
+        (Local { pools, listeners }, retired)
     }
 
     pub(crate) fn backends(&self) -> impl Iterator<Item = &Rc<LocalBackend>> {
-        self.backends.values()
+        self.pools.iter().flat_map(|pool| &pool.backends)
     }
 }
 
@@ -130,28 +124,17 @@ pub(crate) struct LocalPool {
 }
 
 impl LocalPool {
-    fn of(
-        pool: &Arc<Pool>,
-        before: &Local,
-        into: &mut BTreeMap<(String, String), Rc<LocalBackend>>,
-        now: Moment,
-    ) -> Self {
+    fn of(pool: &Arc<Pool>, before: Option<&LocalPool>, now: Moment) -> Self {
         let backends = pool
             .backends()
             .iter()
             .zip(&pool.plan.backends)
-            .map(|(state, plan)| {
-                let key = (pool.plan.name.clone(), plan.address.clone());
-                // The same state, not only the same name: a backend that was gone for a while
-                // begins anew.
-                let kept = before
-                    .backends
-                    .get(&key)
-                    .filter(|backend| Arc::ptr_eq(&backend.state, state))
-                    .cloned();
+            .enumerate()
+            .map(|(index, (state, plan))| {
+                let kept = before.and_then(|before| before.backend_of(state, index)).cloned();
                 let backend = kept.unwrap_or_else(|| Rc::new(LocalBackend::new(state)));
+                backend.retired.set(false);
                 backend.move_to(&plan.endpoints);
-                into.insert(key, Rc::clone(&backend));
                 backend
             })
             .collect();
@@ -171,6 +154,13 @@ impl LocalPool {
             proxy: pool.plan.proxy_protocol,
             pool: Arc::clone(pool),
         }
+    }
+
+    /// The backend of this state: the same state, not only the same name, since a backend that
+    /// was gone for a while begins anew. Nearly always in the same place as before.
+    fn backend_of(&self, state: &Arc<BackendState>, place: usize) -> Option<&Rc<LocalBackend>> {
+        let is = |backend: &&Rc<LocalBackend>| Arc::ptr_eq(&backend.state, state);
+        self.backends.get(place).filter(is).or_else(|| self.backends.iter().find(is))
     }
 
     pub(crate) fn plan(&self) -> &PoolPlan {
@@ -254,6 +244,8 @@ pub(crate) struct LocalBackend {
     pub(crate) answers: Answers,
     /// How long its host may take to acknowledge before that is suspicious.
     ack_patience: Cell<Duration>,
+    /// Its regular probe, if this worker makes it.
+    pub(crate) probe: Cell<Option<Key>>,
     /// Not in the configuration any more.
     pub(crate) retired: Cell<bool>,
 }
@@ -266,12 +258,16 @@ impl LocalBackend {
             idle: RefCell::new(Idle::new()),
             answers: Answers::default(),
             ack_patience: Cell::new(path::PATIENCE),
+            probe: Cell::new(None),
             retired: Cell::new(false),
         }
     }
 
     fn move_to(&self, endpoints: &[Endpoint]) {
         let mut ours = self.endpoints.borrow_mut();
+        if ours.iter().map(|ours| &**ours).eq(endpoints) {
+            return;
+        }
         let kept = |endpoint: &Endpoint| {
             ours.iter()
                 .find(|old| ***old == *endpoint)

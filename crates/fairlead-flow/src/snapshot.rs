@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fairlead_balance::host::HostState;
 use fairlead_balance::{Pool, Registry};
 use fairlead_model::backend::Endpoint;
-use fairlead_model::plan::{ListenerPlan, PathMatch, Plan};
+use fairlead_model::plan::{AccessLogPlan, ListenerPlan, PathMatch, Plan};
 
 use crate::driver::ListenerId;
 use crate::listener::ListenerState;
@@ -20,7 +20,7 @@ use crate::route::Routes;
 /// The configuration in force.
 #[derive(Debug)]
 pub struct Snapshot {
-    plan: Plan,
+    access_log: Option<AccessLogPlan>,
     pools: Vec<Arc<Pool>>,
     listeners: Vec<Arc<ListenerState>>,
     house: Arc<House>,
@@ -46,12 +46,17 @@ impl Snapshot {
         let routes = plan.listeners.iter().map(routes_of).collect::<Result<Vec<_>, _>>()?;
         let house = before.map_or_else(Arc::default, |before| Arc::clone(&before.house));
         let places = (plan.limits.connections, &house);
+        let known: BTreeMap<ListenerId, &ListenerState> = before
+            .into_iter()
+            .flat_map(|before| &before.listeners)
+            .map(|listener| (listener.id(), &**listener))
+            .collect();
         let listeners = ids
             .into_iter()
-            .zip(&plan.listeners)
+            .zip(plan.listeners)
             .map(|(id, listener)| {
-                let old = before.and_then(|before| before.listener(id));
-                Arc::new(ListenerState::new(id, listener.clone(), places, workers, old))
+                let old = known.get(&id).copied();
+                Arc::new(ListenerState::new(id, listener, places, workers, old))
             })
             .collect();
         let pools: Vec<_> = plan.pools.iter().map(|pool| registry.pool(pool, workers)).collect();
@@ -64,12 +69,13 @@ impl Snapshot {
                 Endpoint::Unix(_) => None,
             })
             .collect();
-        Ok(Arc::new(Snapshot { plan, pools, listeners, house, routes, hosts }))
+        let access_log = plan.access_log;
+        Ok(Arc::new(Snapshot { access_log, pools, listeners, house, routes, hosts }))
     }
 
-    /// The plan that this is a snapshot of.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
+    /// Where a line about each request and each connection goes.
+    pub fn access_log(&self) -> Option<&AccessLogPlan> {
+        self.access_log.as_ref()
     }
 
     /// The pools, in the plan's order.
@@ -95,10 +101,6 @@ impl Snapshot {
     /// The routes of each listener, in the plan's order.
     pub(crate) fn routes(&self) -> &[Routes] {
         &self.routes
-    }
-
-    fn listener(&self, id: ListenerId) -> Option<&ListenerState> {
-        self.listeners.iter().find(|listener| listener.id() == id).map(AsRef::as_ref)
     }
 }
 

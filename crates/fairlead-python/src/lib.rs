@@ -18,6 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    fairlead_engine::give_back_memory();
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     module.add("EngineError", module.py().get_type::<balancer::EngineError>())?;
     module.add_class::<balancer::Engine>()?;

@@ -38,7 +38,7 @@ pub(super) struct Lines {
 impl Lines {
     /// Another configuration comes into force.
     pub(super) fn direct(&mut self, flow: &mut Flow, common: &Common, snapshot: &Snapshot) {
-        let to = snapshot.plan().access_log.as_ref().map(|plan| &*plan.to);
+        let to = snapshot.access_log().map(|plan| &*plan.to);
         if self.to.as_deref() != to {
             self.pass_last_on(flow, common);
             self.to = to.map(Arc::from);

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fairlead_balance::hash;
-use fairlead_model::backend::{Endpoint, Slot};
+use fairlead_model::backend::Endpoint;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::CheckKind;
+use fairlead_model::plan::{BackendPlan, CheckKind};
 
 use super::{Probe, Question, Watcher};
 use crate::context::place;
@@ -56,44 +56,63 @@ impl Probes {
 }
 
 impl Flow {
-    /// Makes the regular probes those of the configuration in force.
+    /// Makes the regular probes those of the configuration in force. A backend about which nothing
+    /// has changed goes on with its probe; that is found by a look, without making its question
+    /// anew.
     pub(crate) fn probes_publish<D: Driver>(&mut self, d: &mut D, now: Moment) {
-        let mut wanted: BTreeMap<Question, Vec<Watcher>> = BTreeMap::new();
+        for key in self.probes.regular.values() {
+            if let Some(probe) = self.probes.all.get_mut(*key) {
+                probe.watchers.clear();
+            }
+        }
+        let mut fresh: BTreeMap<Question, Vec<Watcher>> = BTreeMap::new();
         for pool in &*self.local.pools {
-            for slot in (0..pool.backends.len()).map(|index| Slot(index as u32)) {
-                let Some(question) = question(pool, slot) else { continue };
-                if owner(&question, self.workers) == self.ctx.worker {
-                    let watcher =
-                        Watcher { backend: Rc::clone(pool.backend(slot)), rules: pool.rules };
-                    wanted.entry(question).or_default().push(watcher);
+            for (backend, plan) in pool.backends.iter().zip(&pool.plan().backends) {
+                let watcher = Watcher { backend: Rc::clone(backend), rules: pool.rules };
+                let known = backend.probe.get().and_then(|key| self.probes.all.get_mut(key));
+                if let Some(probe) = known.filter(|probe| probe.question.is_about(pool, plan)) {
+                    probe.watchers.push(watcher);
+                    continue;
+                }
+                backend.probe.set(None);
+                if owner(&plan.endpoints, self.workers) != self.ctx.worker {
+                    continue;
+                }
+                let Some(question) = question(pool, plan) else { continue };
+                let key = self.probes.regular.get(&question).copied();
+                match key.and_then(|key| self.probes.all.get_mut(key)) {
+                    Some(probe) => {
+                        probe.watchers.push(watcher);
+                        backend.probe.set(key);
+                    }
+                    None => fresh.entry(question).or_default().push(watcher),
                 }
             }
         }
-        let gone: Vec<_> = self
-            .probes
-            .regular
-            .iter()
-            .filter(|(question, _)| !wanted.contains_key(&***question))
-            .map(|(question, key)| (Rc::clone(question), *key))
-            .collect();
+        self.probes_drop(d);
+        for (nth, (question, watchers)) in fresh.into_iter().enumerate() {
+            let question = Rc::new(question);
+            let probe = Probe::new(Rc::clone(&question), watchers.clone(), None);
+            let key = self.probes.all.insert(probe);
+            for watcher in &watchers {
+                watcher.backend.probe.set(Some(key));
+            }
+            self.probes.regular.insert(question, key);
+            self.probe_arm(key, now + Duration::from_millis((nth / FIRST_AT_ONCE) as u64));
+        }
+        self.probes.all_had_results = self.probes.regular.is_empty();
+    }
+
+    /// Ends the regular probes whose result nobody wants to know.
+    fn probes_drop<D: Driver>(&mut self, d: &mut D) {
+        let is_idle = |probe: &Probe| probe.watchers.is_empty();
+        let of = |key: &Key| self.probes.all.get(*key).is_none_or(is_idle);
+        let gone: Vec<_> = self.probes.regular.iter().filter(|(_, key)| of(key)).collect();
+        let gone: Vec<_> = gone.into_iter().map(|(it, key)| (Rc::clone(it), *key)).collect();
         for (question, key) in gone {
             self.probes.regular.remove(&question);
             self.probe_forget(d, key);
         }
-        let mut fresh = 0;
-        for (question, watchers) in wanted {
-            let known = self.probes.regular.get(&question).copied();
-            if let Some(probe) = known.and_then(|key| self.probes.all.get_mut(key)) {
-                probe.watchers = watchers;
-                continue;
-            }
-            let question = Rc::new(question);
-            let key = self.probes.all.insert(Probe::new(Rc::clone(&question), watchers, None));
-            self.probes.regular.insert(question, key);
-            self.probe_arm(key, now + Duration::from_millis((fresh / FIRST_AT_ONCE) as u64));
-            fresh += 1;
-        }
-        self.probes.all_had_results = self.probes.regular.is_empty();
     }
 
     /// Probes at once those that traffic has doubts about.
@@ -103,7 +122,7 @@ impl Flow {
             if self.stopping || backend.retired.get() {
                 continue;
             }
-            let Some(question) = question(&pool, slot) else { continue };
+            let Some(question) = question(&pool, pool.backend_plan(slot)) else { continue };
             let host = match self.ctx.host_claim(&question.endpoints[0]) {
                 Claim::Free => None,
                 Claim::Of(host) => Some(host),
@@ -154,33 +173,51 @@ impl Flow {
     }
 }
 
-/// Which worker makes a probe.
-fn owner(question: &Question, workers: usize) -> usize {
-    let place = question.endpoints.first().map_or_else(String::new, place);
+/// Which worker probes a place.
+fn owner(endpoints: &[Endpoint], workers: usize) -> usize {
+    let place = endpoints.first().map_or_else(String::new, place);
     (hash::of(place.as_bytes()) % workers as u64) as usize
 }
 
 /// The question that a pool's check puts to a backend; `None` if the engine doesn't ask any.
-fn question(pool: &LocalPool, slot: Slot) -> Option<Question> {
+fn question(pool: &LocalPool, plan: &BackendPlan) -> Option<Question> {
     let check = &pool.plan().check;
-    let plan = pool.backend_plan(slot);
-    let host = match &check.kind {
-        CheckKind::None | CheckKind::External => return None,
-        CheckKind::Tcp => String::new(),
-        CheckKind::Http { host: Some(host), .. } => host.clone(),
-        CheckKind::Http { .. } => match plan.endpoints.first() {
-            Some(Endpoint::Unix(_)) | None => "localhost".into(),
-            Some(Endpoint::Tcp(_)) => plan.address.clone(),
-        },
-    };
+    let host = host(&check.kind, plan)?;
     Some(Question {
         endpoints: plan.endpoints.clone(),
         kind: check.kind.clone(),
-        host,
+        host: host.to_owned(),
         source: pool.plan().source,
         interval: check.interval.duration(),
         fast_interval: check.fast_interval.duration(),
         timeout: check.timeout.duration(),
         proxy: pool.proxy,
     })
+}
+
+/// The `Host` of a probe; empty if it sends none, `None` if there is no probe.
+fn host<'a>(kind: &'a CheckKind, plan: &'a BackendPlan) -> Option<&'a str> {
+    match kind {
+        CheckKind::None | CheckKind::External => None,
+        CheckKind::Tcp => Some(""),
+        CheckKind::Http { host: Some(host), .. } => Some(host),
+        CheckKind::Http { .. } => match plan.endpoints.first() {
+            Some(Endpoint::Unix(_)) | None => Some("localhost"),
+            Some(Endpoint::Tcp(_)) => Some(&plan.address),
+        },
+    }
+}
+
+impl Question {
+    /// Whether it is what this pool's check asks this backend.
+    fn is_about(&self, pool: &LocalPool, plan: &BackendPlan) -> bool {
+        let check = &pool.plan().check;
+        self.endpoints == plan.endpoints
+            && self.kind == check.kind
+            && host(&check.kind, plan) == Some(&*self.host)
+            && self.source == pool.plan().source
+            && self.interval == check.interval.duration()
+            && self.fast_interval == check.fast_interval.duration()
+            && self.timeout == check.timeout.duration()
+    }
 }
