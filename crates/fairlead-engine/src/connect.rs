@@ -33,14 +33,18 @@ pub(crate) fn start(to: &Endpoint, how: Outgoing, reserved: Reserved) -> Result<
 }
 
 fn start_tcp(stream: OwnedFd, address: SocketAddr, how: Outgoing) -> Result<Connection, Errno> {
-    socket::set_up_tcp(&stream, how.keepalive)?;
+    socket::set_up_at_once(&stream)?;
+    if how.keepalive.is_some() {
+        socket::look_after(&stream, how.keepalive)?;
+    }
     if let Some(source) = how.source {
         socket::bind_source(&stream, source)?;
     }
     match rustix::net::connect(&stream, &address) {
         // Also when it succeeded at once: the poller says so at its next turn.
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => {
-            Ok(Connection::new(stream, Phase::Connecting(address.port())))
+            let connection = Connection::new(stream, Phase::Connecting(address.port()));
+            Ok(if how.keepalive.is_some() { connection } else { connection.looked_after_later() })
         }
         Err(error) => Err(error),
     }

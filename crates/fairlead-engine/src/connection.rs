@@ -98,6 +98,8 @@ pub(crate) struct Connection {
     finished: bool,
     /// Something was sent since anything was heard: perhaps nobody is there any more.
     unheard: bool,
+    /// The kernel is still to be asked to look after it while it is silent.
+    unwatched: bool,
     /// It stands in the list of those that have something to do.
     pub(crate) listed: bool,
     /// Where its bytes go without being told.
@@ -122,9 +124,16 @@ impl Connection {
             finishing: false,
             finished: false,
             unheard: false,
+            unwatched: false,
             listed: false,
             forward: None,
         }
+    }
+
+    /// The kernel looks after it as soon as it has lasted for a while (`drive`'s rounds): four calls
+    /// that most connections to backends need never make.
+    pub(crate) fn looked_after_later(self) -> Self {
+        Connection { unwatched: true, ..self }
     }
 
     /// Keeps what the poller said.
@@ -265,6 +274,10 @@ impl Connection {
     /// Looks whether the other end still takes note of what is sent; if not for long enough, the
     /// connection has failed. True if so.
     pub(crate) fn is_found_dead(&mut self) -> bool {
+        if self.phase == Phase::Open && std::mem::take(&mut self.unwatched) {
+            // Without it a dead end is noticed later, when something is sent.
+            let _ = socket::look_after(&self.socket, None);
+        }
         if !self.unheard || self.failure.is_some() || matches!(self.phase, Phase::Connecting(_)) {
             return false;
         }

@@ -40,10 +40,21 @@ const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 /// Sets what every TCP connection of ours has: no Nagle, a bound on what it keeps for whoever takes
 /// nothing, keepalive (as the plan wants it, or else as above).
 pub(crate) fn set_up_tcp(socket: impl AsFd, keepalive: Option<Keepalive>) -> Result<(), Errno> {
+    set_up_at_once(&socket)?;
+    look_after(socket, keepalive)
+}
+
+/// Sets what it needs from its first byte on.
+pub(crate) fn set_up_at_once(socket: impl AsFd) -> Result<(), Errno> {
     let socket = socket.as_fd();
     sockopt::set_tcp_nodelay(socket, true)?;
     bound_unsent(socket);
-    sockopt::set_socket_keepalive(socket, true)?;
+    Ok(())
+}
+
+/// Has the kernel look after it while it is silent.
+pub(crate) fn look_after(socket: impl AsFd, keepalive: Option<Keepalive>) -> Result<(), Errno> {
+    sockopt::set_socket_keepalive(&socket, true)?;
     set_keepalive(socket, keepalive)
 }
 
