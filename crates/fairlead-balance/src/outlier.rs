@@ -194,9 +194,9 @@ impl Pool {
         }
         let mut recent = self.watch().lock();
         let state = self.backend(slot);
-        if state.health() == Health::Down {
-            // A trial's answer came, and too late.
-            return state.doubt("slow answer", String::new(), now);
+        if state.is_on_probation() {
+            // Perhaps a trial's. What was slow before it went down says nothing about now.
+            state.answers_late(now - took, now);
         }
         self.judge(&mut recent, slot, Kind::Slow, "slow answer", now)
     }

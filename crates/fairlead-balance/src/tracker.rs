@@ -169,6 +169,13 @@ impl Tracker {
         })
     }
 
+    /// Takes an answer that came too late to what was sent then: a trial has failed, if it is its.
+    pub fn answers_late(&mut self, sent: Moment, now: Moment) {
+        if self.trials.has_one_since(sent) && self.trials.end() {
+            self.disappoint(now);
+        }
+    }
+
     /// Takes lateness that is a misdeed, where no failure is counted: the request is still waiting,
     /// and others of its kind were answered meanwhile.
     pub fn overdue(&mut self, what: &str, detail: &str, now: Moment) -> Option<Transition> {
@@ -199,10 +206,13 @@ impl Tracker {
     }
 
     /// Takes an answer where silence was the evidence: that is refuted, hold or not. What the check
-    /// has to say stands.
+    /// has to say stands, and so do wrong answers.
     pub fn refute(&mut self, rules: &Rules, now: Moment) -> Option<Transition> {
+        if self.misdeed > Some(Misdeed::Silence) {
+            return None;
+        }
         if self.health == Health::Suspect || self.is_down_by_traffic(rules) {
-            self.trials.count_as_passed(self.wanted());
+            self.trials.count_as_passed(self.wanted(), now);
         }
         let (to, _) = self.traffic_says(true, rules, now);
         self.turn(to, Origin::Traffic, now, || "traffic: answered after all".into())

@@ -38,9 +38,9 @@ enum Progress {
     None,
     /// The request is under way, since then.
     Out(Moment),
-    /// The request has ended without a verdict so far. One that still comes counts, so that it
-    /// doesn't matter whether a caller reports first or ends first.
-    Ended,
+    /// The request, begun then, has ended without a verdict so far. One that still comes counts, so
+    /// that it doesn't matter whether a caller reports first or ends first.
+    Ended(Moment),
 }
 
 impl Trials {
@@ -57,8 +57,8 @@ impl Trials {
 
     /// Its request has ended.
     pub(crate) fn release(&mut self) {
-        if self.is_out() {
-            self.progress = Progress::Ended;
+        if let Progress::Out(began) = self.progress {
+            self.progress = Progress::Ended(began);
         }
     }
 
@@ -74,8 +74,8 @@ impl Trials {
     }
 
     /// The next request that goes well is the last one wanted.
-    pub(crate) fn count_as_passed(&mut self, wanted: u32) {
-        self.progress = Progress::Ended;
+    pub(crate) fn count_as_passed(&mut self, wanted: u32, now: Moment) {
+        self.progress = Progress::Ended(now);
         self.good = wanted;
     }
 
@@ -87,6 +87,14 @@ impl Trials {
     /// How many in a row went well.
     pub(crate) fn good(&self) -> u32 {
         self.good
+    }
+
+    /// Whether there is one that has no verdict yet, and what was sent then may be it.
+    pub(crate) fn has_one_since(&self, sent: Moment) -> bool {
+        match self.progress {
+            Progress::None => false,
+            Progress::Out(began) | Progress::Ended(began) => sent >= began,
+        }
     }
 
     /// Whether there is one that has no verdict yet.

@@ -82,6 +82,14 @@ impl BackendState {
         self.tell(None, now, |tracker| tracker.overdue(what, &detail, now))
     }
 
+    /// Takes an answer that came too late to what was sent then; see [`Tracker::answers_late`].
+    pub(crate) fn answers_late(&self, sent: Moment, now: Moment) {
+        let _ = self.tell(None, now, |tracker| {
+            tracker.answers_late(sent, now);
+            None
+        });
+    }
+
     /// Takes a misdeed: `seen` is what and its particulars; see [`Tracker::misbehaves`].
     pub fn misbehaves(
         &self,

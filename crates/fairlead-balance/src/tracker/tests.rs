@@ -585,6 +585,32 @@ fn a_silence_that_is_over_is_refuted_at_once_unless_the_check_objects() {
 }
 
 #[test]
+fn an_answer_that_came_late_refutes_no_wrong_one() {
+    let mut told = Told::with(RULES);
+    told.misbehaves(Misdeed::Error);
+    assert_eq!(told.tracker.refute(&told.rules, told.now), None);
+    assert_eq!(told.tracker.health(), Health::Suspect);
+}
+
+#[test]
+fn what_was_late_before_a_trial_is_not_its_verdict() {
+    let mut told = Told::with(RULES);
+    told.misbehaves(Misdeed::Silence);
+    let before = told.now;
+    told.wait(FIRST_HOLD);
+    assert_eq!(told.trial(), Trial::Claimed);
+    told.wait(FIRST_HOLD);
+    told.tracker.answers_late(before, told.now);
+    assert_eq!(told.tracker.health(), Health::Suspect);
+    let mut other = told.tracker.clone();
+    told.tracker.answers_late(before + FIRST_HOLD, told.now);
+    assert_eq!(told.traffic(true), Health::Suspect, "the trial was late");
+    assert_eq!(told.hold(), FIRST_HOLD * 2);
+    let passed = evidence(Origin::Traffic, true);
+    assert!(other.observe(&passed, &RULES, told.now).is_some(), "it was still to come");
+}
+
+#[test]
 fn what_was_seen_is_forgotten_when_the_operator_says_so() {
     for origin in [Origin::Check, Origin::Traffic] {
         let mut told = tracker_in(Health::Down, origin);

@@ -57,7 +57,7 @@ impl Traffic {
         let pool = std::sync::Arc::clone(&self.world.pool);
         let (state, slot) = (pool.backend(Slot(index as u32)), Slot(index as u32));
         state.latency_took(took, now);
-        let _ = pool.slow(slot, took, now);
+        let _ = pool.slow(slot, took, now + took);
         self.answers[index] += 1;
         if (self.chance.below(1_000) as f64) < self.bad[index] * 1_000.0 {
             self.bads[index] += 1;
@@ -211,6 +211,27 @@ fn a_slow_one_is_out_and_comes_back_when_it_is_fast_again() {
         assert_eq!(traffic.health(1), Health::Down, "its trials are slow");
         traffic.took[1] = MS * 5;
         traffic.run(4_000, MS * 20);
+        assert_eq!(traffic.health(1), Health::Healthy);
+    }
+}
+
+#[test]
+fn a_slow_answer_is_no_trial_that_went_well() {
+    for fall in [1, 100] {
+        let mut plan = plan(Policy::RoundRobin, &[1; 3]);
+        plan.check.fall = fall;
+        let mut traffic = Traffic::of(&plan);
+        traffic.run(300, MS * 10);
+        let (pool, now) = (std::sync::Arc::clone(&traffic.world.pool), traffic.world.now);
+        let _ = pool.silent(Slot(1), "no answer", String::new(), now);
+        let ill = traffic.health(1);
+        traffic.took[1] = MS * 2_000;
+        traffic.answers[1] = 0;
+        traffic.run(4_000, MS * 10);
+        assert_eq!(traffic.health(1), ill, "its trials are slow");
+        assert!((3..9).contains(&traffic.answers[1]), "{}", traffic.answers[1]);
+        traffic.took[1] = MS * 5;
+        traffic.run(7_000, MS * 10);
         assert_eq!(traffic.health(1), Health::Healthy);
     }
 }

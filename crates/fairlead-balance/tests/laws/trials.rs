@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fairlead_balance::{Asker, Pick, Tried};
 use fairlead_model::backend::Slot;
-use fairlead_model::health::{Health, Origin};
+use fairlead_model::health::{Health, Misdeed, Origin};
 use fairlead_model::plan::{CheckKind, Policy, PoolPlan};
 
 use crate::pools::{plan, tried, World, POLICIES};
@@ -202,4 +202,42 @@ fn a_trial_respects_wish_and_limit() {
     assert!((0..20).all(|_| world.touch() == Some(0)), "nobody wants it");
     world.state(1).set_wish(fairlead_model::backend::Wish::Enabled);
     assert_eq!(world.begin(), Some(1));
+}
+
+#[test]
+fn trials_of_one_that_answered_wrongly_follow_each_other_at_once() {
+    let mut world = World::of(&plan(Policy::RoundRobin, &[1; 3]));
+    let wrong = ("wrong answer", "status 500");
+    let _ = world.pool.wrong(Slot(1), Misdeed::Error, wrong, world.now);
+    let protected = |world: &mut World| {
+        let (tried, now) = (Tried::new(), world.now);
+        let picked = world.view.pick_for(Asker::Protected, None, &tried, now, &mut world.random);
+        let Pick::Backend(slot) = picked else { panic!("{picked:?}") };
+        slot.index()
+    };
+    world.wait(SECOND);
+    for _ in 0..5 {
+        assert_eq!(world.state(1).health(), Health::Suspect);
+        assert_eq!(protected(&mut world), 1);
+        let other = protected(&mut world);
+        assert_ne!(other, 1, "one at a time");
+        world.state(other).end();
+        let _ = world.state(1).succeeded(&world.pool.rules(), world.now);
+        world.state(1).end();
+        world.wait(Duration::from_millis(10));
+    }
+    assert_eq!(world.state(1).health(), Health::Healthy);
+}
+
+#[test]
+fn one_that_did_wrong_stands_behind_well_ones_of_other_groups() {
+    let mut plan = plan(Policy::RoundRobin, &[1; 3]);
+    plan.backends[1].group = 1;
+    plan.backends[2].group = 1;
+    let mut world = World::of(&plan);
+    assert!((0..9).all(|_| world.touch() == Some(0)));
+    world.say(0, Origin::Check, false);
+    assert!((0..9).all(|_| world.touch() == Some(0)), "a first suspicion wakes no backup");
+    let _ = world.pool.silent(Slot(0), "no answer", String::new(), world.now);
+    assert!((0..9).all(|_| world.touch() != Some(0)));
 }

@@ -190,3 +190,30 @@ fn where_nobody_could_be_asked_the_right_to_ask_is_not_lost() {
     }
     told.abandons().whatever();
 }
+
+#[test]
+fn one_that_answered_wrongly_is_tried_each_second_and_back_after_five_good_answers() {
+    let mut told = sent(http().hedged(), GET);
+    told.sends(L0, ERROR).wants([pause(L0), connect(1)]).connected(L1).whatever();
+    told.sends(L1, OK).wants([abort(L0), answer(CLIENT, 200).body("hi")]).is(0, Health::Suspect);
+    told.after(ms(900)).whatever();
+    told.client_sends(GET).wants([request(L1, "GET /a")]);
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+    // The second second's trial is wrong again, and the other one's answer is what counts.
+    told.after(ms(101)).whatever();
+    told.client_sends(GET).wants([connect(0)]).connected(L2).whatever();
+    told.sends(L2, ERROR).wants([pause(L2), request(L1, "GET /a")]);
+    told.sends(L1, OK).wants([abort(L2), answer(CLIENT, 200).body("hi")]);
+    told.after(ms(1_001)).whatever();
+    for round in 0..5 {
+        told.is(0, Health::Suspect).client_sends(GET);
+        if round == 0 {
+            told.wants([connect(0)]).connected(L3).whatever();
+        } else {
+            told.wants([request(L3, "GET /a")]);
+        }
+        told.sends(L3, OK).wants([answer(CLIENT, 200).body("hi")]);
+    }
+    told.is(0, Health::Healthy).client_finishes().wants([close(CLIENT)]);
+    told.ends_with_kept(&[L1, L3]);
+}
