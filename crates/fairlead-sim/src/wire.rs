@@ -41,21 +41,18 @@ impl Pattern {
         Pattern((mixed ^ (mixed >> 29)).to_le_bytes())
     }
 
-    /// The eight bytes from `8 * nth` on.
-    fn eight(self, nth: u64) -> [u8; 8] {
+    /// The eight bytes from `8 * nth` on, as one number.
+    fn eight(self, nth: u64) -> u64 {
         let turn = nth as u8 ^ (nth / 256) as u8;
-        self.0.map(|byte| byte ^ turn)
+        u64::from_le_bytes(self.0) ^ u64::from_le_bytes([turn; 8])
     }
 
     /// The bytes from `offset` on.
     pub(crate) fn bytes(self, offset: u64, count: usize) -> Vec<u8> {
         let skip = (offset % 8) as usize;
-        let mut bytes = Vec::with_capacity(skip + count + 8);
-        let mut nth = offset / 8;
-        while bytes.len() < skip + count {
-            bytes.extend_from_slice(&self.eight(nth));
-            nth += 1;
-        }
+        let (first, eights) = (offset / 8, (skip + count).div_ceil(8) as u64);
+        let mut bytes: Vec<u8> =
+            (first..first + eights).flat_map(|nth| self.eight(nth).to_le_bytes()).collect();
         bytes.truncate(skip + count);
         bytes.drain(..skip);
         bytes
@@ -65,10 +62,16 @@ impl Pattern {
     pub(crate) fn matches(self, offset: u64, bytes: &[u8]) -> bool {
         let skip = (offset % 8) as usize;
         let (first, rest) = bytes.split_at(((8 - skip) % 8).min(bytes.len()));
-        let is = |nth: u64, skip: usize, part: &[u8]| self.eight(nth)[skip..].starts_with(part);
-        let mut next = offset.div_ceil(8)..;
-        is(offset / 8, skip, first)
-            && rest.chunks(8).all(|part| next.next().is_some_and(|nth| is(nth, 0, part)))
+        let eights = rest.chunks_exact(8);
+        let last = eights.remainder();
+        let (start, end) = (offset.div_ceil(8), offset.div_ceil(8) + eights.len() as u64);
+        let is = |nth: u64, skip: usize, part: &[u8]| {
+            self.eight(nth).to_le_bytes()[skip..].starts_with(part)
+        };
+        let whole = |(nth, eight): (u64, &[u8])| {
+            eight.try_into().is_ok_and(|eight| u64::from_le_bytes(eight) == self.eight(nth))
+        };
+        is(offset / 8, skip, first) && (start..).zip(eights).all(whole) && is(end, 0, last)
     }
 }
 
