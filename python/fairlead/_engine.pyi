@@ -416,7 +416,8 @@ def simulate(
         backend: Which of the pool's backends the fault befalls; ``None`` for all of them.
         fault: ``killed``, ``blackhole``, ``flapping``, ``no-way-in``, ``no-way-out``,
             ``power-loss``, ``frozen``, ``unreachable``, ``slow``, ``check-fails``, ``loss30``,
-            ``large-lost``, ``half-lost``, ``closes`` or ``errors``; ``None`` for none.
+            ``large-lost``, ``half-lost``, ``closes``, ``errors``, ``lags`` or ``cuts``;
+            ``None`` for none.
         seconds: How long the fault lasts, 0 to 3,600.
         rate: Requests per second.
         latency: What answers take on average, in seconds.
@@ -425,7 +426,9 @@ def simulate(
 
     Returns:
         JSON: ``requests``, ``failed``, ``failed_posts``, ``late``, ``slowest_seconds``,
-        ``trouble_seconds``, ``back_seconds`` (the worst of all worlds, or ``null``), ``reasons``.
+        ``trouble_seconds``, ``back_seconds`` (until it had a request again), ``restored_seconds``
+        (until it was healthy for good; of all three the worst of all worlds, or ``null``),
+        ``reasons``.
 
     Raises:
         ValueError: It can't be played.

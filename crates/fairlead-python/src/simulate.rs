@@ -27,6 +27,8 @@ fn trouble(name: &str) -> Option<Trouble> {
         "half-lost" => Trouble::LosesWays,
         "closes" => Trouble::Closes,
         "errors" => Trouble::Errs,
+        "lags" => Trouble::Lags(2_000),
+        "cuts" => Trouble::Cuts,
         _ => return None,
     })
 }
@@ -81,6 +83,7 @@ fn told(seen: &Seen) -> Vec<u8> {
         "slowest_seconds": seen.slowest.as_secs_f64(),
         "trouble_seconds": seconds(seen.trouble),
         "back_seconds": seconds(seen.back),
+        "restored_seconds": seconds(seen.restored),
         "reasons": seen.reasons,
     })
     .to_string()

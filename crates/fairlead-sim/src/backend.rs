@@ -69,7 +69,9 @@ pub(crate) struct Backend {
     pub(crate) closes: bool,
     /// Every other answer is a 500.
     pub(crate) errs: bool,
-    /// The last one was.
+    /// It breaks off in the middle of every other answer.
+    pub(crate) cuts: bool,
+    /// The last answer was one of those.
     erred: bool,
     /// Its answers come so many milliseconds later, but for its check page's.
     pub(crate) lag: u32,
@@ -85,6 +87,7 @@ impl Backend {
             sick: false,
             closes: false,
             errs: false,
+            cuts: false,
             erred: false,
             lag: 0,
         }
@@ -268,9 +271,13 @@ impl Backend {
         };
         notes.serve(id, self.index, socket, network.now(), Service::Began);
         let has_body = head.request_framing() != Framing::Length(0);
-        self.erred = self.errs && !self.erred;
+        self.erred = (self.errs || self.cuts) && !self.erred;
         let drawn = self.character.draw(&mut network.random, &head);
-        let deed = if self.erred { Deed::WrongAnswer } else { drawn };
+        let deed = match self.erred {
+            true if self.cuts => Deed::HalfBody(End::Finish),
+            true => Deed::WrongAnswer,
+            false => drawn,
+        };
         let body = Body::new(head.request_framing());
         if let (Deed::Early { .. }, true) = (deed, has_body) {
             line.stage = Stage::Body { body, id, deed: None, head: head.clone() };

@@ -423,6 +423,7 @@ impl World {
             Trouble::LosesWays => network.hosts[index].loses_ways = begins,
             Trouble::Closes => backend.closes = begins,
             Trouble::Errs => backend.errs = begins,
+            Trouble::Cuts => backend.cuts = begins,
             Trouble::Lags(millis) => backend.lag = if begins { millis } else { 0 },
         }
         if !begins {

@@ -139,6 +139,8 @@ pub enum Trouble {
     Errs,
     /// Answers come so many milliseconds later; its check page is as quick as ever.
     Lags(u32),
+    /// It breaks off in the middle of every other answer.
+    Cuts,
 }
 
 /// One trouble.
@@ -448,7 +450,10 @@ fn draw_troubles(theme: Theme, host: usize, random: &mut Random) -> Vec<Episode>
 }
 
 fn draw_trouble(random: &mut Random) -> Trouble {
-    match random.below(16) {
+    match random.below(19) {
+        16 => Trouble::Lags(200 + random.below(2_800) as u32),
+        17 => Trouble::Errs,
+        18 => Trouble::Cuts,
         12 => Trouble::Loses([10, 100, 300, 500][random.below(4)]),
         13 => Trouble::LosesLarge,
         14 => Trouble::LosesWays,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fairlead_model::event::Event;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
-use fairlead_sim::scenario::{watch, Scenario, BEFORE};
+use fairlead_sim::scenario::{watch, Scenario, BEFORE, POLL};
 use fairlead_sim::{Outcome, Report, Request, Service, Setting, Trouble};
 
 const MS: Duration = Duration::from_millis(1);
@@ -51,6 +51,26 @@ fn went_down(report: &Report) -> Vec<String> {
         _ => None,
     });
     downs.collect()
+}
+
+#[test]
+fn all_slow_at_once_is_nobodys_fault_and_adds_little_load() {
+    for seed in 0..3 {
+        let scenario = Scenario {
+            fault: Some(Trouble::Lags(500)),
+            lasts: Duration::from_secs(30),
+            rate: 200,
+            seed,
+            ..usual()
+        };
+        let report = played(&scenario);
+        let (from, until) = (Moment::ZERO + BEFORE, Moment::ZERO + BEFORE + scenario.lasts);
+        let slow = || report.requests.iter().filter(|one| one.began >= from && one.began < until);
+        assert!(slow().count() > 1_000 && slow().all(is_answered));
+        let times = executions(&report, slow());
+        assert!(times <= 1.02, "seed {seed}: {times:.4} executions each");
+        assert_eq!(went_down(&report), Vec::<String>::new(), "seed {seed}");
+    }
 }
 
 #[test]
@@ -104,5 +124,21 @@ fn what_is_stuck_on_a_frozen_backend_is_answered_within_a_quarter_of_a_second() 
         let slowest = report.requests.iter().map(took).max();
         assert!(report.requests.iter().all(is_answered));
         assert!(slowest.is_some_and(|time| time <= MS * 250), "seed {seed}: {slowest:?}");
+    }
+}
+
+#[test]
+fn long_polls_are_left_in_peace() {
+    for seed in 0..3 {
+        let scenario = Scenario { lasts: POLL * 26, rate: 50, polls: 20, seed, ..usual() };
+        let report = played(&scenario);
+        let polls = || report.requests.iter().filter(|one| took(one) >= POLL / 2);
+        assert!(polls().count() > 400, "seed {seed}: {}", polls().count());
+        assert!(report.requests.iter().all(is_answered), "seed {seed}");
+        let times = executions(&report, polls());
+        assert!(times <= 1.05, "seed {seed}: {times:.3} executions each");
+        assert_eq!(went_down(&report), Vec::<String>::new(), "seed {seed}");
+        let quick = report.requests.iter().filter(|one| took(one) < POLL / 2);
+        assert!(quick.map(took).all(|time| time <= MS * 250), "seed {seed}");
     }
 }

@@ -59,7 +59,8 @@ fn who_is_well_again_is_in_use_within_a_second_and_a_half() {
     for (fault, method, rates) in [
         (Trouble::Errs, &["GET"], &[20, 100, 1_000][..]),
         (Trouble::Errs, &["PUT"], &[20, 100, 1_000]),
-        (Trouble::Lags(2_000), &["GET"], &[20, 100]),
+        (Trouble::Lags(2_000), &["GET"], &[20, 100, 1_000]),
+        (Trouble::Lags(2_000), &["PUT"], &[100]),
     ] {
         for (rate, seed) in rates.iter().flat_map(|rate| (0..3).map(move |seed| (*rate, seed))) {
             let scenario = Scenario {
@@ -79,6 +80,44 @@ fn who_is_well_again_is_in_use_within_a_second_and_a_half() {
             let limit = Duration::from_millis(1_500);
             assert!(seen.restored.is_some_and(|time| time <= limit), "{what}");
         }
+    }
+}
+
+/// What has begun can't be taken back, so it has to be learnt from.
+#[test]
+fn answers_that_break_off_are_learnt_within_ten_and_hardly_asked_for_again() {
+    for seed in 0..5 {
+        let scenario = Scenario {
+            backend: Some(1),
+            fault: Some(Trouble::Cuts),
+            lasts: Duration::from_secs(30),
+            rate: 100,
+            methods: &["GET"],
+            seed,
+            ..Scenario::of(plan())
+        };
+        let seen = play(&scenario).expect("it can be played");
+        assert!(seen.failed > 0 && seen.failed <= 10 + 5, "seed {seed}: {seen:?}");
+    }
+}
+
+/// A check page that is quick must not give back its share to one that answers POSTs late: each
+/// that tries it pays for that, so there are few, and fewer each time.
+#[test]
+fn where_only_posts_come_few_try_one_that_is_late() {
+    for seed in 0..3 {
+        let scenario = Scenario {
+            backend: Some(1),
+            fault: Some(Trouble::Lags(2_000)),
+            lasts: Duration::from_secs(60),
+            rate: 50,
+            methods: &["POST"],
+            seed,
+            ..Scenario::of(plan())
+        };
+        let seen = play(&scenario).expect("it can be played");
+        assert_eq!(seen.failed, 0, "seed {seed}: {seen:?}");
+        assert!((1..30).contains(&seen.late), "seed {seed}: {seen:?}");
     }
 }
 

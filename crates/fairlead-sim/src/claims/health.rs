@@ -86,8 +86,11 @@ fn is_explained(promises: &Promises, host: usize, when: Moment) -> bool {
         return true;
     }
     troubles(promises, host).any(|episode| {
-        let slow = matches!(episode.what, Trouble::Slow(_));
-        let echo = if slow { promises.slowest } else { Duration::ZERO };
+        let echo = match episode.what {
+            Trouble::Slow(_) => promises.slowest,
+            Trouble::Lags(millis) => Duration::from_millis(millis.into()),
+            _ => Duration::ZERO,
+        };
         when >= episode.from && when <= episode.until + promises.longest + echo
     })
 }

@@ -36,6 +36,8 @@ FAULTS = {
     "half-lost": "every second connection is lost",
     "closes": "it accepts, and closes at once",
     "errors": "every other answer is a 500",
+    "lags": "answers take 2 s more; its check page doesn't",
+    "cuts": "it breaks off in the middle of every other answer",
 }
 
 

@@ -45,8 +45,9 @@ def test_each_fault_is_played_and_costs_nothing_that_may_be_repeated(config):
     assert [row["fault"] for row in rows] == list(FAULTS)
     for row in rows:
         assert row["requests"] > 1000
-        # Half of the answers errors: two may be seen before it is known whose they are.
-        allowed = 2 if row["fault"] == "errors" else 0
+        # Half of the answers errors: two may be seen before it is known whose they are. What has
+        # begun can't be taken back: ten are enough to learn from, and a few try it again.
+        allowed = {"errors": 2, "cuts": 10 + 4}.get(row["fault"], 0)
         assert row["failed"] - row["failed_posts"] <= allowed, row
         assert row["back_seconds"] is not None, row
 
