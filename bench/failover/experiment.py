@@ -185,12 +185,14 @@ def measures(seen: Seen, times: Times, cell: Cell) -> dict:
     slow = [row for row in counted if row.ok and row.took_ms > SLOW_MS]
     before = [row for row in rows if row.due < seen.fault - times.patience]
     during = [row for row in rows if seen.fault <= row.due < seen.end]
-    trouble = [row.due for row in counted if row.trouble and row.due < seen.end]
     well_from = seen.end if fault.returns == "B" else seen.fault
     back = [row.due + row.took_ms / 1000 for row in rows if row.backend == fault.returns
             and row.due >= well_from and row.ok and row.took_ms < SLOW_MS]
     good = sorted(row.took_ms for row in during if row.ok)
-    stuck = [row.due for row in seen.reference if row.took_ms > 100]
+    # Host A is well but where nobody is.
+    reference = [row for row in seen.reference if not fault.excused or row.due < seen.fault
+                 - times.patience or row.due >= seen.end + times.patience]
+    stuck = [row.due for row in reference if row.took_ms > 100]
 
     def machine(row: Row) -> bool:
         """Whether it was slow because the machine was: the client began late, or a request straight
@@ -198,7 +200,10 @@ def measures(seen: Seen, times: Times, cell: Cell) -> dict:
         """
         return row.late_ms > 50 or any(abs(at - row.due) < 0.3 for at in stuck)
 
+    trouble = [row.due for row in counted
+               if seen.fault <= row.due < seen.end and (not row.ok or row.trouble and not machine(row))]
     executed = Counter(id for ids in seen.executed.values() for id in ids)
+    well = {id for name, ids in seen.executed.items() if name != "B" for id in ids}
     others = rows if fault.excused else []
     return {
         "requests": len(rows), "during": len(during),
@@ -206,7 +211,7 @@ def measures(seen: Seen, times: Times, cell: Cell) -> dict:
         "failed_before": sum(row.due < seen.fault - times.patience for row in bad),
         "slow": len(slow), "slow_after": sum(row.due >= seen.end for row in slow),
         "slow_noise": sum(map(machine, slow)), "failed_noise": sum(map(machine, bad)),
-        "reference_slow": len(stuck), "reference_failed": sum(not r.ok for r in seen.reference),
+        "reference_slow": len(stuck), "reference_failed": sum(not row.ok for row in reference),
         "trouble_s": round(max(trouble, default=seen.fault) - seen.fault, 2),
         "back_s": round(min(back) - well_from, 2) if back else None,
         "share_of_b": round(sum(row.backend == "B" for row in during) / max(1, len(during)), 3),
@@ -215,6 +220,7 @@ def measures(seen: Seen, times: Times, cell: Cell) -> dict:
         "whys": dict(Counter(f"{row.status}:{row.why}" for row in bad)),
         "executed": sum(executed.values()), "executed_twice": sum(n > 1 for n in executed.values()),
         "failed_but_executed": sum(executed[str(row.id)] > 0 for row in bad),
+        "failed_but_well": sum(str(row.id) in well for row in bad),
         "ok_but_not_executed": sum(executed[str(row.id)] == 0 for row in rows if row.ok),
         "answered_at_once_ms": round(statistics.median(
             [row.took_ms for row in others if not row.ok] or [0]), 1),

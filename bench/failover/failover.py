@@ -27,7 +27,7 @@ from pathlib import Path
 import report
 import rivals
 from experiment import SHAPES, Cell, Times, run
-from faults import FAULTS
+from faults import CONTROL, FAULTS
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent.parent / "README.md"
@@ -56,6 +56,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fault", type=float, help="seconds of each fault")
     parser.add_argument("--after", type=float, default=6)
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--count", action="store_true", help="only say how long it would take")
     parser.add_argument("--add", action="append", default=[],
                         help="NAME=COMMAND with {backends} {backends,} {port} {tuned} {work}")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "lb-failover")
@@ -72,7 +73,7 @@ def cells(options: argparse.Namespace, added: dict[str, str]) -> list[Cell]:
     disturbs the others too.
     """
     sets = {"eight": [f.name for f in FAULTS.values() if f.eight],
-            "further": [f.name for f in FAULTS.values() if not f.eight]}
+            "further": [f.name for f in FAULTS.values() if not f.eight and f.name != CONTROL]}
     wanted = ",".join(",".join(sets.get(word, [word])) for word in options.faults.split(","))
     faults = [FAULTS[name] for name in words(wanted, FAULTS, "fault")]
     peers = words(options.peers, rivals.ALL + list(added), "peer")
@@ -91,11 +92,13 @@ def cells(options: argparse.Namespace, added: dict[str, str]) -> list[Cell]:
             plain = shape.name == "plain"
             chosen = faults or list(FAULTS.values())
             if everything and not plain and not faults:
-                chosen = [FAULTS[name] for name in sets["eight"]]
+                chosen = [FAULTS[name] for name in [*sets["eight"], CONTROL]]
             for fault in sorted(chosen, key=lambda fault: fault.seconds, reverse=True):
                 for peer in peers:
                     own = peer.startswith("fairlead")
                     if (fault.tcp if rivals.is_tcp(peer) else fault.http) is None:
+                        continue
+                    if fault.name == CONTROL and not own:
                         continue
                     if not plain and (rivals.is_tcp(peer) or everything and not own):
                         continue
@@ -114,7 +117,7 @@ def cells(options: argparse.Namespace, added: dict[str, str]) -> list[Cell]:
 def measure(options: argparse.Namespace, todo: list[Cell], added: dict[str, str]) -> list[dict]:
     """Run them, several side by side; what needs the machine for itself comes last."""
     results: dict[tuple, dict] = {}
-    done = 0
+    done, started = 0, time.monotonic()
 
     def note(cell: Cell, outcome: dict) -> None:
         key = (cell.peer, cell.config, cell.fault.name, cell.shape.name)
@@ -122,12 +125,13 @@ def measure(options: argparse.Namespace, todo: list[Cell], added: dict[str, str]
             "peer": cell.peer, "config": cell.config, "fault": cell.fault.name,
             "shape": cell.shape.name, "runs": []})
         entry["runs"].append(outcome)
-        wrong = report.broken(entry, outcome) if cell.peer.startswith("fairlead") else []
-        print(f"{done:3}/{len(todo)} {cell.peer:13} {cell.config:8} {cell.shape.name:8} "
+        wrong = report.broken(entry, outcome) if cell.peer.startswith("fairlead") else {}
+        gone = time.monotonic() - started
+        print(f"{gone / 60:4.1f} min {done:3}/{len(todo)} {cell.peer:13} {cell.config:8} {cell.shape.name:8} "
               f"{cell.fault.name:16} failed {outcome['failed']:4} slow {outcome['slow']:4} "
               f"({outcome['slow_noise']} noise) trouble {outcome['trouble_s']:5} "
               f"back {outcome['back_s']} share {outcome['share_of_b']:.2f} {outcome['whys'] or ''}"
-              f"{'  BROKEN: ' + ', '.join(wrong) if wrong else ''}", flush=True)
+              f"{'  BROKEN: ' + ', '.join(wrong.values()) if wrong else ''}", flush=True)
 
     for alone in (False, True):
         jobs = [cell for cell in todo if cell.shape.alone == alone]
@@ -145,11 +149,11 @@ def measure(options: argparse.Namespace, todo: list[Cell], added: dict[str, str]
                 places.put(place)
 
         with concurrent.futures.ThreadPoolExecutor(side) as pool:
-            started = {pool.submit(job, cell): cell for cell in jobs}
+            running = {pool.submit(job, cell): cell for cell in jobs}
             try:
-                for future in concurrent.futures.as_completed(started):
+                for future in concurrent.futures.as_completed(running):
                     done += 1
-                    cell = started[future]
+                    cell = running[future]
                     failure = future.exception()
                     if failure is None:
                         note(cell, future.result())
@@ -204,6 +208,8 @@ def main() -> int:
              for cell in todo if cell.shape.alone]
     print(f"{len(todo)} experiments, {options.parallel} side by side: about "
           f"{(sum(lengths) / options.parallel + sum(heavy)) / 60:.0f} minutes", flush=True)
+    if options.count:
+        return 0
     started = time.monotonic()
     data = {"run": {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),

@@ -46,6 +46,8 @@ class Fault:
     fault's beginning on."""
     excused: bool = False
     """Nobody can answer while it lasts: failures count from `back` seconds after it only."""
+    over: float | None = None
+    """Nobody notices anything any more so many seconds after its beginning. None: it is told."""
 
     @property
     def seconds(self) -> float:
@@ -68,6 +70,10 @@ def in_mode(mode: str) -> Callable[[Lab, Until, float], None]:
         until(seconds)
         lab["B"].turn("well")
     return play
+
+
+def nothing(lab: Lab, until: Until, seconds: float) -> None:
+    until(seconds)
 
 
 def gone(hosts: str) -> Callable[[Lab, Until, float], None]:
@@ -144,27 +150,31 @@ def name_moves(lab: Lab, until: Until, seconds: float) -> None:
     until(seconds)
 
 
+# Seconds: until nobody notices a fault any more, and until its host is used again after it.
+OVER, BACK = 0.5, 1.5
 PROMISED, ANY = Limit(0, 5), Limit(None, None)
 # What can't be taken back once it began is learnt within ten cases; then B gets under a tenth.
 LEARNT = Limit(10 + 80, 5)
 
+CONTROL = "none"
+
 FAULTS = {fault.name: fault for fault in [
     Fault("blackhole", "host B swallows every packet (nothing comes back, no RST)", gone("B"),
-          Limit(0, 2), Limit(0, 2), eight=True, back=1.5),
+          Limit(0, 2), Limit(0, 2), eight=True, back=BACK, over=OVER),
     Fault("linkdown", "host B's network interface goes down (ARP fails later)", linkdown,
-          Limit(0, 2), None, eight=True, back=1.5),
+          Limit(0, 2), None, eight=True, back=BACK, over=OVER),
     Fault("killed", "the process on B is killed (connection refused), started again at the end",
-          killed, Limit(0, 2), Limit(0, 2), eight=True, back=1.5),
+          killed, Limit(0, 2), Limit(0, 2), eight=True, back=BACK, over=OVER),
     Fault("frozen", "the process on B is stopped: connects succeed, no answers", frozen,
-          Limit(0, 5), Limit(40, 5), eight=True, back=1.5),
+          Limit(0, 5), Limit(40, 5), eight=True, back=BACK, over=OVER),
     Fault("err50", "every other answer of B is a 500; its health page stays well",
-          in_mode("errors"), Limit(2, 2), None, eight=True, back=1.5),
+          in_mode("errors"), Limit(2, 2), None, eight=True, back=BACK, over=OVER),
     Fault("slow", "B answers 2 s later; its health page stays fast", in_mode("late 2s"),
-          Limit(0, 5), None, eight=True, back=1.5),
+          Limit(0, 5), None, eight=True, back=BACK, over=OVER),
     Fault("flap", "B is a black hole for 1 s, well for 1 s, and so on", flap,
-          Limit(0, 5), Limit(0, 2), eight=True),
+          Limit(0, 5), Limit(0, 2), eight=True),      # held back on purpose, and longer each time
     Fault("loss30", "B loses 30 % of the packets that arrive",
-          in_network("i numgen random mod 100 < 30 drop"), Limit(0, 5), None, eight=True, back=1.5),
+          in_network("i numgen random mod 100 < 30 drop"), Limit(0, 5), None, eight=True, back=BACK, over=OVER),
 
     Fault("deaf_network", "packets to B are lost, those from B arrive", in_network("i drop"),
           PROMISED, PROMISED),
@@ -196,7 +206,10 @@ FAULTS = {fault.name: fault for fault in [
     Fault("two_of_three", "B and C swallow every packet, A is well", gone("BC"),
           PROMISED, PROMISED, hosts="ABC"),
     Fault("all_gone", "A and B swallow every packet, and come back", gone("AB"),
-          Limit(0, 0), Limit(0, 0), excused=True, back=1.5),
+          Limit(0, 0), Limit(0, 0), excused=True, back=BACK),
     Fault("name_moves", "B dies and its name means C from then on", name_moves,
           PROMISED, PROMISED, named=True, returns="C"),
+
+    Fault(CONTROL, "nothing happens: what clients notice is the machine's doing", nothing,
+          Limit(0, None), Limit(0, None)),
 ]}
