@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from harness.balancer import Balancer, loopback
+from harness.balancer import Balancer, loopback, wait_for
 from harness.config import site
-from harness.crowd import Answer, Origin, Wait, executions
+from harness.crowd import Answer, Origin, Request, Wait, executions
 
 HEDGED = 0.25
 """Seconds within which a stuck request has its answer from somebody else."""
@@ -36,6 +36,12 @@ def pair(fairlead, crowd):
     return start
 
 
+def doubts(balancer: Balancer) -> list[str]:
+    """What was said of backends that were not well."""
+    events = (event for event in balancer.events() if event["event"] == "health")
+    return [f"{event['to']}: {event['why']}" for event in events if event["to"] != "healthy"]
+
+
 def slower(answers: list[Answer], seconds: float) -> list[Answer]:
     """Those that took longer."""
     return [answer for answer in answers if answer.took > seconds]
@@ -45,6 +51,11 @@ def stuck(first: int) -> Wait:
     """So many requests, the next ones, are never answered."""
     left = itertools.count(first, -1)
     return lambda _: None if next(left) > 0 else 0.0
+
+
+def latency(request: Request) -> float:
+    """What an answer usually takes here."""
+    return 0.005
 
 
 def quantile(answers: list[Answer], share: float) -> float:
@@ -76,6 +87,73 @@ def test_twenty_that_are_stuck_at_once_are_all_hedged_in_time(crowd, pair, what:
         hedged = [one.came[number] - two.came[number] for number in caught]
         assert max(hedged) < HEDGED + crowd.stall(since), sorted(hedged)
     assert slower(answers, HEDGED + crowd.stall(since)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_long_polls_among_quick_requests_are_not_cut_and_hardly_ever_made_twice(
+    crowd, pair
+) -> None:
+    """Each host answers them after 5 s, as it should; 200 of them in ten seconds."""
+    balancer, one, two = pair()
+    for origin in (one, two):
+        origin.wait = lambda request: 5.0 if request.target == "/poll" else 0.0
+    quick = crowd.begin(balancer.listen, 100, 16)
+    crowd.ask(balancer.listen, 100, 1)
+    since = time.monotonic()
+    polls = crowd.ask(balancer.listen, 20, 10, request="GET /poll")
+
+    assert [answer for answer in polls if not answer.ok] == []
+    assert slower(polls, 5.25 + crowd.stall(since)) == []
+    made = executions(polls, one, two)
+    assert made.total() <= 1.05 * len(polls)
+    others = quick.result(30)
+    assert [answer for answer in others if not answer.ok] == []
+    assert slower(others, HEDGED + crowd.stall(since)) == []
+    assert [doubt for doubt in doubts(balancer) if doubt.startswith("down")] == []
+
+
+def test_one_client_that_abandons_200_slow_requests_harms_nobody_else(crowd, pair) -> None:
+    balancer, one, two = pair()
+    for origin in (one, two):
+        origin.wait = lambda request: 3.0 if request.target == "/slow" else 0.0
+    crowd.ask(balancer.listen, 200, 1)
+    since = time.monotonic()
+    others = crowd.begin(balancer.listen, 200, 3)
+    left = crowd.ask(balancer.listen, 400, 0.5, request="GET /slow", patience=0.4, keep=False)
+    assert len(left) == 200
+    assert [answer for answer in left if answer.ok] == []
+
+    seen = others.result(20)
+    assert [answer for answer in seen if not answer.ok] == []
+    assert slower(seen, HEDGED + crowd.stall(since)) == []
+    assert doubts(balancer) == []
+    # Nothing is left of them.
+    wait_for(lambda: sum(row["active"] for row in balancer.backends().values()) == 0)
+
+
+@pytest.mark.slow
+def test_where_all_are_slow_at_once_hardly_anything_is_made_twice_and_nobody_is_out(
+    crowd, pair
+) -> None:
+    """A shared database stalls: a second copy of each request would be the last straw."""
+    balancer, one, two = pair()
+    for origin in (one, two):
+        origin.wait = latency
+    before = crowd.ask(balancer.listen, 400, 2)
+    assert [answer for answer in before if not answer.ok] == []
+
+    for origin in (one, two):
+        origin.wait = lambda _: 0.5
+    answers = crowd.ask(balancer.listen, 400, 8)
+
+    assert [answer for answer in answers if not answer.ok] == []
+    made = executions(answers, one, two)
+    assert made.total() <= 1.02 * len(answers)
+    # Nobody is ejected: each still gets its share.
+    shares = sorted(sum(origin.executed[each.id] for each in answers) for origin in (one, two))
+    assert shares[0] >= 0.4 * len(answers), shares
+    assert [doubt for doubt in doubts(balancer) if doubt.startswith("down")] == []
 
 
 @pytest.mark.slow

@@ -50,8 +50,10 @@ ODD: dict[str, Break] = {
     "connections are reset": lambda origin, _: origin.cut(),
     "connections are closed at once": setting(closes=True),
     "answers are errors": setting(status="500 No"),
+    "answers are late": setting(wait=lambda _: 2.0),
     "answers are half a head": setting(broken=b"HTTP/1.1 200 OK\r\nContent-Le"),
     "answers are no answers": setting(broken=b"220 mail ready\r\n\r\n"),
+    "answers never come": setting(wait=lambda _: None),
 }
 """What a check doesn't see, or not always."""
 
@@ -110,3 +112,10 @@ def test_posts_are_executed_at_most_once_whatever_is_odd(posting, fault: str) ->
     assert len(failed) <= 40
     again = post(0.5)
     assert len([answer for answer in again if not answer.ok]) <= len(again) / 10
+
+
+def test_posts_too_large_for_the_path_are_executed_at_most_once(posting) -> None:
+    """The small ones arrive, and say that all is well."""
+    failed, _ = posting(lambda _, host: host.lose_large())
+
+    assert len(failed) <= 40

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import json
 import os
 import shutil
 import socket
@@ -128,6 +129,25 @@ class Host:
         prefers even ports for connecting.
         """
         self._nft("add rule inet f input tcp sport & 2 == 2 drop")
+
+    def redirect(self, first: int, last: int) -> None:
+        """Let whoever listens on the first of these ports have what comes for all of them."""
+        self._nft("add table ip n")
+        self._nft("add chain ip n to { type nat hook prerouting priority -100 ; }")
+        self._nft(f"add rule ip n to tcp dport {first}-{last} redirect to :{first}")
+
+    def swallow_and_count(self) -> None:
+        """The same as `swallow`, and count how often somebody tries to connect."""
+        self._nft("add counter inet f connects")
+        for rule in ("tcp flags & (syn | ack) == syn counter name connects drop", "drop"):
+            self._nft(f"add rule inet f input {rule}")
+        self._nft("add rule inet f output drop")
+
+    def connects(self) -> int:
+        """How many connects were swallowed so far, those that the kernel sends again among them."""
+        command = ("nft", "-j", "list", "counter", "inet", "f", "connects")
+        listed = json.loads(_run("ip", "netns", "exec", self.name, *command).stdout)["nftables"]
+        return int(next(each["counter"]["packets"] for each in listed if "counter" in each))
 
     def reject(self) -> None:
         """Answer connects with ICMP host unreachable."""

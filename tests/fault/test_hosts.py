@@ -1,0 +1,73 @@
+"""A host that dies under many pools: one port's silence is told to all that lead there."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness.balancer import Balancer, loopback, wait_for
+
+pytestmark = pytest.mark.root
+
+POOLS = 1_000
+OUT = ("suspect", "down")
+
+
+def routes(listen: str, host: str, other: str) -> str:
+    """A thousand pools, each with a port of its own on that host, and somebody well beside it."""
+    parts = [f'[listeners.web]\nbind = "{listen}"\n']
+    parts += [
+        f'[[listeners.web.routes]]\npath_exact = "/{number}"\npool = "p{number}"\n'
+        for number in range(POOLS)
+    ]
+    parts += [
+        f'[pools.p{number}]\nbackends = ["{host}:{9000 + number}", "{other}"]\n'
+        'check = { type = "tcp" }\n'
+        for number in range(POOLS)
+    ]
+    return "\n".join(parts)
+
+
+def health(balancer: Balancer, host: str) -> list[str]:
+    """What is believed of that host's backend, pool by pool."""
+    pools = balancer.status()["pools"]
+    rows = [row for pool in pools for row in pool["backends"]]
+    return [row["health"] for row in rows if row["address"].startswith(f"{host}:")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+def test_a_thousand_pools_on_a_dead_host_are_out_within_a_second(fairlead, host, crowd) -> None:
+    """And it is probed for all of them together, not for each."""
+    dead = host()
+    dead.redirect(9000, 9000 + POOLS)
+    crowd.origin("dead", dead.listener(backlog=4096))
+    well = crowd.origin("well")
+    listen = loopback()
+    balancer = fairlead(config=routes(listen, dead.address, well.address))
+    wait_for(lambda: set(health(balancer, dead.address)) == {"healthy"}, 20)
+    for number in range(20):
+        assert {each.ok for each in crowd.ask(listen, 100, 0.05, request=f"GET /{number}")} == {
+            True
+        }
+
+    dead.swallow_and_count()
+    clients = crowd.begin(listen, 50, 3, request="GET /0")
+    wait_for(lambda: any(each in OUT for each in health(balancer, dead.address)), 10)
+    begun, tried = time.monotonic(), dead.connects()
+    wait_for(lambda: all(each in OUT for each in health(balancer, dead.address)), 10)
+    took = time.monotonic() - begun
+    wait_for(lambda: set(health(balancer, dead.address)) == {"down"}, 10)
+    until_down = time.monotonic() - begun
+    assert [each for each in clients.result(20) if not each.ok] == []
+    tried, elapsed = dead.connects() - tried, time.monotonic() - begun
+
+    assert took < 1 + crowd.stall(begun), took
+    assert until_down < 2 + crowd.stall(begun), until_down
+    # What its checks are anyway, each 2 s, and their connects once more. A fast check for each
+    # pool, as each alone would get, would be some thousand a second.
+    assert tried <= POOLS * (1 + elapsed / 2), (tried, elapsed)
+    for number in range(20, 40):
+        answers = crowd.ask(listen, 100, 0.03, request=f"GET /{number}")
+        assert {each.by for each in answers} == {"well"}
