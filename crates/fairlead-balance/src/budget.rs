@@ -6,8 +6,10 @@
 //! pool, where everything is late, soon gets no hedges at all and isn't made worse by them.
 //!
 //! The right to hedge is earned. A hedge that doesn't win was sent for nothing: what the bucket
-//! takes in and holds is halved, down to a sixty-fourth. One that wins doubles it. So legitimate
-//! long polls are executed twice a few times, and then hardly ever.
+//! takes in and holds is halved, down to a sixty-fourth; one whose second answer was late, too, shows
+//! a request that takes long everywhere, and halves it twice. One that wins doubles it. So legitimate
+//! long polls are executed twice a few times, and then hardly ever. But a bucket has always room for
+//! one: who could never hedge again could never win the right back.
 //!
 //! Not here: whether a request may be sent twice at all, and when it is late.
 
@@ -69,12 +71,18 @@ impl Budget {
         if now.since(self.since) >= LOOK {
             self.follow(now);
         }
-        let room = self.burst * self.right;
+        let room = self.room();
         let more = self.tokens < room;
         if more {
             self.tokens = (self.tokens + self.share * self.right).min(room);
         }
         more
+    }
+
+    /// Tokens that the bucket holds.
+    #[inline]
+    fn room(&self) -> f64 {
+        (self.burst * self.right).max(1.0)
     }
 
     /// The bucket becomes as large as the rate of requests asks for.
@@ -127,7 +135,13 @@ impl Budget {
     /// The first try answered first: the hedge was for nothing.
     pub fn lost(&mut self) {
         self.right = (self.right / 2.0).max(LEAST);
-        self.tokens = self.tokens.min((self.burst * self.right).max(1.0));
+        self.tokens = self.tokens.min(self.room());
+    }
+
+    /// The second backend is late, too.
+    pub fn vain(&mut self) {
+        self.lost();
+        self.lost();
     }
 }
 
@@ -181,6 +195,32 @@ mod tests {
                 .count()
                 > 1_900
         );
+    }
+
+    #[test]
+    fn who_has_lost_the_right_tries_again_now_and_then() {
+        let mut budget = Budget::new(200);
+        for _ in 0..20 {
+            budget.spend();
+            budget.vain();
+        }
+        let tries = (0..100_000).filter(|nth| {
+            budget.earn(at(*nth));
+            budget.spend()
+        });
+        // A fiftieth of a sixty-fourth.
+        assert!((30..=32).contains(&tries.count()));
+    }
+
+    #[test]
+    fn requests_that_take_long_everywhere_are_learnt_in_four() {
+        let mut budget = Budget::new(200);
+        let mut spent = 0;
+        while budget.spend() {
+            spent += 1;
+            budget.vain();
+        }
+        assert!(spent <= 4, "{spent}");
     }
 
     #[test]

@@ -246,7 +246,7 @@ impl Exchange {
     fn note_vain(&mut self) {
         let before = std::mem::replace(&mut self.vain, true);
         if let Some(budget) = self.seek.pool.budget.as_ref().filter(|_| !before) {
-            budget.borrow_mut().lost();
+            budget.borrow_mut().vain();
         }
     }
 }
