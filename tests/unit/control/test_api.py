@@ -235,7 +235,10 @@ def test_a_reload_tells_its_steps(offer):
     assert ask(offer, "POST", "/v1/reload") == (200, {"changed": True, "steps": offer.steps})
     offer.steps = []
     assert ask(offer, "POST", "/v1/reload")[1] == {"changed": False, "steps": []}
+    assert ask(offer, "POST", "/v1/reload", b"{ }")[0] == 200
     assert refused(offer, "POST", "/v1/reload", b'{"force": true}').code == "unknown_field"
+    for body in (b"\t", b"[]", b"now"):
+        assert refused(offer, "POST", "/v1/reload", body).code == "bad_json"
 
 
 def test_recent_events_are_a_list(offer):

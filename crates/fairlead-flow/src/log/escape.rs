@@ -11,14 +11,23 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Appends `text` as the inside of a JSON string. What is no UTF-8 becomes U+FFFD.
 pub(super) fn json(to: &mut Vec<u8>, text: &[u8]) {
     let (text, cut) = bounded(text);
+    // Nearly every text is. Looked at to its end, so that many bytes are looked at at once.
+    if !text.iter().fold(false, |odd, byte| odd | !is_plain(*byte)) {
+        to.extend_from_slice(text);
+    } else {
+        json_odd(to, text);
+    }
+    if cut {
+        to.extend_from_slice(b"\\u2026");
+    }
+}
+
+fn json_odd(to: &mut Vec<u8>, text: &[u8]) {
     for chunk in text.utf8_chunks() {
         json_valid(to, chunk.valid());
         if !chunk.invalid().is_empty() {
             to.extend_from_slice(b"\\ufffd");
         }
-    }
-    if cut {
-        to.extend_from_slice(b"\\u2026");
     }
 }
 

@@ -1,7 +1,7 @@
 //! One line of the access log, in either format. docs/reference/access-log.md explains the fields.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fairlead_model::reason::Reason;
@@ -123,12 +123,17 @@ macro_rules! put {
 impl Line<'_> {
     /// As a JSON object. `stamp` is its time without the milliseconds.
     pub(super) fn write_json(&self, to: &mut Vec<u8>, stamp: &str, millis: u64) {
-        put!(to, "{{\"time\":\"{stamp}.{millis:03}Z\"");
+        to.extend_from_slice(b"{\"time\":\"");
+        to.extend_from_slice(stamp.as_bytes());
+        decimals(to, millis);
+        to.extend_from_slice(b"Z\"");
         text(to, "listener", Some(self.listener.as_bytes()));
         match self.client {
             Some(client) => {
-                let (ip, port) = (client.ip().to_canonical(), client.port());
-                put!(to, ",\"client\":\"{ip}\",\"client_port\":{port}");
+                to.extend_from_slice(b",\"client\":\"");
+                address(to, client.ip());
+                to.push(b'"');
+                count(to, "client_port", client.port().into());
             }
             None => to.extend_from_slice(b",\"client\":null,\"client_port\":null"),
         }
@@ -136,13 +141,15 @@ impl Line<'_> {
             Spoken::Tcp => text(to, "protocol", Some(b"tcp")),
             Spoken::Http { version, refused } => self.write_request(to, version, refused),
         }
-        put!(to, ",\"reason\":\"{}\"", self.reason.code());
-        put!(to, ",\"bytes_in\":{},\"bytes_out\":{}", self.received, self.sent);
-        let micros = self.took.as_micros();
-        put!(to, ",\"duration_ms\":{}.{:03}", micros / 1000, micros % 1000);
+        text(to, "reason", Some(self.reason.code().as_bytes()));
+        count(to, "bytes_in", self.received);
+        count(to, "bytes_out", self.sent);
+        let micros = u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX);
+        count(to, "duration_ms", micros / 1000);
+        decimals(to, micros % 1000);
         text(to, "pool", self.pool.map(str::as_bytes));
         text(to, "backend", self.backend.map(str::as_bytes));
-        put!(to, ",\"attempts\":{}", self.attempts);
+        count(to, "attempts", self.attempts.into());
         if self.spoken != Spoken::Tcp {
             text(to, "request_id", self.request.id);
             text(to, "user_agent", self.request.user_agent);
@@ -163,13 +170,13 @@ impl Line<'_> {
         if !refused.is_empty() {
             text(to, "refused", Some(refused));
         }
-        put!(to, ",\"status\":{}", self.status);
+        count(to, "status", self.status.into());
     }
 
     /// In the Combined Log Format. `stamp` is its time.
     pub(super) fn write_combined(&self, to: &mut Vec<u8>, stamp: &str) {
         match self.client {
-            Some(client) => put!(to, "{}", client.ip().to_canonical()),
+            Some(client) => address(to, client.ip()),
             None => to.push(b'-'),
         }
         put!(to, " - - [{stamp}] \"");
@@ -197,9 +204,62 @@ impl Line<'_> {
     }
 }
 
+// A line at 30,000 requests per second has some hundred nanoseconds. The formatting of the standard
+// library takes 30 to 80 for each of its twenty parts; these take a few.
+
+/// The name of a member, up to its value.
+fn member(to: &mut Vec<u8>, name: &str) {
+    to.extend_from_slice(b",\"");
+    to.extend_from_slice(name.as_bytes());
+    to.extend_from_slice(b"\":");
+}
+
+/// A member whose value is a whole number.
+fn count(to: &mut Vec<u8>, name: &str, value: u64) {
+    member(to, name);
+    number(to, value);
+}
+
+/// A whole number in decimal digits.
+fn number(to: &mut Vec<u8>, value: u64) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    let mut left = value;
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    to.extend_from_slice(&digits[first..]);
+}
+
+/// Thousandths, up to 999: `.007`.
+fn decimals(to: &mut Vec<u8>, thousandths: u64) {
+    let digit = |unit: u64| b'0' + (thousandths / unit % 10) as u8;
+    to.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
+}
+
+/// An address; one of IPv4 that came by IPv6 as what it is.
+fn address(to: &mut Vec<u8>, ip: IpAddr) {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            for (place, octet) in ip.octets().into_iter().enumerate() {
+                if place > 0 {
+                    to.push(b'.');
+                }
+                number(to, octet.into());
+            }
+        }
+        IpAddr::V6(ip) => put!(to, "{ip}"),
+    }
+}
+
 /// A member whose value is a text, or null.
 fn text(to: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
-    put!(to, ",\"{name}\":");
+    member(to, name);
     match value {
         Some(value) => {
             to.push(b'"');
