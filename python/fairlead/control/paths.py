@@ -62,11 +62,15 @@ def _directories() -> list[Path]:
     of_service = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     if of_service:
         return [Path(of_service), _OF_ROOT]
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return [Path(runtime) / "fairlead", *_usual()] if runtime else _usual()
+
+
+def _usual() -> list[Path]:
+    """Where they are if the environment says nothing."""
     # With a fixed name in a folder that all may write to; `_prepare` refuses what isn't ours.
     of_user = Path(f"/tmp/fairlead-{os.geteuid()}")  # noqa: S108
-    usual = [_OF_ROOT, of_user] if os.geteuid() == 0 else [of_user, _OF_ROOT]
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return [Path(runtime) / "fairlead", *usual] if runtime else usual
+    return [_OF_ROOT, of_user] if os.geteuid() == 0 else [of_user, _OF_ROOT]
 
 
 def make_over(uid: int, gid: int) -> None:
@@ -92,8 +96,7 @@ def listen(pid: int | None = None) -> Listening:
         OSError: The directory or the socket can't be made. `UnsafeDirectoryError` when the
             directory is somebody else's or open to others.
     """
-    where = directory()
-    _prepare(where)
+    where = _own_place()
     _remove_dead(where)
     name = where / f"{pid or os.getpid()}.sock"
     return _listen_at(name)
@@ -105,9 +108,7 @@ def listen_named(name: str) -> Listening:
     Raises:
         OSError: As for `listen`.
     """
-    where = directory()
-    _prepare(where)
-    return _listen_at(where / name)
+    return _listen_at(_own_place() / name)
 
 
 def listen_admin(listen: str) -> Listening:
@@ -196,6 +197,24 @@ def _alive_in(directories: list[Path]) -> list[Instance]:
 def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+def _own_place() -> Path:
+    """The first of the usual places that can be ours; a place that was asked for, or none.
+
+    ``/run/fairlead`` may belong to the user of a service.
+    """
+    places = _directories()
+    asked_for = places[0] not in _usual()
+    problems: list[OSError] = []
+    for where in places[:1] if asked_for else places:
+        try:
+            _prepare(where)
+        except OSError as problem:
+            problems.append(problem)
+        else:
+            return where
+    raise problems[0]
 
 
 def _prepare(where: Path) -> None:

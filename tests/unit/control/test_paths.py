@@ -52,6 +52,25 @@ def test_a_directory_of_somebody_else_is_refused(runtime, monkeypatch):
         paths.listen(1)
 
 
+def test_where_the_first_of_the_usual_places_is_somebody_elses_the_next_is_taken(
+    short_path, monkeypatch
+):
+    """`/run/fairlead` may belong to the user of a service, and root starts one beside it."""
+    for name in ("FAIRLEAD_RUNTIME_DIR", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    theirs, ours = short_path / "run", short_path / "tmp"
+    theirs.symlink_to("/proc")
+    monkeypatch.setattr(paths, "_usual", lambda: [theirs, ours])
+
+    listening = paths.listen_named("balance.25.0.0.0.0.sock")
+    assert listening.path == ours / "balance.25.0.0.0.0.sock"
+    paths.close(listening)
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path / "none"))
+    with pytest.raises(OSError, match="none"):
+        paths.listen(1)
+
+
 def test_a_link_in_the_directorys_place_is_refused(runtime, short_path):
     (short_path / "elsewhere").mkdir()
     runtime.symlink_to(short_path / "elsewhere")
