@@ -43,6 +43,8 @@ class Place:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bal-"))
         self.environment = {**os.environ, "FAIRLEAD_RUNTIME_DIR": str(self.folder)}
+        self.inside: tuple[str, ...] = ()
+        """What its commands are run by, if anything."""
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def run(
@@ -50,7 +52,7 @@ class Place:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command line of balance to its end; a daemon's start has one."""
         return subprocess.run(
-            [str(PROGRAM), "balance", *words],
+            [*self.inside, str(PROGRAM), "balance", *words],
             input=typed or "",
             capture_output=True,
             text=True,
