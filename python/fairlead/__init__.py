@@ -6,9 +6,11 @@ and ``fairlead --version`` doesn't wait for an event loop that it never runs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# What `typing` has is for type checkers only, and takes as long to import as Python to start.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from fairlead.balancer import Balancer
     from fairlead.blocking import BlockingBalancer
     from fairlead.config.schema import Config

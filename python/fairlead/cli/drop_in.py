@@ -8,11 +8,11 @@ and nothing of the command line's own library.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from fairlead.cli import output
 from fairlead.compat.usage import SOFTWARE, USAGE_TEXT, ExitError, NobodyError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> int:
 
 def _run(words: Sequence[str]) -> int:
     from fairlead.compat.arguments import parse_arguments
-    from fairlead.compat.channels import parse_port
+    from fairlead.compat.port import parse_port
 
     if list(words) == ["--help"]:
         output.piece(USAGE_TEXT)

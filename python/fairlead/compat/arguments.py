@@ -10,10 +10,10 @@ Imported by `-c` and `-i`, which scripts call often: it imports next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from fairlead.compat.usage import UsageError
+from fairlead.compat.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -25,7 +25,7 @@ _WITH_VALUE = "cbBtTkKm"
 _FLAGS = "adfpiHM6"
 
 
-class Keepalive(NamedTuple):
+class Keepalive(Value):
     """TCP keepalive: silence before the first probe and between two, in seconds; their number."""
 
     idle_seconds: int
@@ -33,7 +33,7 @@ class Keepalive(NamedTuple):
     probes: int
 
 
-class Arguments(NamedTuple):
+class Arguments(Value):
     """What was asked for.
 
     Attributes:
@@ -103,7 +103,7 @@ def parse_arguments(words: Sequence[str]) -> Arguments:
     if asks and len(others) > 1:
         raise UsageError("-c and -i take a port and nothing else")
     fields.update(port=others[0], channels=tuple(others[1:]))
-    return Arguments(**fields)  # type: ignore[arg-type]  # each was read as its field wants it
+    return Arguments(**fields)
 
 
 def _read_long(word: str, fields: dict[str, object]) -> None:

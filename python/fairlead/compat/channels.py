@@ -1,26 +1,24 @@
 """The channels of a command line: `host1:port:maxc host2 ! host3 % …` to groups.
 
 Decides what `!` and `%` do, what an empty part of `host::maxc` means, and how many groups and
-channels there may be. Pure but for the table of services. Doesn't know whether a host exists.
+channels there may be. Doesn't know whether a host exists.
 """
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, NamedTuple
 
+from fairlead.compat.port import is_address, parse_port
 from fairlead.compat.usage import DATA_ERROR, ExitError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CHANNELS_MAX", "GROUPS_MAX", "Channel", "Group", "parse_channels", "parse_port"]
+__all__ = ["CHANNELS_MAX", "GROUPS_MAX", "Channel", "Group", "parse_channels"]
 
 GROUPS_MAX = 16
 CHANNELS_MAX = 64
 
-_PORT_MAX = 65_535
-_PORT_DIGITS = 5
 _MAXC_DIGITS = 9
 
 
@@ -109,27 +107,6 @@ def parse_channel(word: str, port: int) -> Channel:
     if number is None:
         raise _bad("invalid port number", port_text)
     return Channel(host, number, int(maxc_text or "0"))
-
-
-def parse_port(text: str) -> int | None:
-    """A port's number, from 1 to 65535, or that of a service; `None` if it is neither."""
-    if text.isascii() and text.isdecimal():
-        number = int(text) if len(text) <= _PORT_DIGITS else 0
-        return number if 0 < number <= _PORT_MAX else None
-    try:
-        return socket.getservbyname(text, "tcp")
-    except (OSError, UnicodeError, ValueError):
-        return None
-
-
-def is_address(text: str) -> bool:
-    """Whether this is an IP address and not a name."""
-    family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    try:
-        socket.inet_pton(family, text)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _bad(what: str, text: str) -> ExitError:

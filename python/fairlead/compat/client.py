@@ -9,12 +9,12 @@ from __future__ import annotations
 import _socket
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from fairlead.compat import rendezvous
 from fairlead.compat.rendezvous import Greeting
 from fairlead.compat.usage import NO_INPUT, ExitError, NobodyError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -67,7 +67,7 @@ class Instance:
         self._connection = connection
         self._read = b""
         greeting = Greeting.decode(self._line())
-        self.pid, self.group = greeting
+        self.pid, self.group = greeting.pid, greeting.group
 
     def close(self) -> None:
         """Leave."""

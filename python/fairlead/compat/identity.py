@@ -6,9 +6,9 @@ asked for; a literal costs nothing.
 
 from __future__ import annotations
 
-import socket
+import _socket
 
-from fairlead.compat.channels import is_address
+from fairlead.compat.port import is_address
 from fairlead.compat.usage import DATA_ERROR, ExitError
 
 __all__ = ["identity"]
@@ -27,14 +27,14 @@ def identity(bind: str | None) -> str | None:
         return None
     host = bind.removeprefix("[").removesuffix("]")
     address = host if is_address(host) else _resolve(host)
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    plain = socket.inet_ntop(family, socket.inet_pton(family, address))
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    plain = _socket.inet_ntop(family, _socket.inet_pton(family, address))
     return plain.removeprefix("::ffff:") if "." in plain else plain
 
 
 def _resolve(host: str) -> str:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = _socket.getaddrinfo(host, None, type=_socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise ExitError(DATA_ERROR, f"unknown or invalid address [{host}]") from None
     return str(found[0][4][0]).partition("%")[0]

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
+
+from fairlead.compat.value import Value
 
 __all__ = ["COMMAND_BYTES", "Answer", "Greeting", "directories", "name"]
 
@@ -22,7 +23,7 @@ COMMAND_BYTES = 64 * 1024
 """So long a line of commands may be."""
 
 
-class Greeting(NamedTuple):
+class Greeting(Value):
     """What an instance says first."""
 
     pid: int
@@ -30,7 +31,7 @@ class Greeting(NamedTuple):
 
     def encode(self) -> bytes:
         """As it is sent."""
-        return b"%d %d\n" % self
+        return b"%d %d\n" % (self.pid, self.group)
 
     @classmethod
     def decode(cls, line: bytes) -> Greeting:
@@ -39,7 +40,7 @@ class Greeting(NamedTuple):
         return cls(int(pid), int(group))
 
 
-class Answer(NamedTuple):
+class Answer(Value):
     """What a line of commands came to.
 
     Attributes:

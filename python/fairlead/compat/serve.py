@@ -59,7 +59,7 @@ def prepare(arguments: Arguments, port: int) -> Prepared:
     settings = Settings(
         port=port,
         bind=identity(arguments.bind),
-        arguments=arguments._replace(source=source),
+        arguments=arguments.replace(source=source),
         rise=monitoring.rise if monitoring else None,
         fall=monitoring.fall if monitoring else None,
     )

@@ -16,9 +16,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fairlead.compat.channels import parse_port
 from fairlead.compat.layout import GROUP_PARKED, NAME, Layout, Place, Shape
 from fairlead.compat.monitor import Target
+from fairlead.compat.port import parse_port
 from fairlead.errors import ConfigErrors
 
 if TYPE_CHECKING:

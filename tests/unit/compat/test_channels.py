@@ -2,14 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.compat.channels import (
-    Channel,
-    Group,
-    is_address,
-    parse_channel,
-    parse_channels,
-    parse_port,
-)
+from fairlead.compat.channels import Channel, Group, parse_channel, parse_channels
 from fairlead.compat.usage import ExitError
 
 
@@ -66,15 +59,3 @@ def test_sixteen_groups_of_sixty_four_channels_can_be():
     words = (["a"] * 64 + ["!"]) * 15 + ["a"] * 64
 
     assert [len(group.channels) for group in parse_channels(words, 80)] == [64] * 16
-
-
-def test_ports_are_numbers_or_services():
-    assert [parse_port(text) for text in ("1", "65535", "smtp")] == [1, 65_535, 25]
-    assert [parse_port(text) for text in ("0", "65536", "-1", "", "no-such", "٣")] == [None] * 6
-
-
-def test_addresses_are_told_from_names():
-    assert is_address("10.0.0.1")
-    assert is_address("::1")
-    assert not is_address("localhost")
-    assert not is_address("10.1")
