@@ -13,6 +13,7 @@
 //!
 //! Not here: what is counted (balance, flow), who may read it (Python).
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -71,6 +72,7 @@ pub(crate) fn render(snapshot: Option<&Snapshot>, around: &Around<'_>, dialect: 
     let listeners: Vec<_> = listeners.iter().map(|state| Heard::of(state)).collect();
     render_listeners(&mut text, &listeners);
     render_pools(&mut text, pools);
+    render_groups(&mut text, pools);
     render_policies(&mut text, pools, around.desks);
     let backends = pools.iter().flat_map(|pool| pool.backends());
     let backends: Vec<_> = backends.map(|state| Seen::of(state, around.now)).collect();
@@ -174,6 +176,35 @@ fn render_pools(text: &mut Text, pools: &[Arc<Pool>]) {
     let sample = text.family("budget_tokens", Kind::Gauge, help);
     for (labels, tallies, _) in &pools {
         text.sample(&sample, labels, tallies.tokens);
+    }
+}
+
+/// Who is of which group, and how many of each may be used: what takes over, and from whom.
+fn render_groups(text: &mut Text, pools: &[Arc<Pool>]) {
+    let group = |number: u16| number.to_string();
+    let help = "Backends of the group that may get new traffic";
+    let sample = text.family("group_backends_available", Kind::Gauge, help);
+    for pool in pools {
+        let mut available = BTreeMap::<u16, usize>::new();
+        for (plan, state) in pool.plan.backends.iter().zip(pool.backends()) {
+            *available.entry(plan.group).or_default() += usize::from(is_available(state));
+        }
+        for (number, count) in available {
+            let labels = labels(&[("pool", &pool.plan.name), ("group", &group(number))]);
+            text.sample(&sample, &labels, count as f64);
+        }
+    }
+    let help = "Which group each backend is of; always 1";
+    let sample = text.family("backend_info", Kind::Gauge, help);
+    for pool in pools {
+        for plan in &pool.plan.backends {
+            let of = [
+                ("pool", &*pool.plan.name),
+                ("backend", &*plan.address),
+                ("group", &*group(plan.group)),
+            ];
+            text.sample(&sample, &labels(&of), 1.0);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ import pytest
 from fairlead.testing import FakeBackend
 from harness.backend import free_port
 from harness.balancer import Balancer, loopback, wait_for
-from harness.config import site
+from harness.config import site, table
 from harness.sources import text
 
 parser = pytest.importorskip("prometheus_client.parser", reason="misses prometheus-client")
@@ -112,6 +112,26 @@ def test_failures_are_told_by_reason(fairlead) -> None:
     failures = frozenset([("pool", "app"), ("backend", gone), reason])
     assert samples[errors] == 1
     assert samples["fairlead_backend_failures_total", failures] >= 1
+
+
+def test_groups_are_told_apart(fairlead, one) -> None:
+    listen, port = loopback(), free_port()
+    gone = f"127.0.0.1:{free_port()}"
+    more = f'[admin]\nlisten = "127.0.0.1:{port}"'
+    check = 'type = "tcp", interval = "100ms", fall = 1'
+    balancer = fairlead(
+        config=site(listen, gone, table(one.address, group=1), check=check, more=more)
+    )
+    balancer.wait_for_health(gone, "down")
+    samples = _samples(parser.text_string_to_metric_families(_scrape(port)[0]))
+
+    def of(name: str, **labels: str) -> float:
+        return samples[name, frozenset({"pool": "app", **labels}.items())]
+
+    assert of("fairlead_group_backends_available", group="0") == 0
+    assert of("fairlead_group_backends_available", group="1") == 1
+    assert of("fairlead_backend_info", backend=gone, group="0") == 1
+    assert of("fairlead_backend_info", backend=one.address, group="1") == 1
 
 
 def test_the_page_of_metrics_lists_them_all(site_with_traffic) -> None:

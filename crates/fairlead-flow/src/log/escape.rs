@@ -12,7 +12,7 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 pub(super) fn json(to: &mut Vec<u8>, text: &[u8]) {
     let (text, cut) = bounded(text);
     // Nearly every text is. Looked at to its end, so that many bytes are looked at at once.
-    if !text.iter().fold(false, |odd, byte| odd | !is_plain(*byte)) {
+    if text.iter().fold(true, |plain, byte| plain & is_plain(*byte)) {
         to.extend_from_slice(text);
     } else {
         json_odd(to, text);
