@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 
 from conformance import corpus, strict, wire
-from conformance.mutator import mutated
+from conformance.mutator import mutated, pieces
 from harness.backend import free_ports
 from harness.balancer import Balancer
 
@@ -72,14 +72,15 @@ def _statuses_fit(wanted: Expected, heard: list[int]) -> bool:
     return refused or (isinstance(wanted.stop, strict.Partial) and not rest)
 
 
-async def play_request(port: int, recorder: wire.Recorder, data: bytes) -> list[str]:
-    """Plays one input as a client; the findings."""
+async def play_request(port: int, recorder: wire.Recorder, sent: list[bytes]) -> list[str]:
+    """Plays one input, in these pieces, as a client; the findings."""
     recorder.forget()
+    data = b"".join(sent)
     wanted = expected(data)
     methods = list(wanted.methods)
     if wanted.stop and data.rpartition(b"HEAD ")[1]:
         methods.append(_method_of_refused(data, wanted))
-    heard = await wire.ask(port, data, methods, _ENDLESS, fin=True)
+    heard = await wire.ask(port, sent, methods, _ENDLESS, fin=True)
     findings = wire.troubles(heard, recorder)
     if heard.left:
         findings.append(f"an answer broke off: {heard.left[:200]!r}")
@@ -99,12 +100,15 @@ def _method_of_refused(data: bytes, wanted: Expected) -> str:
     return "HEAD" if rest.startswith(b"HEAD ") else "GET"
 
 
-async def play_response(port: int, recorder: wire.Recorder, data: bytes, number: int) -> list[str]:
-    """Plays one input as a backend that closes behind it; the findings."""
+async def play_response(
+    port: int, recorder: wire.Recorder, sent: list[bytes], number: int
+) -> list[str]:
+    """Plays one input, in these pieces, as a backend that closes behind it; the findings."""
     recorder.forget()
+    data = b"".join(sent)
     method = ("POST", "POST", "POST", "HEAD", "GET")[number % 5]
     path = f"/{number}"
-    recorder.replies[path] = (data, True)
+    recorder.replies[path] = (sent, True)
     request = f"{method} {path} HTTP/1.1\r\nHost: corpus\r\n\r\n{corpus.SENTINEL}".encode()
     heard = await wire.ask(port, request, [method], 2, fin=False)
     del recorder.replies[path]
@@ -160,11 +164,11 @@ async def run(seed: str, count: int, start: int = 0) -> Report:
         for number in numbers:
             if number % 10 < 7:
                 data = mutated(seed, number, requests) + sentinel
-                findings = await play_request(port, recorder, data)
+                findings = await play_request(port, recorder, pieces(seed, number, data))
                 report.passed_on += bool(recorder.messages)
             else:
                 data = mutated(seed, number, replies)
-                findings = await play_response(port, recorder, data, number)
+                findings = await play_response(port, recorder, pieces(seed, number, data), number)
             report.played += 1
             report.findings += [f"{seed}/{number}: {each}: {data[:400]!r}" for each in findings]
 

@@ -7,6 +7,7 @@ names that frame. Equal seeds and numbers make equal inputs.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 
@@ -97,6 +98,14 @@ def _cut(chance: random.Random, data: bytes) -> bytes:
 _DAMAGES: list[Damage] = [
     _insert, _replace, _remove, _repeat, _swap_lines, _add_line, _add_line, _change_word, _change_word, _cut,
 ]  # fmt: skip
+
+
+def pieces(seed: str, number: int, data: bytes) -> list[bytes]:
+    """Input ``number``, whole or cut in up to six pieces, each to be sent on its own."""
+    chance = random.Random(f"{seed}/{number}/pieces")
+    cuts = sorted(_at(chance, data) for _ in range(chance.choice([0, 0, 0, 1, 1, 2, 5])))
+    places = [0, *cuts, len(data)]
+    return [data[start:end] for start, end in itertools.pairwise(places) if end > start]
 
 
 def mutated(seed: str, number: int, messages: Sequence[bytes]) -> bytes:

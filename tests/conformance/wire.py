@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from conformance import strict
@@ -26,8 +26,9 @@ class Recorder:
     """The requests that came, in order, over all connections."""
     odd: list[str] = field(default_factory=list)
     """What came that a strict reader refuses."""
-    replies: dict[str, tuple[bytes, bool]] = field(default_factory=dict)
-    """By path: what is sent instead of an ordinary answer, and whether the connection ends then."""
+    replies: dict[str, tuple[bytes | Sequence[bytes], bool]] = field(default_factory=dict)
+    """By path: what is sent instead of an ordinary answer, in pieces perhaps, and whether the
+    connection ends then."""
     address: str = ""
     _open: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict)
 
@@ -80,8 +81,7 @@ class Recorder:
             held = held[message.end :]
             self.messages.append(message)
             reply, ends = self.replies.get(message.start[1], (None, False))
-            writer.write(_ordinary(message.start[0]) if reply is None else reply)
-            await writer.drain()
+            await send(writer, _ordinary(message.start[0]) if reply is None else reply)
             if ends:
                 return
 
@@ -116,9 +116,17 @@ class Heard:
         return [int(answer.start[1]) for answer in self.answers]
 
 
+async def send(writer: asyncio.StreamWriter, data: bytes | Sequence[bytes]) -> None:
+    """Sends it, or each of its pieces on its own."""
+    for piece in [data] if isinstance(data, bytes) else data:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
 async def ask(
     port: int,
-    data: bytes,
+    data: bytes | Sequence[bytes],
     methods: Iterable[str],
     finals: int,
     *,
@@ -133,7 +141,7 @@ async def ask(
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     heard = Heard()
     try:
-        writer.write(data)
+        await send(writer, data)
         if fin:
             writer.write_eof()
         await _hear(reader, heard, (list(methods), finals), patience)
