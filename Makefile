@@ -145,6 +145,11 @@ fuzz: $(VENV)/.engine | rust ## All fuzz targets for an hour each: TARGET=reques
 sanitize: | rust ## The engine under address and thread sanitizers, what can be under Miri (nightly Rust)
 	@tools/sanitize.sh
 
+.PHONY: conformance
+conformance: setup ## The corpus through fairlead, HAProxy, nginx, Envoy: root; bench/results/conformance.md
+	@cd tests && ../$(BIN)/python -m conformance.differential \
+		--out ../bench/results/conformance.md $(ARGS)
+
 .PHONY: soak
 soak: setup ## A million simulated worlds, then traffic, faults, reloads: WORLDS=1000000 SECONDS=3600
 	@tools/soak_worlds.sh '$(or $(WORLDS),1000000)'
