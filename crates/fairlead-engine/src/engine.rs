@@ -248,7 +248,7 @@ impl Engine {
         }
         let number = inner.ask_for_report();
         self.board.wait_reported(number, TURN);
-        self.memory.set_limit(snapshot.plan().limits.memory);
+        self.memory.set_limit(snapshot.limits().memory);
         if let Some(sampler) = &inner.sampler {
             sampler.follow(&snapshot);
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fairlead_balance::host::HostState;
 use fairlead_balance::{Pool, Registry};
 use fairlead_model::backend::Endpoint;
-use fairlead_model::plan::{AccessLogPlan, ListenerPlan, PathMatch, Plan};
+use fairlead_model::plan::{AccessLogPlan, ListenerPlan, OverallLimits, PathMatch, Plan};
 
 use crate::driver::ListenerId;
 use crate::listener::ListenerState;
@@ -21,6 +21,7 @@ use crate::route::Routes;
 #[derive(Debug)]
 pub struct Snapshot {
     access_log: Option<AccessLogPlan>,
+    limits: OverallLimits,
     pools: Vec<Arc<Pool>>,
     listeners: Vec<Arc<ListenerState>>,
     house: Arc<House>,
@@ -69,13 +70,18 @@ impl Snapshot {
                 Endpoint::Unix(_) => None,
             })
             .collect();
-        let access_log = plan.access_log;
-        Ok(Arc::new(Snapshot { access_log, pools, listeners, house, routes, hosts }))
+        let (access_log, limits) = (plan.access_log, plan.limits);
+        Ok(Arc::new(Snapshot { access_log, limits, pools, listeners, house, routes, hosts }))
     }
 
     /// Where a line about each request and each connection goes.
     pub fn access_log(&self) -> Option<&AccessLogPlan> {
         self.access_log.as_ref()
+    }
+
+    /// The limits of the instance as a whole.
+    pub fn limits(&self) -> &OverallLimits {
+        &self.limits
     }
 
     /// The pools, in the plan's order.
