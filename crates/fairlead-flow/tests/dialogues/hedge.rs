@@ -75,7 +75,7 @@ fn where_the_second_is_late_too_the_right_to_more_is_soon_gone() {
         }
     }
     // The burst would have been 32.
-    told.steps("hedges", "sent", 10).abandons().whatever();
+    told.steps("hedges", "sent", 7).abandons().whatever();
 }
 
 #[test]
