@@ -27,11 +27,12 @@ PER_READER = 256 * 1024
 
 def plays(big: bytes):
     """Answers ``/big`` with ``big``, everything else with a word."""
+    whole, word = response(big), response(b"hello")  # made once: 200 copies would be 20 GiB
 
     def play(line: Line) -> None:
         with contextlib.suppress(OSError):
             while request := line.read_request():
-                line.send(response(big if request.target == "/big" else b"hello"))
+                line.send(whole if request.target == "/big" else word)
 
     return play
 
