@@ -19,9 +19,9 @@ from harness.line import Line
 from harness.siege import Siege
 
 MIB = 1 << 20
-PER_CONNECTION = 16 * 1024
+PER_CONNECTION = 4 * 1024
 """What a connection that sends a head or a body slowly may cost."""
-PER_READER = 256 * 1024
+PER_READER = 128 * 1024
 """What a slow reader may cost: what is read at once, kept until it is taken, and some more."""
 
 
