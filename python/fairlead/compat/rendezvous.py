@@ -19,6 +19,8 @@ from fairlead.compat.value import Value
 
 __all__ = ["COMMAND_BYTES", "Answer", "Greeting", "directories", "name"]
 
+_OF_ROOT = "/run/fairlead"
+
 COMMAND_BYTES = 64 * 1024
 """So long a line of commands may be."""
 
@@ -75,10 +77,13 @@ def directories() -> list[str]:
     The same places as `fairlead.control.paths` has, which a test compares.
     """
     alone, runtime = os.environ.get("FAIRLEAD_RUNTIME_DIR"), os.environ.get("XDG_RUNTIME_DIR")
+    of_service = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     if alone:
         found = [f"{alone}/fairlead"]
+    elif of_service:
+        found = [of_service, _OF_ROOT]
     else:
-        usual = [f"/tmp/fairlead-{os.geteuid()}", "/run/fairlead"]  # noqa: S108  # looked at below
+        usual = [f"/tmp/fairlead-{os.geteuid()}", _OF_ROOT]  # noqa: S108  # looked at below
         usual = usual[::-1] if os.geteuid() == 0 else usual
         found = [f"{runtime}/fairlead", *usual] if runtime else usual
     return [where for where in found if _is_trusted(where)]
@@ -89,4 +94,7 @@ def _is_trusted(where: str) -> bool:
         found = os.lstat(where)
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid in (0, os.geteuid())
+    # Root trusts what only root can have made, whoever it was made for.
+    given = where == _OF_ROOT or "FAIRLEAD_RUNTIME_DIR" in os.environ
+    known = found.st_uid in (0, os.geteuid()) or (os.geteuid() == 0 and given)
+    return stat.S_ISDIR(found.st_mode) and known
