@@ -88,7 +88,6 @@ test-all: setup ## Everything, also what takes minutes (10,000 seeds, a GiB, tho
 	@$(STAGE) 'Python tests' '^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$' \
 		$(BIN)/pytest --color=no
 	@FUZZ_OPTIONAL=1 $(STAGE) 'fuzzing' 'executions|needs|hint' tools/fuzz.sh '' 120
-	@$(STAGE) 'sanitizers' '^test result|needs|hint|not run' tools/sanitize.sh
 
 .PHONY: lint
 lint: $(VENV)/.dev | rust ## clippy, rustfmt, ruff, mypy, import-linter, cargo-deny
