@@ -153,7 +153,10 @@ impl Rig {
     fn new(setup: Setup) -> Rig {
         let mut registry = Registry::new();
         let ids = vec![ListenerId(0)];
-        let snapshot = Snapshot::build(setup.plan, ids, &mut registry, 1, None).expect("a plan");
+        let mut plan = setup.plan;
+        // On by default, and off in dialogues.
+        plan.listeners.iter_mut().for_each(|listener| listener.via = Some("fairlead".into()));
+        let snapshot = Snapshot::build(plan, ids, &mut registry, 1, None).expect("a plan");
         let mut rig = Rig {
             flow: Flow::new(0, 1, 1),
             hand: Hand::default(),
