@@ -491,8 +491,16 @@ impl Flow {
         VecDeque::pop_front(&mut self.ctx.events)
     }
 
-    /// Does what the last happening left to be done.
+    /// Does what the last happening left to be done: nearly always nothing.
+    #[inline]
     pub(crate) fn settle<D: Driver>(&mut self, d: &mut D, now: Moment) {
+        let quiet = self.ready.is_empty() && self.ctx.doubts.is_empty();
+        if !quiet || !self.ctx.revived.is_empty() || self.ctx.chaos.has_struck() {
+            self.settle_now(d, now);
+        }
+    }
+
+    fn settle_now<D: Driver>(&mut self, d: &mut D, now: Moment) {
         if self.ctx.chaos.has_struck() {
             self.chaos_strike(d, now);
         }

@@ -139,9 +139,14 @@ impl Known {
         };
         let mask = u64::MAX >> (64 - 8 * length.clamp(1, 8));
         let word = (u64::from_le_bytes(*eight) | SMALL) & mask;
-        for (place, known) in rows.iter().enumerate() {
-            if word == known.0 {
-                return if length <= 8 { known.1 } else { of_long(&text[..length], place) };
+        for (place, row) in rows.iter().enumerate() {
+            if word == row.first {
+                let name = &text[..length];
+                let ends = |last: &[u8; 8]| u64::from_le_bytes(*last) | SMALL == row.last;
+                if length <= 8 || length <= 16 && name.last_chunk().is_some_and(ends) {
+                    return row.known;
+                }
+                return of_long(name, place);
             }
         }
         if word as u8 == b'x' {
@@ -239,27 +244,41 @@ const SMALL: u64 = 0x2020_2020_2020_2020;
 /// Names of one length at most.
 const ROWS: usize = 3;
 
-/// The table again, each name by its first eight bytes. 0 stands for no name.
-static WORDS: [[(u64, Known); ROWS]; BY_LENGTH.len()] = words();
+/// A name of the table as its first and its last eight bytes; of shorter ones the first hold all.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    /// 0 stands for no name.
+    first: u64,
+    last: u64,
+    known: Known,
+}
 
-const fn words() -> [[(u64, Known); ROWS]; BY_LENGTH.len()] {
-    let mut words = [[(0, Known::Other); ROWS]; BY_LENGTH.len()];
+static WORDS: [[Word; ROWS]; BY_LENGTH.len()] = words();
+
+const fn words() -> [[Word; ROWS]; BY_LENGTH.len()] {
+    let mut words = [[Word { first: 0, last: 0, known: Known::Other }; ROWS]; BY_LENGTH.len()];
     let mut length = 0;
     while length < BY_LENGTH.len() {
         let mut row = 0;
         while row < BY_LENGTH[length].len() {
             let (name, known) = BY_LENGTH[length][row];
-            let (mut word, mut at) = (0, 0);
-            while at < name.len() && at < 8 {
-                word |= (name[at] as u64) << (8 * at);
-                at += 1;
-            }
-            words[length][row] = (word, known);
+            let behind = length.saturating_sub(8);
+            words[length][row] = Word { first: eight(name, 0), last: eight(name, behind), known };
             row += 1;
         }
         length += 1;
     }
     words
+}
+
+/// Eight bytes of a name, or as many as there are.
+const fn eight(name: &[u8], from: usize) -> u64 {
+    let (mut word, mut at) = (0, 0);
+    while at < 8 && from + at < name.len() {
+        word |= (name[from + at] as u64) << (8 * at);
+        at += 1;
+    }
+    word
 }
 
 /// The tag of a name that begins with eight bytes of one in the table, in that place or behind it.
