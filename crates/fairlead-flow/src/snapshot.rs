@@ -10,7 +10,7 @@ use std::sync::Arc;
 use fairlead_balance::host::HostState;
 use fairlead_balance::{Pool, Registry};
 use fairlead_model::backend::Endpoint;
-use fairlead_model::plan::{AccessLogPlan, ListenerPlan, OverallLimits, PathMatch, Plan};
+use fairlead_model::plan::{AccessLogPlan, ListenerPlan, PathMatch, Plan, PlanLimits};
 
 use crate::driver::ListenerId;
 use crate::listener::ListenerState;
@@ -21,7 +21,7 @@ use crate::route::Routes;
 #[derive(Debug)]
 pub struct Snapshot {
     access_log: Option<AccessLogPlan>,
-    limits: OverallLimits,
+    limits: PlanLimits,
     pools: Vec<Arc<Pool>>,
     listeners: Vec<Arc<ListenerState>>,
     house: Arc<House>,
@@ -80,7 +80,7 @@ impl Snapshot {
     }
 
     /// The limits of the instance as a whole.
-    pub fn limits(&self) -> &OverallLimits {
+    pub fn limits(&self) -> &PlanLimits {
         &self.limits
     }
 
