@@ -50,6 +50,7 @@ fn puts_on_a_backend_that_says_nothing_go_to_another_once_they_are_cut_off() {
     told.after(ms(24)).wants([abort(L0), request(L1, "PUT /a").body("body")]).active(0, 0);
     told.sends(L1, OK).wants([answer(Who::Client(2), 200).body("hi")]);
     told.steps("moved", "silent", 2).steps("hedges", "sent", 0).failures(0, 0);
+    told.retried("backend_silent", 2);
     // A garbage collector takes as long.
     told.nobody_is_blamed();
     told.finishes(Who::Client(2)).whatever().finishes(Who::Client(4)).whatever();

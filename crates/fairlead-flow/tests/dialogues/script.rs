@@ -437,6 +437,17 @@ impl Dialogue {
         self
     }
 
+    /// So often was an attempt in the first pool followed by another for this reason.
+    #[track_caller]
+    pub(crate) fn retried(&mut self, code: &str, times: u64) -> &mut Self {
+        let retries = self.snapshot.pools()[0].tallies().retries;
+        let count = retries.get(code).copied().unwrap_or(0);
+        if count != times {
+            self.fail(&format!("{count} retries for {code} were counted"));
+        }
+        self
+    }
+
     /// The state of the nth backend of the first pool.
     pub(crate) fn state(&self, nth: usize) -> &Arc<BackendState> {
         &self.snapshot.pools()[0].backends()[nth]
