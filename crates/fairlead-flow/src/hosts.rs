@@ -121,7 +121,18 @@ impl Context {
         }
     }
 
-    /// A connect that began at `began` is late, or was given up.
+    /// What was asked on this connection at `began`, its connect or more, is late. A fault that is
+    /// played on it says nothing about the host.
+    pub(crate) fn host_silent_on(&mut self, link: Key, began: Moment, now: Moment) {
+        if self.suffers(Some(link)) {
+            return;
+        }
+        if let Some(endpoint) = self.links.get(link).map(|link| Rc::clone(&link.endpoint)) {
+            self.host_silent(&endpoint, false, began, now);
+        }
+    }
+
+    /// What was asked of this place at `began` is late, or was given up.
     pub(crate) fn host_silent(
         &mut self,
         endpoint: &Endpoint,
@@ -175,7 +186,6 @@ impl Context {
     pub(crate) fn host_heard(&mut self, link: &Link, failure: IoFailure, now: Moment) {
         match failure {
             IoFailure::Refused => self.host_answered(&link.endpoint, now),
-            // A fault that is played says nothing about the host.
             IoFailure::TimedOut if link.affliction.is_none() => {
                 self.host_silent(&link.endpoint, true, link.started, now);
             }

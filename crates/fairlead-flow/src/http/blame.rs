@@ -12,12 +12,13 @@
 //!    hangs up on every other request would be used as before otherwise.
 //! 3. If nobody does, it was the request, or everybody: it doesn't.
 //! 4. If nobody else could be asked (the request must not be sent twice, or half its answer had
-//!    gone out), it counts only while others are well, and never against more than half of a group.
+//!    gone out), it counts only while another one is well.
+//!
+//! Not here: how many may be out for such reasons (`fairlead_balance::outlier`).
 
 use std::rc::Rc;
 
 use fairlead_model::backend::Slot;
-use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -78,7 +79,7 @@ impl Context {
         now: Moment,
     ) {
         let Failure { reason, what, detail } = *failure;
-        if may_count(pool, slot) {
+        if pool.has_well_other(slot) {
             self.wrong(pool, slot, reason, (what, detail), now);
         } else {
             pool.backend(slot).state.shard(self.worker).add_failure(reason);
@@ -86,19 +87,4 @@ impl Context {
             self.bad(pool, slot, reason, what, now);
         }
     }
-}
-
-/// Rule 4.
-fn may_count(pool: &LocalPool, slot: Slot) -> bool {
-    let group = pool.backend_plan(slot).group;
-    let (mut size, mut down, mut well) = (0, 0, false);
-    for (index, (plan, backend)) in pool.plan().backends.iter().zip(&pool.backends).enumerate() {
-        let health = backend.state.health();
-        well |= index != slot.index() && matches!(health, Health::Healthy | Health::Unknown);
-        if plan.group == group {
-            size += 1;
-            down += usize::from(health == Health::Down);
-        }
-    }
-    well && (down + 1) * 2 <= size
 }

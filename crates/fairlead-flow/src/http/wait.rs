@@ -75,11 +75,11 @@ impl Flow {
         let path = link.path(d, now);
         let verdict = link.watch.judge(path, &link.backend, sent, now);
         exchange.look = next_look(&verdict, now);
-        let (pool, slot, endpoint) = (Rc::clone(&link.pool), link.slot, Rc::clone(&link.endpoint));
+        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         let (Verdict::Suspect(text) | Verdict::Lost(text)) = &verdict else { return false };
         if !before {
             pool.count(self.ctx.worker, Count::PathSuspected);
-            self.ctx.host_silent(&endpoint, false, sent.0, now);
+            self.ctx.host_silent_on(link_key, sent.0, now);
         }
         let lost = matches!(verdict, Verdict::Lost(_));
         if lost && exchange.may_move(Reason::Unacknowledged) && pool.has_well_other(slot) {

@@ -305,10 +305,7 @@ impl Seek {
             None => format!("for {waited}"),
         };
         ctx.doubt(&self.pool, runner.slot, "no answer to the connect", detail, now);
-        let played = ctx.links.get(runner.link).is_some_and(|link| link.affliction.is_some());
-        if let (Some(to), false) = (to, played) {
-            ctx.host_silent(&to, false, runner.started, now);
-        }
+        ctx.host_silent_on(runner.link, runner.started, now);
     }
 
     fn take(&mut self, link: Key) -> Option<Runner> {

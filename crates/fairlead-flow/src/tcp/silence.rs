@@ -9,8 +9,8 @@
 //! 1. Only the first question of a connection counts: from the client's first bytes to the
 //!    backend's first bytes. Where the backend speaks first, nothing is asked.
 //! 2. Silence is evidence only if it is longer than what was learned of this backend, another one
-//!    of the pool has answered meanwhile, and it happened [`SILENT`] times in a row without a
-//!    single answer in between. Long queries of one client don't make a backend suspect while it
+//!    of the pool has answered what was asked later, and it happened [`SILENT`] times in a row
+//!    without a single answer in between. Long queries of one client don't make a backend suspect while it
 //!    answers others.
 //! 3. Bytes of the client that the backend's host doesn't acknowledge are another matter, at any
 //!    time of a connection: that is its host's doing (`path`), and needs no others to compare with.
@@ -142,7 +142,8 @@ impl Flow {
         relay.look = Moment(u64::MAX);
         // Answered meanwhile: the next bytes begin anew.
         let Some(spoke) = relay.spoke else { return };
-        let Some(link) = relay.link.and_then(|link| self.ctx.links.get_mut(link)) else { return };
+        let Some(link_key) = relay.link else { return };
+        let Some(link) = self.ctx.links.get_mut(link_key) else { return };
         let due = spoke + path::first_look(&link.backend.state);
         if now < due {
             relay.look = due;
@@ -154,7 +155,6 @@ impl Flow {
         let verdict = link.watch.judge(path, &link.backend, (spoke, fresh), now);
         relay.look = path::next_look(&verdict, now);
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
-        let endpoint = Rc::clone(&link.endpoint);
         self.relay_watch(key);
         let (Verdict::Suspect(text) | Verdict::Lost(text)) = &verdict else {
             if let Some(relay) = self.relays.get_mut(key) {
@@ -164,7 +164,7 @@ impl Flow {
         };
         if !before {
             pool.count(self.ctx.worker, Count::PathSuspected);
-            self.ctx.host_silent(&endpoint, false, spoke, now);
+            self.ctx.host_silent_on(link_key, spoke, now);
         }
         if !before || matches!(verdict, Verdict::Lost(_)) {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);

@@ -1,10 +1,11 @@
 //! One host under many ports: its silence is noticed once, for all of them.
 
 use fairlead_model::backend::Endpoint;
+use fairlead_model::chaos::Fault;
 use fairlead_model::health::Health;
 use fairlead_model::plan::{CheckKind, Millis, PoolPlan};
 
-use crate::keep::GET;
+use crate::keep::{GET, OK};
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{backend, http, ms, pool, Setup};
 
@@ -114,6 +115,21 @@ fn a_silent_port_of_a_host_that_answers_elsewhere_is_a_silent_port() {
     goes_on(&mut told, 20, &[LIVING]);
     assert_eq!(count(&told, 5, Health::Healthy), 4, "as they were");
     assert_ne!(told.health_in(0, 0), Health::Healthy);
+}
+
+#[test]
+fn a_fault_that_is_played_is_no_silence_of_the_host() {
+    let mut told = dialogue(pools(5, &CheckKind::Tcp));
+    goes_on(&mut told, 100, &[DEAD, LIVING]);
+    told.client_connects().wants_nothing().client_sends(GET).whatever();
+    let who = told.connecting(DEAD)[0];
+    told.connected(who).whatever().sends(who, OK).whatever();
+    told.plays_so(Fault::Drop, |plan| plan.pool = "pool-0".into()).whatever();
+    // The request vanishes, and the kernel would know of no acknowledgement.
+    told.client_sends(GET).whatever();
+    goes_on(&mut told, 300, &[LIVING]);
+    assert!(told.why(0).contains("no acknowledgement"), "{}", told.why(0));
+    assert_eq!(count(&told, 5, Health::Healthy), 4, "the others on it are as they were");
 }
 
 #[test]
