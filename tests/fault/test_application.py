@@ -53,6 +53,10 @@ class Application:
                 line.send(HEAD[:25])
                 self._stay(10)
                 return
+            elif self.mode == "half body":
+                line.send(HEAD + b"x" * 1000)
+                self._stay(10)
+                return
             elif self.mode == "errors":
                 line.send(response(b"", "503 No"))
             elif self.mode == "late":
@@ -121,6 +125,47 @@ def test_bodies_up_to_64_kib_are_sent_again(pair, method: str) -> None:
     seen = during(listen, 0.7, by_http(method, 65_536))
 
     assert seen.failures == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("size", [0, 65_536])
+def test_what_must_not_be_in_two_places_at_once_is_cut_off_one_that_is_late(
+    pair, method: str, size: int
+) -> None:
+    """Its application answers after 2 s, its check page at once; clients wait for 1 s."""
+    balancer, listen, application, _, _ = pair()
+    assert during(listen, 0.4, by_http(method, size)).failures == []
+    application.turn("late")
+
+    seen = during(listen, 1.5, by_http(method, size))
+
+    assert seen.failures == []
+    assert max(seen.times) < 1, sorted(seen.times)[-20:]
+    assert seen.slow <= max(5, seen.whole // 8), sorted(seen.times)[-20:]
+    assert balancer.status()["pools"][0]["steps"]["moved"]["silent"] >= 1
+    application.turn("well")
+
+
+def test_half_an_answer_and_then_silence_is_found_out_by_those_who_leave(pair) -> None:
+    """Clients give up after 0.8 s; nothing that was begun can be taken back."""
+    balancer, listen, application, two, _ = pair()
+
+    def impatient(line: Line) -> bytes:
+        line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+        line.patience = 0.8
+        return line.read_response().body
+
+    application.turn("half body")
+    first = during(listen, 1.6, impatient)
+    before = len(two.requests)
+    later = during(listen, 2, impatient)
+
+    assert first.failures != []
+    assert len(two.requests) - before <= later.whole // 10
+    assert len(later.failures) <= later.whole // 10
+    whys = [event["why"] for event in balancer.events() if event["event"] == "health"]
+    assert any("answer stalled" in why for why in whys), whys
+    application.turn("well")
 
 
 def test_a_process_that_accepts_no_more(pair) -> None:

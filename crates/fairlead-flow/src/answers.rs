@@ -9,7 +9,8 @@
 //!    about those that were asked since.
 //! 2. Requests are alike if they may be made twice at once, or if they may not: pages answer in a
 //!    millisecond where uploads take seconds.
-//! 3. Silences in a row are counted until an answer begins; those long ago don't count.
+//! 3. Silences in a row, and answers that stalled, are counted until an answer begins, or
+//!    is whole; silences long ago don't count.
 //!
 //! Not here: what follows for a request (`http::cut`, `http::hedge`) or a connection
 //! (`tcp::silence`).
@@ -51,6 +52,10 @@ pub(crate) struct Answers {
     times: Cell<u32>,
     oldest: Cell<(Moment, Moment)>,
     newest: Cell<Moment>,
+    /// When the latest was asked of those whose answers were whole.
+    whole: Cell<Moment>,
+    /// Answers in a row that stalled until their clients left.
+    stalls: Cell<u32>,
 }
 
 impl Answers {
@@ -74,6 +79,24 @@ impl Answers {
         self.oldest.set((first.min(asked), second.min(first.max(asked))));
         self.newest.set(self.newest.get().max(asked));
         self.silence()
+    }
+
+    /// An answer to what was asked at `asked` was whole.
+    #[inline]
+    pub(crate) fn note_whole(&self, asked: Moment) {
+        self.whole.set(self.whole.get().max(asked));
+        self.stalls.set(0);
+    }
+
+    /// An answer stalled until its client left. How often in a row now.
+    pub(crate) fn note_stall(&self) -> u32 {
+        self.stalls.set(self.stalls.get().saturating_add(1));
+        self.stalls.get()
+    }
+
+    /// Whether it has given a whole answer to something that was asked at `moment` or later.
+    pub(crate) fn was_whole(&self, moment: Moment) -> bool {
+        self.whole.get() >= moment
     }
 
     /// How often in a row it was silent.

@@ -18,6 +18,7 @@ use crate::chaos::Chaos;
 use crate::driver::{ConnId, Driver, IoFailure};
 use crate::hosts::{Hosts, LocalHost};
 use crate::idle::Reuse;
+use crate::lag::Lag;
 use crate::link::{Link, LinkUse};
 use crate::local::{LocalBackend, LocalPool};
 use crate::slab::{Key, Slab};
@@ -88,6 +89,8 @@ pub(crate) struct Context {
     asked: u32,
     /// Faults that are played.
     pub(crate) chaos: Chaos,
+    /// How late this worker itself is.
+    pub(crate) lag: Lag,
 }
 
 impl Context {
@@ -105,6 +108,7 @@ impl Context {
             candidates: Vec::new(),
             asked: 0,
             chaos: Chaos::new(),
+            lag: Lag::default(),
         }
     }
 

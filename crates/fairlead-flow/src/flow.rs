@@ -353,6 +353,9 @@ impl Flow {
 
     /// Does what is due.
     pub fn handle_timers<D: Driver>(&mut self, d: &mut D, now: Moment) {
+        if let Some(due) = self.ctx.timers.next() {
+            self.ctx.lag.note(due, now);
+        }
         self.ctx.timers.advance(now);
         while let Some(alarm) = self.ctx.timers.pop() {
             self.firing = Some(alarm);

@@ -20,6 +20,7 @@ mod hold;
 mod hosts;
 mod http;
 mod idle;
+mod lag;
 mod link;
 mod listener;
 mod local;

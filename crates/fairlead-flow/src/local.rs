@@ -225,8 +225,15 @@ impl LocalPool {
     /// Whether anybody but this backend has answered something that was asked at `moment` or
     /// later. `kind`: only the like of it counts.
     pub(crate) fn others_answered(&self, slot: Slot, kind: Option<Kind>, moment: Moment) -> bool {
-        let others = self.backends.iter().enumerate().filter(|(index, _)| *index != slot.index());
-        others.into_iter().any(|(_, backend)| backend.answers.reach(kind, moment))
+        let mut others = self.backends.iter().enumerate();
+        others.any(|(index, backend)| index != slot.index() && backend.answers.reach(kind, moment))
+    }
+
+    /// Whether anybody but this backend has given a whole answer to something that was asked at
+    /// `moment` or later.
+    pub(crate) fn others_were_whole(&self, slot: Slot, moment: Moment) -> bool {
+        let mut others = self.backends.iter().enumerate();
+        others.any(|(index, backend)| index != slot.index() && backend.answers.was_whole(moment))
     }
 
     pub(crate) fn backend_plan(&self, slot: Slot) -> &BackendPlan {

@@ -340,7 +340,8 @@ impl Flow {
             Some(exchange) if !exchange.request_done && client.state == State::Open => {
                 self.client_gone(d, key, now);
             }
-            Some(_) => {}
+            // As good as gone, most of them; and then nobody else will tell.
+            Some(_) => self.left_in_the_middle(d, key, now),
             // All that was to be thrown away has come.
             None if client.state != State::Open => {
                 if d.queued(client.conn) == 0 {
@@ -353,6 +354,7 @@ impl Flow {
 
     /// The client is gone, or as good as gone. What it was waiting for ends.
     pub(crate) fn client_gone<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+        self.left_in_the_middle(d, key, now);
         self.exchange_abandon(d, key, Reason::ClientGone, now);
         if let Some(client) = self.client_forget(key) {
             d.abort(client.conn);
@@ -379,6 +381,7 @@ impl Flow {
         };
         if link.paused {
             link.paused = false;
+            exchange.moved_at = now;
             exchange.slow_client |= now.since(exchange.paused_at) >= LONG;
             let deadline = now + link.pool.idle;
             d.resume(link.conn);

@@ -21,8 +21,8 @@
 //!    first had been waited for, or not. So where it isn't, the right to more is soon gone.
 //! 5. What may not be sent again, a POST, stays; and so does a GET for which the budget has no
 //!    token.
-//! 6. A backend that has been silent to two for longer than a garbage collector explains is
-//!    suspect: the next ones go to others, for a second that doubles with each relapse. Without
+//! 6. A backend that has been silent to two for longer than a garbage collector explains, or to one
+//!    that was its trial, is suspect: the next ones go to others until a trial goes well. Without
 //!    that, a pool that takes nothing but PUTs would never notice a frozen member.
 
 use std::rc::Rc;
@@ -80,7 +80,7 @@ impl Flow {
             return;
         }
         let cut = exchange.may_be_cut();
-        let lasts = now.since(silence.since) >= usual + COLLECTS;
+        let lasts = exchange.trial || now.since(silence.since) >= usual + COLLECTS;
         if lasts && exchange.noted == Noted::Silence {
             exchange.noted = Noted::Overdue;
             let detail = format!("for {}, while others answered", millis(waited));

@@ -49,6 +49,8 @@ pub(crate) enum Noted {
     Silence,
     /// And has been for so long that others are asked first.
     Overdue,
+    /// Its answer stalled, and its client has left.
+    Stalled,
 }
 
 /// Whether it was cut off a silent backend, which happens once at most.
@@ -98,6 +100,8 @@ pub(crate) struct Exchange {
     pub(crate) second_at: Moment,
     /// The second is late, too: asking it was for nothing.
     pub(crate) vain: bool,
+    /// It was given longer already, because we were late ourselves.
+    pub(crate) excused: bool,
     /// When a second is to be asked.
     pub(crate) late: Moment,
     pub(crate) noted: Noted,
@@ -126,6 +130,10 @@ pub(crate) struct Exchange {
     /// When the last byte of the request was sent.
     pub(crate) sent_at: Moment,
     pub(crate) response: BodyReader,
+    /// When a piece of the answer's body last went on.
+    pub(crate) moved_at: Moment,
+    /// The answer speaks for its backend once it is whole.
+    pub(crate) promising: bool,
     /// The connection to the backend can carry another request after this answer.
     pub(crate) link_keeps: bool,
     /// What happens to the answer's framing on its way.
@@ -157,6 +165,7 @@ impl Exchange {
             second: None,
             second_at: now,
             vain: false,
+            excused: false,
             late: Moment(u64::MAX),
             noted: Noted::Nothing,
             cut: Cut::No,
@@ -171,6 +180,8 @@ impl Exchange {
             sent_anything: false,
             sent_at: now,
             response: BodyReader::default(),
+            moved_at: now,
+            promising: false,
             link_keeps: false,
             delivery: Delivery::AsIs,
             status: 0,
@@ -197,6 +208,7 @@ impl Exchange {
         self.second = None;
         self.second_at = now;
         self.vain = false;
+        self.excused = false;
         self.late = Moment(u64::MAX);
         self.noted = Noted::Nothing;
         self.cut = Cut::No;
@@ -211,6 +223,8 @@ impl Exchange {
         self.sent_anything = false;
         self.sent_at = now;
         self.response = BodyReader::default();
+        self.moved_at = now;
+        self.promising = false;
         self.link_keeps = false;
         self.delivery = Delivery::AsIs;
         self.status = 0;

@@ -46,11 +46,16 @@ impl Flow {
     ) {
         let Some(link) = self.ctx.links.get(key) else { return };
         let state = &link.backend.state;
+        link.backend.answers.note_whole(exchange.sent_at);
         state.end();
         let shard = state.shard(self.ctx.worker);
         shard.add_request(now.since(exchange.sent_at));
         // What the client got came from the backend, and the other way round.
         shard.add_bytes(exchange.sent, exchange.received);
+        if exchange.promising {
+            let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+            self.ctx.succeeded(&pool, slot, now);
+        }
         // Bytes behind the answer, or a request that was not taken whole, make the connection
         // unfit: the next answer on it could be read wrongly.
         let whole = exchange.request_done && !exchange.held_back;

@@ -16,7 +16,8 @@
 //!    given that long. If not, that is a failure.
 //! 4. A second that loses is cut off.
 //! 5. A second that fails is as if it had never been asked, but for the evidence.
-//! 6. A second that is late, too, was asked for nothing, and the budget learns of that at once, not
+//! 6. While this worker itself is late (`lag`) an answer is given that much longer, once.
+//! 7. A second that is late, too, was asked for nothing, and the budget learns of that at once, not
 //!    when one of them answers: where everybody takes 5 s, much would be asked twice by then.
 
 use std::cell::RefCell;
@@ -99,6 +100,11 @@ impl Flow {
         exchange.late = Moment(u64::MAX);
         if exchange.second.is_some() {
             return exchange.note_vain();
+        }
+        let own = self.ctx.lag.of(now);
+        if !own.is_zero() && !std::mem::replace(&mut exchange.excused, true) {
+            exchange.late = now + own;
+            return;
         }
         if !exchange.facts.method.is_safe() {
             return self.late_alone(d, key, now);
@@ -242,7 +248,7 @@ impl Flow {
 }
 
 impl Exchange {
-    /// Rule 6.
+    /// Rule 7.
     fn note_vain(&mut self) {
         let before = std::mem::replace(&mut self.vain, true);
         if let Some(budget) = self.seek.pool.budget.as_ref().filter(|_| !before) {

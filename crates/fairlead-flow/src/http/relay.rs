@@ -1,9 +1,8 @@
-//! The answer's way back: interim responses, head, body, end; and what breaks off on the way.
+//! The answer's way back: interim responses, head, body.
 //!
 //! Rules of this file
 //! 1. Before a byte of the final head has gone to the client, a failure is an attempt's
-//!    (`attempt`). Afterwards nothing can be taken back: the client's connection is closed so that
-//!    it can tell, never ended as if the answer were whole.
+//!    (`attempt`). Afterwards nothing can be taken back (`broken`).
 //! 2. A piece goes on as soon as it has come. Nothing waits for the next one.
 //! 3. What is read is either passed on or ends the connection it came on: bytes behind an answer
 //!    are never kept for the next.
@@ -17,15 +16,15 @@ use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{
     chunk_head, write_interim, write_response, Delivery, ForwardResponse, Framing, Limits, Parsed,
-    ResponseHead, Version, CHUNK_END, LAST_CHUNK,
+    ResponseHead, Version, CHUNK_END,
 };
 
 use fairlead_proto::RefusalKind;
 
-use crate::driver::{Driver, IoFailure, Sent};
+use crate::driver::{Driver, Sent};
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
-use crate::http::exchange::{Cut, Phase, LONG};
+use crate::http::exchange::{Cut, Phase};
 use crate::http::opinion::is_error;
 use crate::slab::Key;
 
@@ -213,7 +212,12 @@ impl Flow {
         }
         self.ctx.answer_took(&pool, slot, now.since(exchange.sent_at), now);
         if exchange.status < 500 {
-            self.ctx.succeeded(&pool, slot, now);
+            // Who stops in the middle would be believed at each head.
+            exchange.promising =
+                matches!(framing, Framing::Length(all) if all > behind.len() as u64);
+            if !exchange.promising {
+                self.ctx.succeeded(&pool, slot, now);
+            }
         } else if is_error(exchange.status) {
             self.ctx.bad(&pool, slot, Reason::WrongAnswer, "a server error", now);
         }
@@ -326,6 +330,7 @@ impl Flow {
             return;
         };
         let mut until = now + link.pool.idle;
+        exchange.moved_at = now;
         if sent == Sent::Queued && !link.paused {
             link.paused = true;
             exchange.paused_at = now;
@@ -336,142 +341,6 @@ impl Flow {
             until = client.pace.begin_taking(idle, now);
         }
         self.client_arm(key, until);
-    }
-
-    /// The backend finished sending.
-    pub(crate) fn response_eof<D: Driver>(
-        &mut self,
-        d: &mut D,
-        key: Key,
-        link_key: Key,
-        now: Moment,
-    ) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(exchange) = client.exchange.as_mut() else { return };
-        if exchange.phase != Phase::Relaying {
-            return self.response_lost(d, key, link_key, "closed before its answer", now);
-        }
-        if exchange.response.ends_at_close() {
-            if exchange.delivery == Delivery::Chunk {
-                exchange.sent += LAST_CHUNK.len() as u64;
-                let _ = d.send(client.conn, LAST_CHUNK, &[]);
-            }
-            return self.finish(d, key, false, now);
-        }
-        self.broke_off(
-            d,
-            key,
-            Reason::ResponseTruncated,
-            "closed in the middle of its answer",
-            now,
-        );
-    }
-
-    /// The connection to the backend failed.
-    pub(crate) fn response_failed<D: Driver>(
-        &mut self,
-        d: &mut D,
-        key: Key,
-        link_key: Key,
-        failure: IoFailure,
-        now: Moment,
-    ) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(exchange) = client.exchange.as_mut() else { return };
-        if exchange.phase == Phase::Relaying {
-            return self.broke_off(d, key, Reason::ResponseTruncated, failure.text(), now);
-        }
-        self.response_lost(d, key, link_key, failure.text(), now);
-    }
-
-    /// The connection ended before the head was whole. If it had been kept and not a byte of this
-    /// answer came, that is a stale connection and no evidence.
-    fn response_lost<D: Driver>(
-        &mut self,
-        d: &mut D,
-        key: Key,
-        link_key: Key,
-        what: &'static str,
-        now: Moment,
-    ) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(exchange) = client.exchange.as_mut() else { return };
-        let Some(link) = self.ctx.links.get(link_key) else { return };
-        let stale = link.was_kept && link.input.is_empty() && link.interim == 0;
-        if stale {
-            // A close that crossed the request on its way shows at once. A later one (a crash)
-            // says nothing about how long the backend lets connections idle.
-            if now.since(exchange.sent_at) < LONG {
-                let age = exchange.sent_at.since(link.idle_since);
-                link.backend.idle.borrow_mut().announced(age, now);
-            }
-        }
-        let reason = if stale { Reason::StaleConnection } else { Reason::BackendReset };
-        self.attempt_failed(d, key, link_key, Failure { reason, what, detail: "" }, now);
-    }
-
-    /// The answer broke off after its head had gone out: the client has to see that.
-    fn broke_off<D: Driver>(
-        &mut self,
-        d: &mut D,
-        key: Key,
-        reason: Reason,
-        what: &'static str,
-        now: Moment,
-    ) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(exchange) = client.exchange.as_mut() else { return };
-        let place = exchange.link.and_then(|link| self.ctx.links.get(link));
-        let place = place.filter(|_| !exchange.slow_client);
-        if let Some((pool, slot)) = place.map(|link| (std::rc::Rc::clone(&link.pool), link.slot)) {
-            let failure = Failure { reason, what: "answer broke off", detail: what };
-            self.ctx.failed_alone(&pool, slot, &failure, now);
-        }
-        self.cut_off(d, key, reason, now);
-    }
-
-    /// Ends an answer in its middle, so that the client sees that it was.
-    fn cut_off<D: Driver>(&mut self, d: &mut D, key: Key, reason: Reason, now: Moment) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(exchange) = client.exchange.as_mut() else { return };
-        // Without any framing only a reset tells that the end is none.
-        let silent_end = match exchange.delivery {
-            Delivery::AsIs => exchange.response.ends_at_close(),
-            Delivery::Chunk => false,
-            Delivery::Dechunk => true,
-        };
-        self.exchange_abandon(d, key, reason, now);
-        if let Some(client) = self.client_forget(key) {
-            if silent_end {
-                d.abort(client.conn);
-            } else {
-                d.close(client.conn);
-            }
-        }
-    }
-
-    /// Neither side moved for too long while an answer was on its way.
-    pub(crate) fn relaying_timer<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(exchange) = client.exchange.as_mut() else { return };
-        let paused =
-            exchange.link.and_then(|link| self.ctx.links.get(link)).is_some_and(|link| link.paused);
-        if paused {
-            if !self.takes_too_little(d, key, now) {
-                return;
-            }
-            self.exchange_abandon(d, key, Reason::ClientSlow, now);
-            if let Some(client) = self.client_forget(key) {
-                d.abort(client.conn);
-            }
-            return;
-        }
-        if !exchange.response.owes() {
-            // A stream of events with nothing to tell. Its client sees that it broke off, and
-            // comes again.
-            return self.cut_off(d, key, Reason::StreamIdle, now);
-        }
-        self.broke_off(d, key, Reason::ResponseStalled, "nothing more came for the idle time", now);
     }
 
     /// The backend agreed to a WebSocket: from now on it is bytes both ways.

@@ -79,6 +79,15 @@ fn where_the_second_is_late_too_the_right_to_more_is_soon_gone() {
 }
 
 #[test]
+fn what_is_our_own_lateness_is_not_the_backends() {
+    let mut told = sent(http().hedged(), GET);
+    // Nobody looked for 300 ms, so nothing is known of what has come since.
+    told.oversleeps(ms(300)).wants_nothing();
+    told.after(ms(240)).wants_nothing().after(ms(60)).wants([connect(1)]);
+    told.client_resets().whatever().ends();
+}
+
+#[test]
 fn a_second_that_loses_is_cut_off_and_not_blamed() {
     sent_twice(http().hedged())
         .sends(L0, OK)

@@ -37,6 +37,7 @@ mod reload;
 mod room;
 mod routes;
 mod slow;
+mod stall;
 mod stop;
 mod tcp;
 mod timeouts;

@@ -361,6 +361,13 @@ impl Dialogue {
         self
     }
 
+    /// So much time passes without a turn of the worker; then its timers are run, all at once.
+    pub(crate) fn oversleeps(&mut self, pause: Duration) -> &mut Self {
+        self.now = self.now + pause;
+        let slept = format!("{} ms are slept through", pause.as_millis());
+        self.happens(slept, |flow, desk, now| flow.handle_timers(desk, now))
+    }
+
     /// A new configuration.
     pub(crate) fn reloads(&mut self, setup: Setup) -> &mut Self {
         let snapshot = build(setup.plan, &mut self.registry, Some(&self.snapshot));
