@@ -365,7 +365,7 @@ impl Dialogue {
     pub(crate) fn oversleeps(&mut self, pause: Duration) -> &mut Self {
         self.now = self.now + pause;
         let slept = format!("{} ms are slept through", pause.as_millis());
-        self.happens(slept, |flow, desk, now| flow.handle_timers(desk, now))
+        self.happens(slept, Flow::handle_timers)
     }
 
     /// A new configuration.
