@@ -32,7 +32,7 @@ use fairlead_model::limits::{RECEIVE_BYTES, REPLAY_BYTES};
 use fairlead_model::plan::Plan;
 
 use crate::backend::BadManners;
-use crate::report::{Delivery, Outcome, Report, Request, Service};
+use crate::report::{Delivery, Hedges, Outcome, Report, Request, Service};
 use crate::setting::{Episode, Setting, Theme};
 use crate::wire;
 
@@ -204,8 +204,21 @@ fn was_undecided(report: &Report, request: &Request, deliveries: &[Delivery]) ->
     deliveries.iter().any(Delivery::was_hinting) || sends > deliveries.len()
 }
 
+/// Whether the backend said nothing until the time for answers was over, in a pool whose budget for
+/// late requests was used up: a backend that swallows a request can't be told from one that takes
+/// long, and where hedges are denied the budget comes before the request.
+fn was_late_beyond_the_budget(promises: &Promises, report: &Report, request: &Request) -> bool {
+    let name = &promises.plan.pools[request.pool].name;
+    let late =
+        matches!(&request.outcome, Outcome::Refused { code, .. } if code == "response_timeout");
+    late && report.hedges.iter().any(|hedges| hedges.pool == *name && hedges.denied > 0)
+}
+
 fn is_excused(promises: &Promises, report: &Report, request: &Request) -> bool {
     if !promises.can_answer(request.pool) || report.abandoned {
+        return true;
+    }
+    if was_late_beyond_the_budget(promises, report, request) {
         return true;
     }
     let nothing = Vec::new();
@@ -274,7 +287,7 @@ fn in_time(promises: &Promises, request: &Request) -> Option<String> {
 /// (i): a bucket for each worker, and what requests earn.
 fn within_budget(
     promises: &Promises,
-    (pool, vain, requests): &(String, u64, u64),
+    Hedges { pool, vain, requests, .. }: &Hedges,
 ) -> Option<String> {
     let plan = promises.plan.pools.iter().find(|plan| plan.name == *pool)?;
     let earned = *requests as f64 * f64::from(plan.retry.budget) / 10_000.0;

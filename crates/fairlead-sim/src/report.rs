@@ -146,6 +146,19 @@ pub struct StreamAtBackend {
     pub end: StreamEnd,
 }
 
+/// What became of the late requests of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hedges {
+    /// The pool's name.
+    pub pool: String,
+    /// Second requests that did not answer first.
+    pub vain: u64,
+    /// Late requests for which the budget had no token.
+    pub denied: u64,
+    /// Requests that were answered.
+    pub requests: u64,
+}
+
 /// Everything that was noted in a run.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -163,8 +176,8 @@ pub struct Report {
     pub events: Vec<(Moment, usize, Event)>,
     /// Health of each backend as the clients had done all that they wanted: pool, address, health.
     pub healths: Vec<(String, String, Health)>,
-    /// For each pool at the end: second requests for late ones that were in vain, and requests.
-    pub hedges: Vec<(String, u64, u64)>,
+    /// For each pool, at the end.
+    pub hedges: Vec<Hedges>,
     /// What can't be right in any run.
     pub faults: Vec<String>,
     /// Most bytes queued for one connection.

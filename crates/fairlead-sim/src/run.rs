@@ -26,7 +26,7 @@ use crate::client::Client;
 use crate::driver::{Hand, Lines, News};
 use crate::network::{Network, Owner, SocketId, Told, Wake};
 use crate::policy::Questions;
-use crate::report::{Notes, Report};
+use crate::report::{Hedges, Notes, Report};
 use crate::setting::{Change, Setting, Trouble, TCP, WEB};
 use crate::wire;
 
@@ -53,13 +53,14 @@ pub fn run(setting: Setting) -> Report {
     report
 }
 
-/// How many hedges of a pool were in vain, and how many requests it answered.
-fn hedges(pool: &Pool) -> (String, u64, u64) {
+/// What became of a pool's late requests.
+fn hedges(pool: &Pool) -> Hedges {
     let tallies = pool.tallies();
     let count = |step: Count| tallies.counts[step as usize];
     let vain = count(Count::HedgeSent).saturating_sub(count(Count::HedgeWon));
     let answered = pool.backends().iter().map(|state| state.stats(Moment::ZERO).requests);
-    (pool.plan.name.clone(), vain, answered.sum())
+    let (pool, denied) = (pool.plan.name.clone(), count(Count::HedgeDenied));
+    Hedges { pool, vain, denied, requests: answered.sum() }
 }
 
 struct World {
