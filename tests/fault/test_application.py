@@ -198,12 +198,13 @@ def test_a_host_that_reboots(pair) -> None:
 
     assert [each.failures for each in seen] == [[], [], []]
     assert sum(each.slow for each in seen) <= 12, [sorted(each.times)[-5:] for each in seen]
-    balancer.wait_for_health(two.address, "healthy", patience=15)
 
     def used() -> bool:
         return b"two" in during(listen, 0.2).answers
 
-    wait_for(used, 10)
+    # What traffic found out traffic takes back: without any nobody would try it.
+    wait_for(used, 15)
+    balancer.wait_for_health(two.address, "healthy")
 
 
 def test_posts_are_executed_at_most_once_and_lost_only_on_their_way(fairlead, backend, host):

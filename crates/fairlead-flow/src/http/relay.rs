@@ -24,7 +24,7 @@ use fairlead_proto::RefusalKind;
 use crate::driver::{Driver, Sent};
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
-use crate::http::exchange::{Cut, Phase};
+use crate::http::exchange::{Cut, Exchange, Phase};
 use crate::http::opinion::is_error;
 use crate::slab::Key;
 
@@ -177,21 +177,7 @@ impl Flow {
         let Some(exchange) = client.exchange.as_mut() else { return };
         let Some(link_key) = exchange.link else { return };
         let Some(link) = self.ctx.links.get(link_key) else { return };
-        let framing = head.framing();
-        let until_close = framing == Framing::UntilClose;
-        exchange.phase = Phase::Relaying;
-        exchange.status = head.status();
-        exchange.response = head.body(bytes);
-        exchange.link_keeps = head.keep_alive() && !until_close;
-        exchange.delivery = Delivery::of(framing, exchange.facts.version);
-        // Some answers can only end with the connection.
-        if exchange.delivery.ends_with_close(framing) || self.stopping {
-            exchange.facts.keep_alive = false;
-        }
-        // An answer before the request was whole: what is still to come isn't waited for.
-        if !exchange.request_done {
-            exchange.facts.keep_alive = false;
-        }
+        exchange.take_head(bytes, head, self.stopping);
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
         link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
         if link.watch.suspected {
@@ -214,7 +200,7 @@ impl Flow {
         if exchange.status < 500 {
             // Who stops in the middle would be believed at each head.
             exchange.promising =
-                matches!(framing, Framing::Length(all) if all > behind.len() as u64);
+                matches!(head.framing(), Framing::Length(all) if all > behind.len() as u64);
             if !exchange.promising {
                 self.ctx.succeeded(&pool, slot, now);
             }
@@ -390,6 +376,23 @@ impl Flow {
         }
         if finished {
             self.relay_client_finished(d, conn, now);
+        }
+    }
+}
+
+impl Exchange {
+    /// What the head of an answer says of the rest of it, and of both connections.
+    fn take_head(&mut self, bytes: &[u8], head: &ResponseHead, stopping: bool) {
+        let framing = head.framing();
+        self.phase = Phase::Relaying;
+        self.status = head.status();
+        self.response = head.body(bytes);
+        self.link_keeps = head.keep_alive() && framing != Framing::UntilClose;
+        self.delivery = Delivery::of(framing, self.facts.version);
+        // Some answers can only end with the connection. One that begins before the request was
+        // whole: what is still to come isn't waited for.
+        if self.delivery.ends_with_close(framing) || stopping || !self.request_done {
+            self.facts.keep_alive = false;
         }
     }
 }

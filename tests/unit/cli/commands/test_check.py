@@ -51,7 +51,7 @@ def test_what_is_wrong_as_json(run, environment):
         "text": 'bnid = ":0"',
         "found": "`bnid` is not a key of a listener",
         "expected": "one of `bind`, `protocol`, `pool`, `routes`, `timeouts`, `limits`, "
-        "`trusted_proxies`, `via`, `tcp_keepalive`",
+        "`trusted_proxies`, `via`, `proxy_protocol`, `tcp_keepalive`",
         "hint": "did you mean `bind`?",
     }
 
