@@ -6,7 +6,8 @@
 //! Rules of this file
 //! 1. Only bad and slow answers are looked at here; good ones are taken from counters that exist
 //!    anyway. The way of a request that goes well has nothing of this in it.
-//! 2. Each backend is judged by its last [`WINDOW`] answers: it is an outlier if at least [`LEAST`]
+//! 2. Each backend is judged by its last [`WINDOW`] answers, those of half a minute ago hardly
+//!    ([`HALF_LIFE`]): it is an outlier if at least [`LEAST`]
 //!    of them were bad, that is a tenth or more, and if so many would come by chance less than once
 //!    in a million times ([`SURE`]) were it like the others. In the others' answers one more bad
 //!    one is supposed than there was. So the less is known of them, the worse it must be; and what
@@ -57,8 +58,9 @@ pub const SLOW: Duration = Duration::from_millis(100);
 /// So long slow answers have to go on.
 pub const SUSTAINED: Duration = Duration::from_secs(1);
 
-/// What was seen so long ago counts no more.
-const STALE: Duration = Duration::from_secs(120);
+/// In so long half of what was seen is forgotten: where traffic is thin, the window reaches back to
+/// troubles that are over, and one ordinary error would be one too many for whoever had them.
+const HALF_LIFE: Duration = Duration::from_secs(10);
 
 /// Others looked at for what is usual, at most.
 const OTHERS: usize = 64;
@@ -72,8 +74,8 @@ struct Recent {
     slow: f64,
     /// Since when half of them and more were slow.
     slow_since: Moment,
-    /// When it was looked at last.
-    last: Moment,
+    /// Until when it has aged.
+    aged: Moment,
 }
 
 /// The last answers of all backends of a pool.
@@ -90,20 +92,29 @@ enum Kind {
 impl Recent {
     /// Forgets what lies before the window. Answers since.
     fn answers(&mut self, total: u64, now: Moment) -> f64 {
-        if self.last == Moment::ZERO || now.since(self.last) > STALE || total < self.base {
-            *self = Recent { base: total, ..Recent::default() };
+        if self.aged == Moment::ZERO || total < self.base {
+            *self = Recent { base: total, aged: now, ..Recent::default() };
         }
-        self.last = now;
-        let answers = total - self.base;
-        if answers > WINDOW {
-            // As if they had come evenly: then the last ones have their share of the bad ones.
-            let part = KEPT as f64 / answers as f64;
-            self.bad *= part;
-            self.slow *= part;
-            self.base = total - KEPT;
+        let half_lives = now.since(self.aged).as_nanos() / HALF_LIFE.as_nanos();
+        if half_lives > 0 {
+            let part = 0.5_f64.powi(half_lives.min(64) as i32);
+            self.keep((total - self.base) as f64 * part, total);
+            self.aged = now;
+        }
+        if total - self.base > WINDOW {
+            self.keep(KEPT as f64, total);
         }
         // Bad ones are counted when they begin, or instead of an answer.
         ((total - self.base) as f64).max(self.bad).max(self.slow)
+    }
+
+    /// Keeps so many of the answers, as if the bad ones had come evenly.
+    fn keep(&mut self, answers: f64, total: u64) {
+        let all = total - self.base;
+        let part = if all > 0 { answers / all as f64 } else { 0.0 };
+        self.bad *= part;
+        self.slow *= part;
+        self.base = total - answers.round() as u64;
     }
 
     fn count(&mut self, kind: Kind) -> &mut f64 {

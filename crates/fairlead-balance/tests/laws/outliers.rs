@@ -94,6 +94,21 @@ fn every_other_answer_an_error_is_learnt_within_ten() {
 }
 
 #[test]
+fn troubles_that_are_over_are_not_held_against_it() {
+    let mut traffic = Traffic::new(2);
+    for _ in 0..14 {
+        let _ =
+            traffic.world.pool.bad(Slot(1), Misdeed::Error, "a server error", traffic.world.now);
+    }
+    traffic.run(100, MS * 400);
+    traffic.bad[1] = 1.0;
+    while traffic.bads[1] == 0 {
+        traffic.run(1, MS * 400);
+    }
+    assert_eq!(traffic.health(1), Health::Healthy, "one error in 40 s");
+}
+
+#[test]
 fn afterwards_it_gets_under_a_tenth_of_the_traffic() {
     let mut traffic = Traffic::new(2);
     traffic.bad[1] = 0.5;
