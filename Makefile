@@ -66,7 +66,7 @@ SECONDS_ASKED := $(if $(filter command line environment%,$(origin SECONDS)),$(SE
 # ------------------------------------------------------------------------------------------ testing
 
 .PHONY: test
-test: setup ## All that CI runs: lint, Rust tests, Python tests (under 15 minutes)
+test: setup ## All that CI runs: lint, Rust tests, Python tests (about 20 minutes on two cores)
 	@$(MAKE) --no-print-directory lint
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
 		$(CARGO) test $(RUST_TESTED) --quiet
