@@ -219,5 +219,6 @@ impl Question {
             && self.interval == check.interval.duration()
             && self.fast_interval == check.fast_interval.duration()
             && self.timeout == check.timeout.duration()
+            && self.proxy == pool.proxy
     }
 }

@@ -116,3 +116,12 @@ fn a_check_says_that_it_is_our_own() {
         .wants([write(L0, b"PROXY UNKNOWN\r\n"), close(L0)])
         .ends();
 }
+
+#[test]
+fn a_check_begins_to_say_so_when_a_reload_asks_for_it() {
+    let mut told = dialogue(tcp().backends(1).checked());
+    told.after(ms(1)).wants([connect(0)]).connected(L0).wants([close(L0)]);
+    told.reloads(telling(tcp().backends(1).checked())).wants_nothing();
+    told.after(ms(1)).wants([connect(0)]);
+    told.connected(L1).wants([write(L1, b"PROXY UNKNOWN\r\n"), close(L1)]).ends();
+}
