@@ -163,7 +163,8 @@ impl Affliction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
     Link(Key),
-    Probe(Key),
+    /// Of the round that began then.
+    Probe(Key, Moment),
 }
 
 /// What came for them meanwhile.

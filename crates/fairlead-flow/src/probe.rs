@@ -98,7 +98,7 @@ pub(crate) struct Probe {
     first: usize,
     /// Endpoints tried in this round before this one.
     nth: usize,
-    started: Moment,
+    pub(crate) started: Moment,
     input: Vec<u8>,
     /// How far that was looked at.
     progress: Progress,

@@ -17,6 +17,7 @@ use super::{ChaosRun, Held, Holding};
 use crate::driver::{Driver, IoFailure, Sent};
 use crate::flow::Flow;
 use crate::link::LinkUse;
+use crate::probe::Probe;
 use crate::slab::Key;
 use crate::wheel::Alarm;
 
@@ -225,7 +226,7 @@ impl Flow {
                 let room = HELD_BYTES.saturating_sub(held.bytes.len());
                 held.bytes.extend_from_slice(match whose {
                     Held::Link(_) => bytes,
-                    Held::Probe(_) => &bytes[..bytes.len().min(room)],
+                    Held::Probe(..) => &bytes[..bytes.len().min(room)],
                 });
             }
             News::Finished => held.finished = true,
@@ -242,8 +243,11 @@ impl Flow {
     fn chaos_release<D: Driver>(&mut self, d: &mut D, held: &Holding, now: Moment) {
         let key = match held.whose {
             Held::Link(key) => key,
-            Held::Probe(key) => {
-                if let Some(probe) = self.probes.get_mut(key) {
+            Held::Probe(key, round) => {
+                let probe = self.probes.get_mut(key);
+                // A round that didn't wait so long has had its verdict.
+                let waits = |probe: &&mut Probe| probe.started == round && probe.fault.is_some();
+                if let Some(probe) = probe.filter(waits) {
                     probe.fault = None;
                     self.probe_data(d, key, &held.bytes, now);
                 }
@@ -327,8 +331,9 @@ impl Flow {
             Some(Fault::Drop) => true,
             Some(Fault::Freeze) => probe.is_asking(),
             Some(Fault::Delay) => {
-                self.chaos_hold(Held::Probe(key), news, now);
-                self.ctx.chaos.holds(Held::Probe(key))
+                let whose = Held::Probe(key, probe.started);
+                self.chaos_hold(whose, news, now);
+                self.ctx.chaos.holds(whose)
             }
             _ => false,
         }

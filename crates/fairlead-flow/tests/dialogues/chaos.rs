@@ -234,16 +234,19 @@ fn a_share_suffers_and_the_rest_does_not() {
     assert!((70..=130).contains(&held), "{held} of 500, with a share of a fifth");
 }
 
+fn page() -> CheckKind {
+    CheckKind::Http {
+        method: "GET".into(),
+        path: "/".into(),
+        host: None,
+        expect_status: vec![(200, 299)],
+    }
+}
+
 #[test]
 fn an_error_leaves_the_check_page_alone_unless_asked_to() {
     for (checks, health) in [(false, Health::Healthy), (true, Health::Suspect)] {
-        let page = CheckKind::Http {
-            method: "GET".into(),
-            path: "/".into(),
-            host: None,
-            expect_status: vec![(200, 299)],
-        };
-        let mut told = dialogue(http().pool(|pool| pool.check.kind = page));
+        let mut told = dialogue(http().pool(|pool| pool.check.kind = page()));
         told.plays_so(Fault::Error, |plan| plan.checks = checks).wants_nothing();
         told.after(ms(1)).whatever();
         let check = told.connecting(0)[0];
@@ -274,6 +277,19 @@ fn checks_meet_what_the_real_failure_would_show_them() {
     told.after(ms(1)).whatever();
     let check = told.connecting(0)[0];
     told.connected(check).wants([close(check)]).is(0, Health::Healthy);
+}
+
+#[test]
+fn a_delayed_page_of_one_round_is_no_answer_to_the_next() {
+    let mut told = dialogue(http().pool(|pool| pool.check.kind = page()));
+    told.plays_so(Fault::Delay, |plan| plan.delay = ms(1_500)).wants_nothing();
+    told.after(ms(1)).whatever();
+    let check = told.connecting(0)[0];
+    told.connected(check).whatever().sends(check, OK).wants_nothing();
+    told.after(ms(1_001)).whatever().is(0, Health::Suspect);
+    let next = told.connecting(0)[0];
+    told.connected(next).whatever();
+    told.after(ms(600)).wants_nothing().is(0, Health::Suspect);
 }
 
 #[test]
