@@ -348,9 +348,10 @@ impl Clients {
             .map(|code| (code, more(code)))
             .filter(|(_, more)| *more > 0)
             .collect();
-        // An answer of ours is in both counts; what is left are answers of backends.
+        // An answer of ours is in both counts, whosever fault it was; what is left are answers of
+        // backends.
         let ours: u64 =
-            errors.iter().filter(|(code, _)| makes_5xx(code)).map(|(_, count)| count).sum();
+            after.errors.keys().filter(|code| makes_5xx(code)).map(|code| more(code)).sum();
         if let Some(theirs) = errors.remove("5xx").map(|all| all.saturating_sub(ours)) {
             if theirs > 0 {
                 errors.insert("backend_5xx", theirs);
@@ -381,4 +382,28 @@ fn is_clients(code: &str) -> bool {
 
 fn makes_5xx(code: &str) -> bool {
     row(code).is_some_and(|row| row.status >= 500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading<const N: usize>(errors: [(&'static str, u64); N]) -> Reading {
+        Reading { errors: errors.into(), ..Reading::default() }
+    }
+
+    #[test]
+    fn what_clients_did_wrong_is_nobody_elses_5xx() {
+        let before = reading([("5xx", 2), ("no_backend", 1), ("not_implemented", 1)]);
+        let after = reading([
+            ("5xx", 9),
+            ("no_backend", 2),
+            ("not_implemented", 3),
+            ("version_not_supported", 1),
+            ("client_full", 1),
+        ]);
+        let clients = Clients::between(&before, &after);
+        assert_eq!(clients.errors, [("backend_5xx", 2), ("no_backend", 1)].into());
+        assert_eq!(clients.failed, 3);
+    }
 }
