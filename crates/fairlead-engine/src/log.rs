@@ -46,7 +46,7 @@ enum Item {
     Open(Output),
     /// No more lines will come for any other place than this one.
     Keep(Option<Arc<str>>),
-    /// Files are to be opened anew: somebody has moved them.
+    /// The file is to be opened anew: somebody has moved it.
     Reopen,
 }
 
@@ -208,6 +208,8 @@ impl AccessLog {
     pub(crate) fn begin(&self, to: Option<Arc<str>>, opened: Option<Output>) {
         let mut queue = self.lock();
         queue.current = to;
+        // What is opened now needn't be opened anew.
+        queue.reopens &= opened.is_none();
         queue.items.extend(opened.map(Item::Open));
         drop(queue);
         self.work.notify_one();

@@ -75,6 +75,30 @@ fn a_file_that_was_moved_is_made_anew_when_asked() {
 }
 
 #[test]
+fn a_place_that_lines_no_longer_go_to_does_not_use_up_what_was_asked_of_another() {
+    let folder = folder("wrong-place");
+    let (log, full, to) = (log(), Arc::from("/dev/full"), path(&folder, "log"));
+    begin(&log, &full);
+    log.begin(Some(Arc::clone(&to)), Some(Output::open(&to).expect("open")));
+    put(&log, &to, "old\n");
+    std::fs::rename(&*to, folder.join("log.1")).expect("rename");
+    // A worker that doesn't follow the new configuration yet, and the request behind it: at once,
+    // that the writer doesn't get in between.
+    let mut queue = log.lock();
+    queue.bytes += 2;
+    queue.items.push_back(Item::Lines(full, b"1\n".to_vec()));
+    queue.reopens = true;
+    queue.items.push_back(Item::Reopen);
+    drop(queue);
+    put(&log, &to, "new\n");
+    log.end(Duration::from_secs(5));
+    assert_eq!(content(&path(&folder, "log.1")), "old\n");
+    assert_eq!(content(&to), "new\n");
+    assert_eq!(log.stats(), Some(LogStats { lines: 2, lost: 1 }));
+    std::fs::remove_dir_all(folder).expect("remove");
+}
+
+#[test]
 fn a_full_disk_costs_lines_and_is_told_once_a_second() {
     let (log, to) = (log(), Arc::from("/dev/full"));
     begin(&log, &to);

@@ -78,18 +78,18 @@ impl AccessLog {
             }
             Item::Keep(to) => outputs.retain(|output| Some(output.to()) == to.as_ref()),
             Item::Reopen => {
-                if self.is_to_reopen() {
-                    for output in outputs.iter_mut() {
-                        self.reopen_one(output);
-                    }
+                if let Some(output) = outputs.iter_mut().find(|one| self.is_to_reopen(one.to())) {
+                    self.reopen_one(output);
                 }
             }
         }
     }
 
-    /// Whether files are still to be opened anew; from now on that is done.
-    fn is_to_reopen(&self) -> bool {
-        std::mem::take(&mut self.lock().reopens)
+    /// Whether this file is still to be opened anew; from now on that is done. Another than the
+    /// one that lines go to now is about to be closed, and doesn't use the request up.
+    fn is_to_reopen(&self, to: &Arc<str>) -> bool {
+        let queue = &mut *self.lock();
+        queue.current.as_ref() == Some(to) && std::mem::take(&mut queue.reopens)
     }
 
     fn reopen_one(&self, output: &mut Output) {
@@ -114,7 +114,7 @@ impl AccessLog {
             self.suffer(&to, Some(&unwritten.why));
             let (written, rest) = lines.split_at(unwritten.written);
             self.lines.fetch_add(count(written), Ordering::Relaxed);
-            if !self.is_to_reopen() {
+            if !self.is_to_reopen(&to) {
                 self.lose(count(rest));
                 return;
             }
