@@ -57,14 +57,15 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    pub(crate) fn new(poller: Poller) -> Self {
+    /// Those of one of so many workers.
+    pub(crate) fn new(poller: Poller, workers: usize) -> Self {
         Sockets {
             poller,
             slots: Slots::new(),
             ready: VecDeque::new(),
             closing: VecDeque::new(),
             closing_count: 0,
-            pipes: Pipes::new(descriptors::limit()),
+            pipes: Pipes::new(descriptors::limit(), workers),
             reserved: Reserved::of(descriptors::limit()),
             round: Moment::ZERO + ROUND,
             now: Moment::ZERO,

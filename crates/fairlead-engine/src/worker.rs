@@ -99,7 +99,7 @@ impl Worker {
         Worker {
             number,
             mailbox: Arc::clone(&common.boxes[number]),
-            sockets: Sockets::new(poller).with_policies(Asking {
+            sockets: Sockets::new(poller, workers).with_policies(Asking {
                 desks: Arc::clone(&common.desks),
                 back: Arc::clone(&common.boxes[number]),
             }),

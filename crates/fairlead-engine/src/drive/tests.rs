@@ -29,7 +29,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         Rig {
-            sockets: Sockets::new(Poller::new().expect("epoll")),
+            sockets: Sockets::new(Poller::new().expect("epoll"), 1),
             events: Events::new(),
             buffer: vec![0; 16 * 1024],
             heard: Vec::new(),

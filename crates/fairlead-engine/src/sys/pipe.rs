@@ -17,7 +17,8 @@ use rustix::pipe::{self, PipeFlags, SpliceFlags};
 /// Pipes lent at a time, by one worker, at most.
 const LENT: usize = 32;
 
-/// Where descriptors are few, a pipe for so many of them: its two ends are 3 % at most.
+/// Where descriptors are few, a pipe for so many of them: the two ends of each are 3 % at most, of
+/// all workers together.
 const DESCRIPTORS_PER_PIPE: u64 = 64;
 
 /// Empty pipes that are kept.
@@ -56,9 +57,11 @@ pub(crate) struct Pipe {
 }
 
 impl Pipes {
-    /// As many as a process with so many descriptors can spare.
-    pub(crate) fn new(descriptors: u64) -> Self {
-        let most = (descriptors / DESCRIPTORS_PER_PIPE).min(LENT as u64) as usize;
+    /// As many as one of so many workers may have of what a process with so many descriptors can
+    /// spare.
+    pub(crate) fn new(descriptors: u64, workers: usize) -> Self {
+        let most = descriptors / DESCRIPTORS_PER_PIPE / workers.max(1) as u64;
+        let most = most.min(LENT as u64) as usize;
         Pipes(Rc::new(Shelf { spare: RefCell::default(), lent: Cell::new(0), most }))
     }
 
@@ -125,7 +128,7 @@ mod tests {
 
     #[test]
     fn bytes_pass_in_order_and_an_empty_pipe_comes_back() {
-        let pipes = Pipes::new(1 << 20);
+        let pipes = Pipes::new(1 << 20, 1);
         let (mut client, ours) = UnixStream::pair().expect("pair");
         let (mut backend, theirs) = UnixStream::pair().expect("pair");
         let mut pipe = pipes.lend().expect("a pipe");
@@ -143,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_pipe_with_somebodys_bytes_is_not_lent_again() {
-        let pipes = Pipes::new(1 << 20);
+        let pipes = Pipes::new(1 << 20, 1);
         let (mut client, ours) = UnixStream::pair().expect("pair");
         let mut pipe = pipes.lend().expect("a pipe");
         client.write_all(b"secret").expect("write");
@@ -154,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_end_is_nothing_and_silence_is_again() {
-        let pipes = Pipes::new(1 << 20);
+        let pipes = Pipes::new(1 << 20, 1);
         let (client, ours) = UnixStream::pair().expect("pair");
         ours.set_nonblocking(true).expect("nonblocking");
         let mut pipe = pipes.lend().expect("a pipe");
@@ -165,13 +168,19 @@ mod tests {
 
     #[test]
     fn so_many_are_lent_and_no_more() {
-        let pipes = Pipes::new(1 << 20);
+        let pipes = Pipes::new(1 << 20, 1);
         let mut lent: Vec<_> = (0..LENT).map(|_| pipes.lend().expect("a pipe")).collect();
         assert!(pipes.lend().is_none());
         lent.pop();
         assert!(pipes.lend().is_some());
-        let few = Pipes::new(256);
-        let lent: Vec<_> = std::iter::from_fn(|| few.lend()).collect();
-        assert_eq!(lent.len(), 4);
+    }
+
+    #[test]
+    fn all_workers_together_have_three_percent_of_the_descriptors() {
+        for (workers, each) in [(1, 16), (4, 4), (16, 1), (64, 0)] {
+            let few = Pipes::new(1024, workers);
+            let lent: Vec<_> = std::iter::from_fn(|| few.lend()).collect();
+            assert_eq!(lent.len(), each, "{workers} workers");
+        }
     }
 }
