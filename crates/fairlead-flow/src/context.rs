@@ -9,6 +9,7 @@ use fairlead_balance::Random;
 use fairlead_model::backend::{Endpoint, Slot};
 use fairlead_model::event::Event;
 use fairlead_model::health::{Misdeed, Transition};
+use fairlead_model::limits::ROOM_LOOKS;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -87,6 +88,8 @@ pub(crate) struct Context {
     pub(crate) candidates: Vec<Slot>,
     /// The number of the last question to a policy.
     asked: u32,
+    /// The place in `links` that was last looked at for one that is kept.
+    hand: usize,
     /// Faults that are played.
     pub(crate) chaos: Chaos,
     /// How late this worker itself is.
@@ -107,6 +110,7 @@ impl Context {
             revived: Vec::new(),
             candidates: Vec::new(),
             asked: 0,
+            hand: 0,
             chaos: Chaos::new(),
             lag: Lag::default(),
         }
@@ -144,12 +148,22 @@ impl Context {
     }
 
     /// Ends a connection that is kept for the next request, whichever backend's it is: its
-    /// descriptor is needed. False if there is none.
+    /// descriptor is needed. False if there is none among those looked at: where all descriptors
+    /// are at work, each newcomer must not cost a look at all of them. The next search goes on
+    /// where this one ended.
     #[cold]
     pub(crate) fn give_up_kept<D: Driver>(&mut self, d: &mut D) -> bool {
-        let kept = self.links.find(|link| link.used == LinkUse::Idle);
-        // A close in order could keep the descriptor until the other end has closed, too.
-        kept.inspect(|key| self.abort_link(d, *key)).is_some()
+        let places = self.links.places();
+        for _ in 0..ROOM_LOOKS.min(places) {
+            self.hand = if self.hand + 1 < places { self.hand + 1 } else { 0 };
+            let Some((key, link)) = self.links.at(self.hand) else { continue };
+            if link.used == LinkUse::Idle {
+                // A close in order could keep the descriptor until the other end has closed, too.
+                self.abort_link(d, key);
+                return true;
+            }
+        }
+        false
     }
 
     /// Takes a kept connection to a backend, if one serves.

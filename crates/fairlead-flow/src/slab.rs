@@ -70,13 +70,6 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// The first value that is wanted. Looks at each place.
-    pub(crate) fn find(&self, wanted: impl Fn(&T) -> bool) -> Option<Key> {
-        let index =
-            self.places.iter().position(|place| place.value.as_ref().is_some_and(&wanted))?;
-        Some(Key { index: index as u32, generation: self.places[index].generation })
-    }
-
     /// How many places there are, taken or free.
     pub(crate) fn places(&self) -> usize {
         self.places.len()
@@ -118,7 +111,5 @@ mod tests {
         assert_eq!(slab.get(second), Some(&"two"));
         assert_eq!(slab.len(), 1);
         assert_eq!(slab.keys(), [second]);
-        assert_eq!(slab.find(|value| *value == "two"), Some(second));
-        assert_eq!(slab.find(|value| *value == "one"), None);
     }
 }

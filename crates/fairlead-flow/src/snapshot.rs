@@ -94,11 +94,6 @@ impl Snapshot {
         &self.listeners
     }
 
-    /// Client connections that are open, at all listeners.
-    pub fn connections_active(&self) -> u32 {
-        self.house.taken()
-    }
-
     /// The record of a host.
     pub(crate) fn host(&self, address: IpAddr) -> Option<Arc<HostState>> {
         self.hosts.get(&address).map(Arc::clone)

@@ -70,7 +70,8 @@ pub const TURNED_AWAY_LEAST: usize = 4;
 pub const ROOM_AFTER_MS: u64 = 1_000;
 
 /// Places that are looked at to find whoever has been idle for longest: with some idle ones among
-/// them it is found, and a flood of new clients costs each some microseconds.
+/// them it is found, and a flood of new clients costs each some microseconds. As many connections to
+/// backends are looked at for one that is only kept, where descriptors have run out.
 pub const ROOM_LOOKS: usize = 256;
 
 /// Idle ones among which the longest is chosen. The best of sixteen by chance belongs to the
