@@ -229,12 +229,19 @@ impl Desk {
     /// another thread is to sit there.
     pub(super) fn take(&self, seat: u64, timeout: Duration) -> Option<(Vec<Parked>, Moment)> {
         let thread = Thread::current();
-        // Before the lock: a worker may have to wait for whoever holds it.
-        let gives_way = self.giving_way.load(Ordering::Relaxed) == thread.number();
-        if gives_way && !thread.take_turns() {
-            return None;
-        }
-        let mut inner = self.lock();
+        let is_last = || self.giving_way.load(Ordering::Relaxed) == thread.number();
+        let mut inner = loop {
+            // Before the lock: a worker may have to wait for whoever holds it.
+            let was_last = is_last();
+            if was_last && !thread.take_turns() {
+                return None;
+            }
+            let inner = self.lock();
+            // Put last between the two, it would stay so without anybody's knowing.
+            if was_last || !is_last() {
+                break inner;
+            }
+        };
         if inner.seat != seat {
             return None;
         }
