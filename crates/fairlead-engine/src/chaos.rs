@@ -3,8 +3,8 @@
 //! Rules of this file
 //! 1. One run at a time, and none that would leave its pool without a healthy backend.
 //! 2. What clients noticed is the difference between two readings of the listeners that lead to the
-//!    pool: when the run began, and when its backend was healthy again after the end (or a minute
-//!    after it, if it was not).
+//!    pool: when the run began, and when somebody first looks after its backend was healthy again
+//!    (or a minute after the end, if it was not).
 //! 3. When it was noticed and when it was over is read from the backend's history, whenever
 //!    somebody looks. Nothing here waits or wakes.
 //!
@@ -173,13 +173,6 @@ struct Clients {
     p99_ms_before: Option<f64>,
 }
 
-impl ChaosStatus {
-    /// Whether it is over, and all there is to say of it is said.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.settled
-    }
-}
-
 impl Chaos {
     /// A run of what is wanted, if it may be.
     pub(crate) fn begin(
@@ -249,6 +242,19 @@ impl Chaos {
         }
     }
 
+    /// What there is to say of it now, unless that is final.
+    pub(crate) fn open_status(&mut self, snapshot: &Snapshot, clock: Clock) -> Option<ChaosStatus> {
+        if !self.is_settled() {
+            self.look(snapshot, clock.now());
+        }
+        (!self.is_settled()).then(|| self.status(snapshot, clock))
+    }
+
+    /// Whether it is over, and all there is to say of it is said.
+    fn is_settled(&self) -> bool {
+        self.after.is_some()
+    }
+
     /// What there is to say of it now.
     pub(crate) fn status(&mut self, snapshot: &Snapshot, clock: Clock) -> ChaosStatus {
         let now = clock.now();
@@ -274,7 +280,7 @@ impl Chaos {
             seconds: end.since(plan.from).as_secs_f64(),
             running,
             seconds_left: if running { end.since(now).as_secs_f64() } else { 0.0 },
-            settled: self.after.is_some(),
+            settled: self.is_settled(),
             played: Times { of, suffered },
             played_checks: Times { of: checks_of, suffered: checks_suffered },
             noticed,

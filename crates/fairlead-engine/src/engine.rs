@@ -287,10 +287,9 @@ impl Engine {
         let mut inner = self.lock();
         let (snapshot, bound) = (inner.snapshot.clone(), inner.bound.clone());
         let chaos = inner.chaos.as_mut().zip(snapshot.as_deref());
-        let chaos = chaos.map(|(chaos, snapshot)| chaos.status(snapshot, self.clock));
+        let chaos = chaos.and_then(|(chaos, snapshot)| chaos.open_status(snapshot, self.clock));
         drop(inner);
         let status = Status::of(snapshot.as_deref(), &bound, &self.common());
-        let chaos = chaos.filter(|chaos| !chaos.is_settled());
         let status = status.with_log(self.log.stats()).with_chaos(chaos);
         serde_json::to_vec(&status).expect("strings and numbers can always be written")
     }

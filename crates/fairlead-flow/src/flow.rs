@@ -385,7 +385,9 @@ impl Flow {
             Some(Alarm::Probe(key)) => self.probe_give_up(d, key, now),
             Some(Alarm::Arrival(key)) => self.arrival_drop(d, key, Reason::Internal, now),
             Some(Alarm::Holds) => self.holds_arm(now),
-            Some(Alarm::Chaos) | None => {}
+            // What is still to come of it is seen then.
+            Some(Alarm::Chaos) => self.chaos_arm(now),
+            None => {}
         }
     }
 

@@ -59,7 +59,7 @@ impl Flow {
         }
     }
 
-    fn chaos_arm(&mut self, deadline: Moment) {
+    pub(crate) fn chaos_arm(&mut self, deadline: Moment) {
         let mut filed = self.ctx.chaos.filed;
         self.ctx.timers.arm(Alarm::Chaos, deadline, &mut filed);
         self.ctx.chaos.filed = filed;

@@ -39,6 +39,8 @@ pub(crate) struct Desk {
     pub(crate) taken: BTreeMap<Who, u64>,
     /// What the next connects fail with at once.
     pub(crate) fails_at_once: Vec<IoFailure>,
+    /// Who is not resumed: that panics, once.
+    pub(crate) panics: Option<Who>,
     /// Questions to the policy, oldest first; `None`: nobody is there to be asked.
     pub(crate) asked: Option<Vec<Ticket>>,
 }
@@ -139,7 +141,9 @@ impl Driver for Desk {
     }
 
     fn resume(&mut self, id: ConnId) {
-        self.wishes.push(Wish::Resume(self.who(id)));
+        let who = self.who(id);
+        assert!(self.panics.take_if(|one| *one == who).is_none(), "as it was asked for");
+        self.wishes.push(Wish::Resume(who));
     }
 
     fn forward(&mut self, from: ConnId, to: ConnId, most: u64) {

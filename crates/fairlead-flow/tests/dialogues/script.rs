@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -359,6 +360,18 @@ impl Dialogue {
             last.1 = wishes;
         }
         self
+    }
+
+    /// So much time passes, and the timer's handler panics that would resume somebody then.
+    pub(crate) fn panics_after(&mut self, pause: Duration, who: Who) -> &mut Self {
+        self.now = self.now + pause;
+        self.desk.panics = Some(who);
+        let what = format!("{} ms pass, and a panic about {who}", pause.as_millis());
+        self.happens(what, |flow, desk, now| {
+            let ran = catch_unwind(AssertUnwindSafe(|| flow.handle_timers(desk, now)));
+            assert!(ran.is_err(), "nobody panicked");
+            flow.handle_timer_panic(desk, now);
+        })
     }
 
     /// So much time passes without a turn of the worker; then its timers are run, all at once.
