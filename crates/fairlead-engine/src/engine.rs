@@ -191,12 +191,7 @@ impl Engine {
             backends: plan.pools.iter().map(|pool| pool.backends.len()).sum(),
         };
         let (log_to, log_opened) = self.open_log(&plan).map_err(|problem| vec![problem])?;
-        if inner.crew.is_none() {
-            let crew = Crew::start(self.workers, self.common());
-            inner.crew = Some(crew.map_err(|problem| vec![Problem::general(problem)])?);
-            let (memory, events) = (Arc::clone(&self.memory), Arc::clone(&self.events));
-            inner.sampler = Sampler::start(self.clock, memory, events);
-        }
+        self.start_threads(&mut inner, &plan).map_err(|problem| vec![problem])?;
         let listener_ids = plan.listeners.iter().map(|listener| ids.get(&listener.name)).collect();
         let before = inner.snapshot.clone();
         let registry = &mut inner.registry;
@@ -209,6 +204,26 @@ impl Engine {
         inner.ids = ids;
         drop(inner);
         self.events.tell(applied);
+        Ok(())
+    }
+
+    /// Starts the threads that are not there yet.
+    fn start_threads(&self, inner: &mut Inner, plan: &Plan) -> Result<(), Problem> {
+        if inner.crew.is_none() {
+            let crew = Crew::start(self.workers, self.common());
+            inner.crew = Some(crew.map_err(Problem::general)?);
+        }
+        if inner.sampler.is_none() {
+            let (memory, events) = (Arc::clone(&self.memory), Arc::clone(&self.events));
+            match Sampler::start(self.clock, memory, events) {
+                Ok(sampler) => inner.sampler = Some(sampler),
+                // Rates can be done without, a limit that nobody looks at can't.
+                Err(error) if plan.limits.memory.is_some() => {
+                    return Err(Problem::general(format!("can't watch the memory: {error}")));
+                }
+                Err(_) => {}
+            }
+        }
         Ok(())
     }
 

@@ -9,7 +9,8 @@
 //! |---|---|
 //! | `engine`, `publish`, `status`, `metrics` | the outside: configurations in, status and events out |
 //! | `chaos` | faults played on purpose: what may be, and what came of it |
-//! | `sampler` | reads the counters once a second, so that there are rates |
+//! | `sampler` | a thread that reads the counters, so that there are rates, and the memory |
+//! | `memory` | how much the process has, and whether that is all that it may have |
 //! | `crew`, `mailbox`, `board`, `events` | between the outside's threads and the workers' |
 //! | `log` | the access log's way out of the workers, and its writer |
 //! | `policy` | between the workers and policies in Python |

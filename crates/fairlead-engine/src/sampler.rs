@@ -40,14 +40,22 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Starts the thread. Without one there are no rates, and everything else goes on: `None` if
-    /// the system has no more threads.
-    pub(crate) fn start(clock: Clock, memory: Arc<Memory>, events: Arc<Events>) -> Option<Sampler> {
+    /// Starts the thread. Without one there are no rates and no limit of memory, and everything else
+    /// goes on.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no more threads.
+    pub(crate) fn start(
+        clock: Clock,
+        memory: Arc<Memory>,
+        events: Arc<Events>,
+    ) -> std::io::Result<Sampler> {
         let told = Arc::new((Mutex::new(Told::default()), Condvar::new()));
         let heard = Arc::clone(&told);
         let builder = std::thread::Builder::new().name("fairlead-rates".into()).stack_size(STACK);
-        let thread = builder.spawn(move || live(&heard, clock, &memory, &events)).ok()?;
-        Some(Sampler { told, thread: Some(thread) })
+        let thread = builder.spawn(move || live(&heard, clock, &memory, &events))?;
+        Ok(Sampler { told, thread: Some(thread) })
     }
 
     /// Reads this snapshot from now on.
