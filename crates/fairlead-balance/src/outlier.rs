@@ -294,7 +294,7 @@ impl Pool {
             if plan.group == group {
                 ours.add(out);
             } else {
-                spare |= matches!(state.health(), Health::Healthy | Health::Unknown);
+                spare |= state.is_well();
             }
         }
         let most = self.plan.outlier.max_ejected;

@@ -19,7 +19,6 @@ use std::time::Duration;
 use fairlead_balance::timing::{Timings, BOUNDS};
 use fairlead_balance::{BackendState, Pool};
 use fairlead_flow::{ChaosRun, ListenerState, Snapshot};
-use fairlead_model::backend::Wish;
 use fairlead_model::chaos::{ChaosPlan, Fault, WHOLE};
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
@@ -292,12 +291,8 @@ impl Chaos {
 
 /// Whether another backend of the pool takes traffic and is well.
 fn has_healthy_other(pool: &Pool, target: &Arc<BackendState>) -> bool {
-    let is_well = |state: &&Arc<BackendState>| {
-        // Where nothing is checked nobody is known to be healthy before the first traffic.
-        let well = matches!(state.health(), Health::Healthy | Health::Unknown);
-        well && state.wish() == Wish::Enabled && state.weight() > 0
-    };
-    pool.backends().iter().filter(|state| !Arc::ptr_eq(state, target)).any(|state| is_well(&state))
+    let mut all = pool.backends().iter();
+    all.any(|state| !Arc::ptr_eq(state, target) && state.is_well())
 }
 
 /// The listeners whose clients may get to a pool.

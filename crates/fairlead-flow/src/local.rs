@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use fairlead_balance::{BackendState, Budget, Count, Pool, Rules, View};
 use fairlead_model::backend::{Endpoint, Slot, Wish};
-use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan, ProxyVersion};
 
@@ -215,11 +214,8 @@ impl LocalPool {
 
     /// Whether any of these backends may be used now, and nothing speaks against it.
     pub(crate) fn has_well(&self, these: impl Fn(Slot) -> bool) -> bool {
-        self.backends.iter().zip(0..).any(|(backend, index)| {
-            let state = &backend.state;
-            let well = matches!(state.health(), Health::Healthy | Health::Unknown);
-            well && state.wish() == Wish::Enabled && state.weight() > 0 && these(Slot(index))
-        })
+        let mut all = self.backends.iter().zip(0..);
+        all.any(|(backend, index)| backend.state.is_well() && these(Slot(index)))
     }
 
     /// Whether anybody but this backend has answered something that was asked at `moment` or

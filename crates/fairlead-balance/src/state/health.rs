@@ -12,6 +12,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::MutexGuard;
 
+use fairlead_model::backend::Wish;
 use fairlead_model::health::{Evidence, Health, Misdeed, Origin, Transition};
 use fairlead_model::moment::Moment;
 
@@ -46,6 +47,13 @@ impl BackendState {
     /// Whether it answers as far as is known: not down, or only ejected.
     pub fn is_there(&self) -> bool {
         self.standing() != Standing::Down
+    }
+
+    /// Whether it takes traffic, and nothing speaks against it. Where nothing is checked nobody is
+    /// known to be healthy before the first traffic.
+    pub fn is_well(&self) -> bool {
+        let well = matches!(self.health(), Health::Healthy | Health::Unknown);
+        well && self.wish() == Wish::Enabled && self.weight() > 0
     }
 
     /// Whether it has to prove itself: what is sent there now is a trial, or has no choice.
