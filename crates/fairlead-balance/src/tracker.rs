@@ -206,9 +206,9 @@ impl Tracker {
     }
 
     /// Takes an answer where silence was the evidence: that is refuted, hold or not. What the check
-    /// has to say stands, and so do wrong answers.
+    /// has to say stands, and so do wrong answers, failures, and what others do better.
     pub fn refute(&mut self, rules: &Rules, now: Moment) -> Option<Transition> {
-        if self.misdeed > Some(Misdeed::Silence) {
+        if self.misdeed != Some(Misdeed::Silence) || self.ejected {
             return None;
         }
         if self.health == Health::Suspect || self.is_down_by_traffic(rules) {

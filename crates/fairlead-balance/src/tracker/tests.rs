@@ -593,6 +593,26 @@ fn an_answer_that_came_late_refutes_no_wrong_one() {
 }
 
 #[test]
+fn an_answer_that_came_late_refutes_no_failure() {
+    for failures in [1, RULES.fall] {
+        let mut told = Told::with(RULES);
+        told.check(true);
+        let ill = told.say(Origin::Traffic, false, failures);
+        assert_eq!(told.tracker.refute(&told.rules, told.now), None);
+        assert_eq!(told.tracker.health(), ill);
+    }
+}
+
+#[test]
+fn an_answer_that_came_late_says_nothing_about_what_others_do_better() {
+    let mut told = Told::with(RULES);
+    told.check(true);
+    told.tracker.eject(Misdeed::Silence, "slow", told.now);
+    assert_eq!(told.tracker.refute(&told.rules, told.now), None);
+    assert_eq!(told.tracker.standing(), Standing::Ejected);
+}
+
+#[test]
 fn what_was_late_before_a_trial_is_not_its_verdict() {
     let mut told = Told::with(RULES);
     told.misbehaves(Misdeed::Silence);
