@@ -243,6 +243,11 @@ impl Tracker {
             // As if the check had failed: what it has seen of a living host counts no more.
             self.check_passed = Some(false);
             self.checks = 0;
+            if self.health == Health::Down {
+                // Whoever took it down: it doesn't answer, and passes bring it back.
+                self.cause = Origin::Check;
+                self.ejected = false;
+            }
         }
         self.turn(to, Origin::Check, now, || format!("host: {why}"))
     }

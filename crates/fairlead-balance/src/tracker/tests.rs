@@ -613,6 +613,20 @@ fn an_answer_that_came_late_says_nothing_about_what_others_do_better() {
 }
 
 #[test]
+fn one_that_is_ejected_and_whose_host_is_dead_is_down() {
+    let mut told = Told::with(RULES);
+    told.check(true);
+    told.tracker.eject(Misdeed::Error, "bad", told.now);
+    assert_eq!(told.tracker.standing(), Standing::Ejected);
+    told.tracker.host_is_dead("silent", &told.rules, told.now);
+    assert_eq!(told.tracker.standing(), Standing::Down);
+    assert_eq!(told.trial(), Trial::Never, "no request is the probe of a dead host");
+    assert_eq!(told.say(Origin::Check, true, RULES.rise), Health::Healthy);
+    told.tracker.host_is_dead("silent", &NO_CHECK, told.now);
+    assert_eq!(told.tracker.health(), Health::Suspect, "nothing but traffic can bring it back");
+}
+
+#[test]
 fn what_was_late_before_a_trial_is_not_its_verdict() {
     let mut told = Told::with(RULES);
     told.misbehaves(Misdeed::Silence);
