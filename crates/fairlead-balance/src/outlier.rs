@@ -97,21 +97,21 @@ impl Recent {
         }
         let half_lives = now.since(self.aged).as_nanos() / HALF_LIFE.as_nanos();
         if half_lives > 0 {
-            let part = 0.5_f64.powi(half_lives.min(64) as i32);
-            self.keep((total - self.base) as f64 * part, total);
-            self.aged = now;
+            self.keep(0.5_f64.powi(half_lives.min(64) as i32), total);
+            // What is left of the last half-life counts towards the next.
+            self.aged = self.aged + HALF_LIFE * half_lives as u32;
         }
-        if total - self.base > WINDOW {
-            self.keep(KEPT as f64, total);
+        let all = total - self.base;
+        if all > WINDOW {
+            self.keep(KEPT as f64 / all as f64, total);
         }
         // Bad ones are counted when they begin, or instead of an answer.
         ((total - self.base) as f64).max(self.bad).max(self.slow)
     }
 
-    /// Keeps so many of the answers, as if the bad ones had come evenly.
-    fn keep(&mut self, answers: f64, total: u64) {
-        let all = total - self.base;
-        let part = if all > 0 { answers / all as f64 } else { 0.0 };
+    /// Keeps this part of the answers, as if the bad ones had come evenly.
+    fn keep(&mut self, part: f64, total: u64) {
+        let answers = (total - self.base) as f64 * part;
         self.bad *= part;
         self.slow *= part;
         self.base = total - answers.round() as u64;
@@ -334,4 +334,51 @@ fn surprise(share: f64, usual: f64) -> f64 {
 /// Evidence of traffic against a backend.
 pub fn against(what: &'static str, detail: String) -> Evidence {
     Evidence { origin: Origin::Traffic, passed: false, what, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::ZERO + Duration::from_secs(seconds)
+    }
+
+    /// What is left of four bad ones after a minute in which somebody looked so often.
+    fn left_after(looks: &[u64], answers: u64) -> (f64, f64) {
+        let mut recent = Recent::default();
+        recent.answers(0, at(1_000));
+        recent.bad = 4.0;
+        let mut left = 0.0;
+        for seconds in looks {
+            left = recent.answers(answers, at(1_000 + seconds));
+        }
+        (recent.bad, left)
+    }
+
+    #[test]
+    fn it_ages_by_the_clock_however_often_somebody_looks() {
+        let whole = left_after(&[60], 48);
+        assert!((whole.0 - 4.0 / 64.0).abs() < 1e-9, "{whole:?}");
+        for looks in [&[19, 38, 57, 60][..], &[11, 22, 33, 44, 55, 60], &[9, 18, 27, 60]] {
+            let left = left_after(looks, 48);
+            assert!((left.0 - whole.0).abs() < 1e-9, "{looks:?}: {left:?}, not {whole:?}");
+        }
+    }
+
+    #[test]
+    fn bad_answers_before_any_whole_one_are_not_forgotten_at_once() {
+        let (bad, left) = left_after(&[10], 0);
+        assert!((bad - 2.0).abs() < 1e-9 && (left - bad).abs() < 1e-9, "{bad} of {left}");
+    }
+
+    #[test]
+    fn a_window_that_is_full_keeps_its_share_of_bad_ones() {
+        let mut recent = Recent::default();
+        recent.answers(0, at(1));
+        recent.bad = 8.0;
+        let (left, bad) = (recent.answers(80, at(2)), recent.bad);
+        assert!((left - KEPT as f64).abs() < 1e-9, "{left}");
+        assert!((bad / left - 0.1).abs() < 1e-9, "{bad} of {left}");
+    }
 }
