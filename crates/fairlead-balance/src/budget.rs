@@ -103,8 +103,9 @@ impl Budget {
         may
     }
 
-    /// The same; for a trial there always is one, as there is at most one a second for each backend.
-    /// What the pool has learned of a backend that may be well again is worth it.
+    /// The same; for a trial there always is one, as a backend has one at a time, and after one that
+    /// went badly none for a second. What the pool learns so of a backend that may be well again is
+    /// worth it.
     pub fn pay(&mut self, trial: bool) -> bool {
         let may = trial && self.share > 0.0;
         if may {
@@ -114,8 +115,9 @@ impl Budget {
     }
 
     /// The token that was taken wasn't used.
+    /// It goes back as far as there is room.
     pub fn refund(&mut self) {
-        self.tokens += 1.0;
+        self.tokens = (self.tokens + 1.0).min(self.room().max(self.tokens));
     }
 
     /// The hedge answered first: it was needed.
@@ -242,6 +244,19 @@ mod tests {
             }
             assert_eq!((0..1_000).filter(|_| budget.spend()).count(), stuck);
         }
+    }
+
+    #[test]
+    fn what_comes_back_unused_makes_nobody_richer() {
+        let mut budget = Budget::new(200);
+        assert!(budget.pay(true));
+        budget.refund();
+        assert!((budget.left() - BURST).abs() < 1e-9, "{}", budget.left());
+        // The right was lost between the two, and the bucket is smaller now.
+        assert!(budget.pay(true));
+        (0..10).for_each(|_| budget.vain());
+        budget.refund();
+        assert!((budget.left() - 1.0).abs() < 1e-9, "{}", budget.left());
     }
 
     #[test]
