@@ -39,11 +39,6 @@ impl BackendState {
         Standing::from_u8(self.standing.load(Relaxed))
     }
 
-    /// Whether it is down only because others answer better: it does answer.
-    pub fn is_ejected(&self) -> bool {
-        self.standing() == Standing::Ejected
-    }
-
     /// Whether it answers as far as is known: not down, or only ejected.
     pub fn is_there(&self) -> bool {
         self.standing() != Standing::Down
