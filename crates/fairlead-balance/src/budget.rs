@@ -103,9 +103,9 @@ impl Budget {
         may
     }
 
-    /// The same; for a trial there always is one, as a backend has one at a time, and after one that
-    /// went badly none for a second. What the pool learns so of a backend that may be well again is
-    /// worth it.
+    /// The same; for a trial there always is one, as a backend has one at a time, and after one
+    /// that went badly none for a second. What the pool learns so of a backend that may be well
+    /// again is worth it.
     pub fn pay(&mut self, trial: bool) -> bool {
         let may = trial && self.share > 0.0;
         if may {

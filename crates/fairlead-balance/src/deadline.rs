@@ -50,9 +50,9 @@ pub const QUICK: Duration = Duration::from_millis(200);
 /// So many checks have to have passed before they are quick.
 const CHECKS_KNOWN: u32 = 3;
 
-/// Until so many are known, they have to have been [`LUCK`] times quicker. Three quick ones in a row
-/// may be luck: a page that takes anything up to 400 ms would be taken for quick at some time, and
-/// misjudged three times in a row then, on one backend in 19. So on none of 20,000.
+/// Until so many are known, they have to have been [`LUCK`] times quicker. Three quick ones in a
+/// row may be luck: a page that takes anything up to 400 ms would be taken for quick at some time,
+/// and misjudged three times in a row then, on one backend in 19. So on none of 20,000.
 const CHECKS_SETTLED: u32 = 16;
 const LUCK: u32 = 8;
 

@@ -243,7 +243,7 @@ struct Place {
     is_out: bool,
     /// A policy scores it 0: behind all others that are not out.
     is_unwanted: bool,
-    /// Suspect with reason: behind all others that are not out.
+    /// Suspect with reason: behind all others that are neither out nor unwanted.
     is_last: bool,
     group: u16,
     standing: Standing,

@@ -95,8 +95,8 @@ impl Tried {
 pub struct View {
     pool: Arc<Pool>,
     groups: Arc<Groups>,
-    /// Until then no trial is due and no share grows, for requests that can be sent again and for
-    /// those that can't.
+    /// Until then no trial is due and no share grows, for each [`Asker`] but `Last`, who never
+    /// waits.
     look_at: [Moment; 3],
 }
 
@@ -126,9 +126,10 @@ impl View {
     /// Picks a backend and begins: the caller calls
     /// [`end`](crate::state::BackendState::end) on it once.
     ///
-    /// Who asks decides when it may be sent to one on trial. `key` is what `Policy::Hash` goes by (without one it picks by chance); `tried` are those
-    /// that are not to be picked again. The picked one may be on trial: then its health is still
-    /// `Down`, or `Suspect` beside others that are well.
+    /// Who asks decides when it may be sent to one on trial. Not for [`Asker::Last`]: that is asked
+    /// here, when nobody is left. `key` is what `Policy::Hash` goes by (without one it picks by
+    /// chance); `tried` are those that are not to be picked again. The picked one may be on trial:
+    /// then its health is still `Down`, or `Suspect` beside others that are well.
     #[inline]
     pub fn pick_for(
         &mut self,

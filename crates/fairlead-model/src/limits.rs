@@ -70,8 +70,8 @@ pub const TURNED_AWAY_LEAST: usize = 4;
 pub const ROOM_AFTER_MS: u64 = 1_000;
 
 /// Places that are looked at to find whoever has been idle for longest: with some idle ones among
-/// them it is found, and a flood of new clients costs each some microseconds. As many connections to
-/// backends are looked at for one that is only kept, where descriptors have run out.
+/// them it is found, and a flood of new clients costs each some microseconds. As many connections
+/// to backends are looked at for one that is only kept, where descriptors have run out.
 pub const ROOM_LOOKS: usize = 256;
 
 /// Idle ones among which the longest is chosen. The best of sixteen by chance belongs to the
@@ -95,7 +95,8 @@ pub const IDLE_PER_BACKEND: usize = 128;
 pub const ATTEMPTS: u32 = 64;
 
 /// Requests and connections of one pool that wait for a backend in one worker (`retry.hold`). With
-/// the largest bodies that are kept it is 64 MiB; at 100 requests/s it is the traffic of ten seconds.
+/// the largest bodies that are kept it is 64 MiB; at 100 requests/s it is the traffic of ten
+/// seconds.
 pub const HELD: usize = 1024;
 
 /// Bytes of access log that a worker keeps while nobody takes them; further lines are lost, and
