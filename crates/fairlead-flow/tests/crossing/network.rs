@@ -62,6 +62,11 @@ impl Network {
         self.get(id).filter(|conn| conn.open)
     }
 
+    /// Connections that nobody has ended.
+    pub(crate) fn all_open(&self) -> usize {
+        self.conns.iter().filter(|conn| conn.open).count()
+    }
+
     /// What was sent on it; `None` once its place is another's.
     pub(crate) fn sent(&mut self, id: ConnId) -> Option<&[u8]> {
         self.get(id).map(|conn| &*conn.sent)

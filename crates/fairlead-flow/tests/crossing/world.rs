@@ -393,6 +393,7 @@ impl World {
         self.look();
         self.flow.abandon(&mut self.network, self.now);
         assert_eq!(self.flow.open_clients(), 0);
+        assert_eq!(self.network.all_open(), 0, "connections are left open");
         for listener in self.snapshot.listeners() {
             assert_eq!(listener.stats().connections_active, 0, "places are not given back");
         }
