@@ -5,6 +5,7 @@ use fairlead_model::limits::RECEIVE_BYTES;
 use fairlead_model::plan::{AccessLogPlan, LogFormat};
 
 use crate::keep::GET;
+use crate::openings::sent;
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms, tcp};
 use crate::wants::*;
@@ -23,13 +24,22 @@ fn joined() -> Dialogue {
 
 /// A request was sent, and an answer of so many bytes has begun.
 fn answered(framing: &str, begun: &[u8]) -> Dialogue {
-    let mut told = dialogue(http());
-    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
-    told.connected(L0).whatever();
+    let mut told = sent(http(), GET);
     let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n");
     told.sends(L0, [head.as_bytes(), begun].concat());
     told.wants([answer(CLIENT, 200).body(begun)]);
     told
+}
+
+/// The head of a request was sent that has so long a body.
+fn upload(method: &str, length: u64) -> Dialogue {
+    sent(http(), format!("{method} /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"))
+}
+
+/// The next request is at the same backend, and ends well on both connections.
+fn serves_once_more(told: &mut Dialogue) {
+    told.sends(L0, "HTTP/1.1 204 No Content\r\n\r\n").wants([answer(CLIENT, 204)]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
 }
 
 #[test]
@@ -80,8 +90,8 @@ fn who_keeps_something_gets_nothing_forwarded() {
 fn the_rest_of_an_answer_is_forwarded_and_no_more() {
     let length = 3 * RECEIVE_BYTES as u64;
     let left = length - 2 - RECEIVE_BYTES as u64;
-    answered(&format!("Content-Length: {length}"), b"ab")
-        .sends(L0, much())
+    let mut told = answered(&format!("Content-Length: {length}"), b"ab");
+    told.sends(L0, much())
         .wants([write(CLIENT, much()), forward(L0, CLIENT, left)])
         .forwards(L0, left - 1, ALL)
         .wants_nothing()
@@ -89,14 +99,9 @@ fn the_rest_of_an_answer_is_forwarded_and_no_more() {
         .sends(L0, b"z")
         .wants([write(CLIENT, b"z")])
         .active(0, 0)
-        // Both connections serve the next request.
         .client_sends(GET)
-        .wants([request(L0, "GET /a")])
-        .sends(L0, "HTTP/1.1 204 No Content\r\n\r\n")
-        .wants([answer(CLIENT, 204)])
-        .client_finishes()
-        .wants([close(CLIENT)])
-        .ends_with_kept(&[L0]);
+        .wants([request(L0, "GET /a")]);
+    serves_once_more(&mut told);
 }
 
 #[test]
@@ -134,9 +139,7 @@ fn a_slow_reader_stops_what_is_forwarded_to_it() {
 
 #[test]
 fn an_answer_that_ends_with_its_connection_is_forwarded_to_its_end() {
-    let mut told = dialogue(http());
-    told.client_connects().wants_nothing().client_sends("GET /a HTTP/1.0\r\n\r\n");
-    told.wants([connect(0)]).connected(L0).whatever();
+    let mut told = sent(http(), "GET /a HTTP/1.0\r\n\r\n");
     told.sends(L0, "HTTP/1.0 200 OK\r\n\r\nab").whatever();
     told.sends(L0, much())
         .wants([write(CLIENT, much()), forward(L0, CLIENT, u64::MAX)])
@@ -186,10 +189,7 @@ fn what_is_to_be_seen_is_not_forwarded() {
 fn the_rest_of_an_upload_is_forwarded_and_no_more() {
     let length = 4 * RECEIVE_BYTES as u64;
     let left = length - 2 * RECEIVE_BYTES as u64;
-    let mut told = dialogue(http());
-    let head = format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
-    told.client_connects().wants_nothing().client_sends(head).wants([connect(0)]);
-    told.connected(L0).whatever();
+    let mut told = upload("POST", length);
     // Nothing of a POST is kept, so nothing needs to be seen.
     told.client_sends(much())
         .wants([write(L0, much()), forward(CLIENT, L0, left + RECEIVE_BYTES as u64)])
@@ -203,21 +203,14 @@ fn the_rest_of_an_upload_is_forwarded_and_no_more() {
         .client_sends([b"z", GET.as_bytes()].concat())
         .wants([write(L0, b"z")])
         .sends(L0, "HTTP/1.1 204 No Content\r\n\r\n")
-        .wants([answer(CLIENT, 204), request(L0, "GET /a")])
-        .sends(L0, "HTTP/1.1 204 No Content\r\n\r\n")
-        .wants([answer(CLIENT, 204)])
-        .client_finishes()
-        .wants([close(CLIENT)])
-        .ends_with_kept(&[L0]);
+        .wants([answer(CLIENT, 204), request(L0, "GET /a")]);
+    serves_once_more(&mut told);
 }
 
 #[test]
 fn what_may_be_sent_again_is_looked_at_while_it_is_kept() {
     let length = 4 * RECEIVE_BYTES as u64;
-    let mut told = dialogue(http());
-    let head = format!("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
-    told.client_connects().wants_nothing().client_sends(head).wants([connect(0)]);
-    told.connected(L0).whatever();
+    let mut told = upload("PUT", length);
     let twice = 2 * RECEIVE_BYTES as u64;
     told.client_sends(much())
         .wants([write(L0, much())])

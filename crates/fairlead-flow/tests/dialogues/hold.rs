@@ -3,6 +3,7 @@
 use fairlead_model::plan::{ListenerPlan, Millis};
 
 use crate::keep::{GET, OK, POST};
+use crate::openings::asked;
 use crate::script::dialogue;
 use crate::setup::{http, ms, tcp, Setup};
 use crate::wants::*;
@@ -15,8 +16,7 @@ fn held(setup: Setup) -> Setup {
 #[test]
 fn a_request_waits_while_its_only_backend_restarts() {
     for bytes in [GET, POST] {
-        let mut told = dialogue(held(http()));
-        told.client_connects().wants_nothing().client_sends(bytes).wants([connect(0)]);
+        let mut told = asked(held(http()), bytes);
         told.refused(L0).wants_nothing().steps("holds", "begun", 1);
         // The oldest tries again ten times a second.
         told.after(ms(110)).wants([connect(0)]).refused(L1).wants_nothing();
@@ -29,8 +29,7 @@ fn a_request_waits_while_its_only_backend_restarts() {
 
 #[test]
 fn a_wait_has_an_end_and_then_the_reason_is_told() {
-    let mut told = dialogue(held(http()).pool(|pool| pool.retry.hold = Millis(1_950)));
-    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    let mut told = asked(held(http()).pool(|pool| pool.retry.hold = Millis(1_950)), GET);
     told.refused(L0).wants_nothing();
     told.after(ms(5)).wants_nothing();
     for nth in 1..=19 {
@@ -63,8 +62,7 @@ fn all_go_on_when_one_was_reached_and_in_their_order() {
 
 #[test]
 fn a_client_that_leaves_does_not_wait_on() {
-    let mut told = dialogue(held(http()));
-    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    let mut told = asked(held(http()), GET);
     told.refused(L0).wants_nothing().client_resets().wants_nothing();
     told.steps("holds", "left", 1).after(ms(3_000)).wants_nothing().ends();
 }
@@ -88,8 +86,7 @@ fn who_comes_beyond_the_limit_is_answered_at_once() {
 
 #[test]
 fn a_request_that_kills_its_backend_is_sent_no_more_often_than_attempts_say() {
-    let mut told = dialogue(held(http()).pool(|pool| pool.retry.attempts = 2));
-    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    let mut told = asked(held(http()).pool(|pool| pool.retry.attempts = 2), GET);
     told.connected(L0).whatever().resets(L0).wants_nothing();
     told.after(ms(27)).wants([connect(0)]).refused(L1).wants_nothing();
     told.after(ms(110)).wants([connect(0)]).connected(L2).wants([request(L2, "GET /a")]);
@@ -107,8 +104,7 @@ fn a_tcp_connection_waits_too() {
 
 #[test]
 fn without_hold_nobody_waits() {
-    let mut told = dialogue(http().backends(1));
-    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    let mut told = asked(http().backends(1), GET);
     told.refused(L0).wants([refusal(CLIENT, 503, "connect_refused")]);
     told.client_finishes().wants([close(CLIENT)]).ends();
 }

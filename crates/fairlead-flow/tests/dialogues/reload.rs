@@ -4,14 +4,14 @@ use fairlead_model::health::Health;
 use fairlead_model::plan::{Bind, Millis};
 
 use crate::keep::{GET, OK};
+use crate::openings::sent;
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{backend, http, ms, tcp};
 use crate::wants::*;
 
 fn answered() -> Dialogue {
-    let mut told = dialogue(http());
-    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
-    told.connected(L0).whatever().sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    let mut told = sent(http(), GET);
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
     told
 }
 

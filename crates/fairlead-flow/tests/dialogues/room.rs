@@ -3,6 +3,7 @@
 use fairlead_model::plan::Network;
 
 use crate::keep::{GET, OK, POST};
+use crate::openings::sent;
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms, tcp, Setup};
 use crate::wants::*;
@@ -15,9 +16,7 @@ fn places(count: u32) -> Setup {
 
 /// One client is kept after its request; so many places there are.
 fn kept(setup: Setup) -> Dialogue {
-    let mut told = dialogue(setup);
-    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
-    told.connected(L0).wants([request(L0, "GET /a")]);
+    let mut told = sent(setup, GET);
     told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
     told
 }
@@ -57,13 +56,8 @@ fn who_is_at_a_request_stays_however_long_it_takes() {
 
 #[test]
 fn who_has_yet_to_take_its_answer_stays() {
-    let mut told = dialogue(places(1));
-    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
-    told.connected(L0)
-        .whatever()
-        .fills(CLIENT)
-        .sends(L0, OK)
-        .wants([answer(CLIENT, 200).body("hi")]);
+    let mut told = sent(places(1), GET);
+    told.fills(CLIENT).sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
     told.after(ms(5_000)).wants_nothing();
     told.client_connects().wants([refusal(OTHER, 503, "listener_full"), finish(OTHER)]);
 }

@@ -3,20 +3,14 @@
 use fairlead_model::health::Health;
 
 use crate::keep::{GET, OK, POST};
-use crate::script::{dialogue, Dialogue};
+use crate::openings::sent;
+use crate::script::dialogue;
 use crate::setup::{http, ms};
 use crate::wants::*;
 
-fn sent(bytes: &str) -> Dialogue {
-    let mut told = dialogue(http());
-    told.client_connects().wants_nothing().client_sends(bytes).wants([connect(0)]);
-    told.connected(L0).whatever();
-    told
-}
-
 #[test]
 fn an_answer_that_does_not_come_sends_a_repeatable_request_elsewhere_once() {
-    sent(GET)
+    sent(http(), GET)
         .after(ms(4_999))
         .wants_nothing()
         .after(ms(2))
@@ -34,7 +28,7 @@ fn an_answer_that_does_not_come_sends_a_repeatable_request_elsewhere_once() {
 
 #[test]
 fn a_post_whose_answer_does_not_come_ends_with_504() {
-    sent(POST)
+    sent(http(), POST)
         .after(ms(5_001))
         .wants([
             abort(L0),
@@ -50,7 +44,7 @@ fn a_post_whose_answer_does_not_come_ends_with_504() {
 
 #[test]
 fn an_answer_that_stops_in_the_middle_breaks_off() {
-    sent(GET)
+    sent(http(), GET)
         .sends(L0, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
         .whatever()
         .after(ms(2_999))
@@ -69,7 +63,7 @@ fn a_stream_with_nothing_to_tell_is_cut_and_nobody_is_blamed() {
         ("Transfer-Encoding: chunked\r\n\r\n", "3\r\n: \n\r\n"),
         ("Connection: close\r\n\r\n", ": \n"),
     ] {
-        let mut told = sent(GET);
+        let mut told = sent(http(), GET);
         told.sends(L0, format!("{head}{framing}{event}")).whatever();
         told.after(ms(2_999)).wants_nothing().after(ms(2)).whatever();
         told.counted("stream_idle", 1).counted("response_stalled", 0).nobody_is_blamed().ends();
@@ -78,7 +72,7 @@ fn a_stream_with_nothing_to_tell_is_cut_and_nobody_is_blamed() {
 
 #[test]
 fn a_chunk_that_stops_in_the_middle_is_the_backends_fault() {
-    sent(GET)
+    sent(http(), GET)
         .sends(L0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello")
         .whatever()
         .after(ms(3_001))
@@ -90,7 +84,7 @@ fn a_chunk_that_stops_in_the_middle_is_the_backends_fault() {
 
 #[test]
 fn a_slow_stream_is_no_stalled_one() {
-    let mut told = sent(GET);
+    let mut told = sent(http(), GET);
     told.sends(L0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").whatever();
     for _ in 0..10 {
         told.after(ms(2_500)).wants_nothing();
@@ -121,7 +115,7 @@ fn half_a_head_has_its_time_however_slowly_it_drips() {
 #[test]
 fn a_body_that_stops_coming_is_the_clients_fault() {
     let head = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
-    sent(head)
+    sent(http(), head)
         .client_sends("01234")
         .wants([write(L0, "01234")])
         .after(ms(19_999))
@@ -145,7 +139,7 @@ fn a_body_that_stops_coming_is_the_clients_fault() {
 #[test]
 fn an_upload_may_take_longer_than_any_answer() {
     let head = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
-    let mut told = sent(head);
+    let mut told = sent(http(), head);
     for _ in 0..9 {
         told.after(ms(6_000)).wants_nothing().client_sends("x").wants([write(L0, "x")]);
     }
@@ -163,7 +157,7 @@ fn an_idle_client_is_closed_without_a_word() {
         .after(ms(60_001))
         .wants([close(CLIENT)])
         .ends();
-    sent(GET)
+    sent(http(), GET)
         .sends(L0, OK)
         .wants([answer(CLIENT, 200).body("hi")])
         .after(ms(59_999))
@@ -203,7 +197,7 @@ fn a_waiting_request_moves_when_its_backend_is_found_down() {
 
 #[test]
 fn an_empty_line_behind_a_body_begins_no_head() {
-    let mut told = sent(POST);
+    let mut told = sent(http(), POST);
     told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
     told.client_sends("\r\n").wants_nothing().after(ms(30_000)).wants_nothing();
     told.client_sends(GET).wants([request(L0, "GET /a")]);
