@@ -1,0 +1,145 @@
+//! What goes from one socket to another without being told.
+
+use super::*;
+
+/// Two pairs, joined: what the client writes is forwarded to the backend.
+fn joined(rig: &mut Rig, most: u64) -> (TcpStream, ConnId, ConnId, TcpStream) {
+    let (client, ours) = tcp_pair();
+    let (backend, theirs) = tcp_pair();
+    let (from, to) = (rig.adopt(ours), rig.adopt(theirs));
+    rig.sockets.forward(from, to, most);
+    (client, from, to, backend)
+}
+
+impl Rig {
+    /// How many bytes were told as forwarded.
+    fn forwarded(&self, id: ConnId) -> usize {
+        let of = |told: &Told| match told {
+            Told::Forwarded(count, _) => *count,
+            _ => 0,
+        };
+        self.told(id).iter().map(of).sum()
+    }
+
+    /// Does what a relay does: stops reading while the other side keeps something, and goes on.
+    fn pace(&mut self, from: ConnId, to: ConnId) {
+        let queued = matches!(self.told(from).last(), Some(Told::Forwarded(_, Sent::Queued)));
+        if queued && self.sockets.queued(to) > 0 {
+            self.sockets.pause(from);
+        } else {
+            self.sockets.resume(from);
+        }
+    }
+}
+
+fn read_all(mut from: TcpStream) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).expect("read");
+        all
+    })
+}
+
+#[test]
+fn forwarded_bytes_arrive_whole_and_in_order_before_the_end() {
+    let mut rig = Rig::new();
+    let (mut client, from, to, backend) = joined(&mut rig, u64::MAX);
+    let sent = pattern(9_000_000);
+    let copy = sent.clone();
+    let writer = std::thread::spawn(move || {
+        client.write_all(&copy).expect("write");
+        client.shutdown(Shutdown::Write).expect("shutdown");
+        client
+    });
+    let reader = read_all(backend);
+    let start = Instant::now();
+    while !rig.told(from).contains(&Told::Eof) {
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", rig.summary());
+        rig.turn(Duration::from_millis(10));
+        rig.pace(from, to);
+        // As a relay does: what is told, because it was too small to be forwarded, is sent on.
+        let told = rig.bytes(from);
+        rig.heard.retain(|(_, heard)| !matches!(heard, Heard::Bytes(_)));
+        if !told.is_empty() {
+            let _ = rig.sockets.send(to, &told, b"");
+            rig.sockets.forward(from, to, u64::MAX);
+        }
+    }
+    assert!(rig.forwarded(from) > 0);
+    rig.sockets.close(to);
+    rig.until(|_| reader.is_finished());
+    assert!(reader.join().expect("reader") == sent);
+    drop(writer.join());
+}
+
+#[test]
+fn no_more_is_forwarded_than_allowed() {
+    let mut rig = Rig::new();
+    let (mut client, from, _to, mut backend) = joined(&mut rig, 100_000);
+    client.write_all(&pattern(100_500)).expect("write");
+    rig.until(|rig| rig.forwarded(from) + rig.bytes(from).len() == 100_500);
+    assert_eq!(rig.forwarded(from), 100_000);
+    assert!(rig.bytes(from) == pattern(100_500)[100_000..]);
+    let mut got = vec![0; 100_000];
+    backend.read_exact(&mut got).expect("read");
+    assert!(got == pattern(100_000));
+}
+
+#[test]
+fn a_reader_that_is_slow_gets_all_and_is_told_of_once() {
+    let mut rig = Rig::new();
+    let (mut client, from, to, backend) = joined(&mut rig, u64::MAX);
+    client.set_nonblocking(true).expect("nonblocking");
+    let sent = pattern(30_000_000);
+    let mut written = 0;
+    let queued =
+        |rig: &Rig| matches!(rig.told(from).last(), Some(Told::Forwarded(_, Sent::Queued)));
+    // Nobody reads at the other end: at some time its socket takes no more.
+    while !queued(&rig) {
+        written += client.write(&sent[written..]).unwrap_or(0);
+        rig.turn(Duration::from_millis(1));
+    }
+    rig.sockets.pause(from);
+    let kept = rig.sockets.queued(to);
+    assert!(kept > 0 && kept <= FORWARD_BYTES as usize, "{kept}");
+    let forwarded = rig.forwarded(from);
+    rig.settle();
+    assert_eq!(rig.forwarded(from), forwarded);
+    rig.sockets.finish(to);
+    let reader = read_all(backend);
+    rig.until(|rig| rig.told(to) == [Told::Writable]);
+    rig.until(|_| reader.is_finished());
+    assert!(reader.join().expect("reader") == sent[..forwarded]);
+}
+
+#[test]
+fn small_pieces_are_told_again() {
+    let mut rig = Rig::new();
+    let (mut client, from, _to, mut backend) = joined(&mut rig, u64::MAX);
+    client.write_all(b"one").expect("write");
+    rig.until(|rig| rig.forwarded(from) == 3);
+    client.write_all(b"two").expect("write");
+    rig.until(|rig| rig.bytes(from) == b"two");
+    let mut three = [0; 3];
+    backend.read_exact(&mut three).expect("read");
+    assert_eq!(&three, b"one");
+}
+
+#[test]
+fn what_can_not_be_forwarded_is_told() {
+    let mut rig = Rig::new();
+    let (mut client, from, to, backend) = joined(&mut rig, u64::MAX);
+    rig.sockets.close(to);
+    client.write_all(&pattern(10_000)).expect("write");
+    rig.until(|rig| rig.bytes(from).len() == 10_000);
+    drop(backend);
+
+    // A failure of the one it goes to is told of that one.
+    let (mut client, from, to, backend) = joined(&mut rig, u64::MAX);
+    reset(backend);
+    client.write_all(&pattern(10_000)).expect("write");
+    rig.until(|rig| rig.told(to) == [Told::Failed(IoFailure::Reset)]);
+    // And a reset of its own comes as ever.
+    reset(client);
+    rig.until(|rig| rig.told(from).last() == Some(&Told::Failed(IoFailure::Reset)));
+}
