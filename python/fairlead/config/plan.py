@@ -1,7 +1,7 @@
 """The plan: the resolved configuration as a value, comparable and hashable, and its JSON.
 
-A mirror of the engine's own types (crates/fairlead-model/src/plan.rs), field by field; a test
-compares the two. Durations are whole milliseconds, sizes bytes, pools are named by their index.
+A mirror of the engine's own types (crates/fairlead-model/src/plan.rs and plan/), field by field; a
+test compares the two. Durations are whole milliseconds, sizes bytes, pools are named by their index.
 Nothing is decided here: `lower` makes plans, `compare` tells two apart.
 """
 

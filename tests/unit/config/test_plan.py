@@ -8,7 +8,10 @@ import pytest
 from fairlead.config import plan
 from harness.sources import text
 
-RUST = text("crates/fairlead-model/src/plan.rs") + text("crates/fairlead-model/src/backend.rs")
+RUST = "".join(
+    text(f"crates/fairlead-model/src/{name}.rs")
+    for name in ("plan", "plan/listener", "plan/pool", "backend")
+)
 
 # Ours by theirs, where the names differ.
 MIRRORED = {
