@@ -126,7 +126,7 @@ MUTATIONS = [
         "dead-back",
         "said nothing and came back",
         "a check without an answer is a pass",
-        f"{FLOW}/probe.rs",
+        f"{FLOW}/probe/verdict.rs",
         "let evidence = Evidence { origin: Origin::Check, passed, what, detail };",
         'let passed = passed || what.starts_with("no answer");\n        '
         "let evidence = Evidence { origin: Origin::Check, passed, what, detail };",
