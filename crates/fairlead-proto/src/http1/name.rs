@@ -135,7 +135,8 @@ impl Known {
     #[inline]
     pub(crate) fn of_plain(text: &[u8], length: usize) -> Known {
         let (Some(rows), Some(eight)) = (WORDS.get(length), text.first_chunk::<8>()) else {
-            return Known::Other;
+            // Longer than any in the table (or shorter than any that begins so).
+            return forwarded(&text[..length]);
         };
         let mask = u64::MAX >> (64 - 8 * length.clamp(1, 8));
         let word = (u64::from_le_bytes(*eight) | SMALL) & mask;
@@ -362,6 +363,16 @@ mod tests {
             }
         }
         assert!(checked > 10_000, "{checked}");
+    }
+
+    #[test]
+    fn forwarding_names_of_any_length_are_told() {
+        for length in 1..200 {
+            let name = [FORWARDED_PREFIX, &b"n".repeat(length)].concat();
+            let line = [&name, &b": and a value"[..]].concat();
+            assert_eq!(Known::of(&name), Known::XForwardedOther);
+            assert_eq!(Known::of_plain(&line, name.len()), Known::XForwardedOther, "{length}");
+        }
     }
 
     #[test]
