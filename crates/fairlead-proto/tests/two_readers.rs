@@ -81,6 +81,7 @@ const NAMES: &[&str] = &[
     "X-Forwarded-Proto",
     "X-Forwarded-Host",
     "X-Forwarded-Port",
+    "X-Forwarded-Tls-Client-Cert",
     "x_forwarded_for",
     "X-Request-Id",
     "Forwarded",

@@ -174,6 +174,29 @@ def test_what_a_stranger_claims_is_replaced(seen) -> None:
     assert request.value("X-Request-Id") != "mine"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Forwarded-Tls-Client-Cert",
+        "x-forwarded-client-certificate-of-whom",
+        "X_Forwarded_Tls_Client_Cert_Info",
+        "X-Forwarded-" + "a" * 300,
+    ],
+)
+def test_a_long_name_is_as_little_believed_as_a_short_one(http, backend, name: str) -> None:
+    """Traefik tells backends by `X-Forwarded-Tls-Client-Cert` who a client has proved to be."""
+    one = backend()
+    line = http(one).connect()
+
+    line.ask(
+        f"POST / HTTP/1.1\r\nHost: app\r\n{name}: admin\r\nTransfer-Encoding: chunked\r\n\r\n"
+        f"2\r\nhi\r\n0\r\n{name}: admin\r\nX-Sum: 42\r\n\r\n"
+    )
+
+    assert not one.requests[0].has(name)
+    assert one.requests[0].trailers == [("X-Sum", "42")]
+
+
 def test_every_request_has_an_id_of_its_own(http, backend) -> None:
     one = backend()
     line = http(one).connect()

@@ -112,6 +112,7 @@ fn trailers_that_may_not_be_ones_are_left_out() {
         "Trailer",
         "X-Forwarded-For",
         "X-Forwarded-Anything",
+        "X-Forwarded-Tls-Client-Cert-Info",
         "x_forwarded_for",
         "Forwarded",
         "X-Request-Id",
