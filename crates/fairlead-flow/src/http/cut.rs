@@ -28,7 +28,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fairlead_balance::Count;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
@@ -107,7 +106,7 @@ impl Flow {
         let may = pool.budget.as_ref().is_some_and(|budget| budget.borrow_mut().pay(trial));
         pool.note_budget(self.ctx.worker);
         if !may {
-            return pool.count(self.ctx.worker, Count::HedgeDenied);
+            return exchange.note_denied(self.ctx.worker);
         }
         exchange.cut = Cut::Off(waited);
         let (reason, what) = (Reason::BackendSilent, "no answer");

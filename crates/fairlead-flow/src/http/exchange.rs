@@ -6,6 +6,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use fairlead_balance::Count;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{BodyReader, Delivery, Method, Version};
@@ -100,6 +101,8 @@ pub(crate) struct Exchange {
     pub(crate) second_at: Moment,
     /// The second is late, too: asking it was for nothing.
     pub(crate) vain: bool,
+    /// The budget had no token for it, and that was counted.
+    denied: bool,
     /// It was given longer already, because we were late ourselves.
     pub(crate) excused: bool,
     /// When a second is to be asked.
@@ -165,6 +168,7 @@ impl Exchange {
             second: None,
             second_at: now,
             vain: false,
+            denied: false,
             excused: false,
             late: Moment(u64::MAX),
             noted: Noted::Nothing,
@@ -208,6 +212,7 @@ impl Exchange {
         self.second = None;
         self.second_at = now;
         self.vain = false;
+        self.denied = false;
         self.excused = false;
         self.late = Moment(u64::MAX);
         self.noted = Noted::Nothing;
@@ -242,6 +247,13 @@ impl Exchange {
             Kind::Safe
         } else {
             Kind::Other
+        }
+    }
+
+    /// The pool's budget has no token for it. However often it is looked at, that is one request.
+    pub(crate) fn note_denied(&mut self, worker: usize) {
+        if !std::mem::replace(&mut self.denied, true) {
+            self.seek.pool.count(worker, Count::HedgeDenied);
         }
     }
 

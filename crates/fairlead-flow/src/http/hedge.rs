@@ -114,9 +114,7 @@ impl Flow {
         let may = pool.budget.as_ref().is_some_and(pays);
         pool.note_budget(self.ctx.worker);
         if !may {
-            if exchange.noted == Noted::Nothing {
-                pool.count(self.ctx.worker, Count::HedgeDenied);
-            }
+            exchange.note_denied(self.ctx.worker);
             return self.late_alone(d, key, now);
         }
         let owner = Owner::Client(key);

@@ -158,7 +158,7 @@ fn a_put_is_cut_off_once_at_most() {
 fn without_a_budget_nothing_is_cut_off() {
     let mut told = two_are_stuck_at(turns().pool(|pool| pool.retry.budget = 0), PUT);
     told.after(ms(4_000)).wants_nothing().is(0, Health::Suspect).active(0, 2);
-    told.steps("moved", "silent", 0).abandons().whatever();
+    told.steps("moved", "silent", 0).steps("hedges", "denied", 2).abandons().whatever();
 }
 
 #[test]

@@ -79,6 +79,16 @@ fn where_the_second_is_late_too_the_right_to_more_is_soon_gone() {
 }
 
 #[test]
+fn a_request_without_a_token_is_counted_once_however_often_it_is_looked_at() {
+    let mut told = sent(http().hedged().pool(|pool| pool.retry.budget = 0), GET);
+    told.after(ms(4_900)).wants_nothing().steps("hedges", "denied", 1);
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    // The next one is another.
+    told.client_sends(GET).wants([request(L0, "GET /a")]).after(ms(4_900)).wants_nothing();
+    told.steps("hedges", "denied", 2).client_resets().wants([abort(L0)]).ends();
+}
+
+#[test]
 fn what_is_our_own_lateness_is_not_the_backends() {
     let mut told = sent(http().hedged(), GET);
     // Nobody looked for 300 ms, so nothing is known of what has come since.
