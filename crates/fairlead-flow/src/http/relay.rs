@@ -346,6 +346,11 @@ impl Flow {
         let shard = link.backend.state.shard(self.ctx.worker);
         shard.add_request(now.since(exchange.sent_at));
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+        link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
+        if link.watch.suspected {
+            self.ctx.path_answered(d, link_key, exchange.sent_at, now);
+        }
+        exchange.settle_blame(&mut self.ctx, slot, true, now);
         self.ctx.succeeded(&pool, slot, now);
         self.out.clear();
         self.date.turn_to(now);

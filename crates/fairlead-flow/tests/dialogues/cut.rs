@@ -8,6 +8,7 @@ use crate::keep::{OK, POST};
 use crate::openings::{known, PUT};
 use crate::script::Dialogue;
 use crate::setup::{http, ms, Setup};
+use crate::upgrade::{SWITCH, UPGRADE};
 use crate::wants::*;
 
 /// Two backends that take turns.
@@ -107,6 +108,16 @@ fn puts_that_take_long_beside_quick_ones_are_left_alone() {
     told.connected(L3).whatever().after(ms(1)).wants_nothing();
     told.sends(L3, OK).wants([answer(Who::Client(6), 200).body("hi")]);
     told.after(ms(4_900)).wants_nothing().nobody_is_blamed().active(0, 2);
+    told.steps("moved", "silent", 0).abandons().whatever();
+}
+
+#[test]
+fn puts_that_take_long_beside_a_switch_are_left_alone() {
+    let mut told = two_are_stuck(PUT);
+    told.client_connects().wants_nothing().sends(Who::Client(6), UPGRADE).wants([connect(0)]);
+    told.connected(L3).whatever().after(ms(1)).wants_nothing();
+    told.sends(L3, SWITCH).whatever();
+    told.after(ms(4_900)).wants_nothing().nobody_is_blamed();
     told.steps("moved", "silent", 0).abandons().whatever();
 }
 

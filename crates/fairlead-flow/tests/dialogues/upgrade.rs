@@ -3,18 +3,16 @@
 use fairlead_model::health::Health;
 
 use crate::keep::{GET, OK};
+use crate::openings;
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms};
 use crate::wants::*;
 
-const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+pub(crate) const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+pub(crate) const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 fn sent(bytes: &str) -> Dialogue {
-    let mut told = dialogue(http());
-    told.client_connects().wants_nothing().client_sends(bytes).wants([connect(0)]);
-    told.connected(L0).whatever();
-    told
+    openings::sent(http(), bytes)
 }
 
 #[test]
@@ -85,6 +83,16 @@ fn a_switch_that_is_declined_is_an_answer_like_others() {
         .client_finishes()
         .wants([close(CLIENT)])
         .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn a_switch_shows_that_whoever_failed_before_could_have_done_so() {
+    for answer in [OK, SWITCH] {
+        let mut told = openings::sent(http().pool(|pool| pool.check.fall = 1), UPGRADE);
+        told.resets(L0).wants([connect(1)]).is(0, Health::Suspect);
+        told.connected(L1).wants([request(L1, "GET /chat")]).sends(L1, answer).whatever();
+        told.is(0, Health::Down).abandons().whatever();
+    }
 }
 
 #[test]
