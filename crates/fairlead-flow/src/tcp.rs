@@ -393,21 +393,24 @@ impl Flow {
         let Some(backend) = relay.backend else { return };
         relay.deadline = now + relay.idle;
         self.ctx.count_relayed(relay.link, of_client, count);
-        let source = if of_client {
+        let unwatched = of_client && relay.look == Moment(u64::MAX);
+        let (source, spoke) = if of_client {
             relay.received += count;
             relay.spoke = Some(now);
-            relay.client
+            (relay.client, None)
         } else {
             relay.sent += count;
-            relay.spoke = None;
-            backend
+            (backend, relay.spoke.take())
         };
-        let unwatched = of_client && relay.look == Moment(u64::MAX);
+        let suspected = relay.suspected;
         if sent == Sent::Queued {
             d.pause(source);
         }
         if unwatched {
             self.relay_speaks(key, now);
+        }
+        if let (Some(spoke), true) = (spoke, suspected) {
+            self.relay_acknowledged(d, key, spoke, now);
         }
     }
 

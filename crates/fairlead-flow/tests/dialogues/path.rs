@@ -1,6 +1,8 @@
 //! Sent and not acknowledged: what the kernel says of the way to a backend.
 
+use fairlead_flow::Sent;
 use fairlead_model::health::Health;
+use fairlead_model::limits::RECEIVE_BYTES;
 
 use crate::keep::{GET, OK, POST};
 use crate::openings::{sent, PUT};
@@ -110,6 +112,22 @@ fn who_is_answered_in_time_costs_no_look() {
     }
     assert_eq!(told.looks(), 0);
     told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}
+
+#[test]
+fn bytes_that_nobody_acknowledges_are_told_again_after_an_answer_that_was_forwarded() {
+    let mut told = dialogue(tcp());
+    told.client_connects().whatever().connected(L0).whatever();
+    told.client_sends("one").wants([write(L0, "one")]);
+    let much = "x".repeat(RECEIVE_BYTES);
+    told.sends(L0, &much).wants([write(CLIENT, &much), forward(L0, CLIENT, u64::MAX)]);
+    for times in 1..3 {
+        told.after(ms(10_000)).wants_nothing().swallows(L0, 1, 0);
+        told.client_sends("more").wants([write(L0, "more")]).after(ms(400)).wants_nothing();
+        told.steps("unacknowledged", "suspected", times);
+        told.swallows(L0, 0, 0).forwards(L0, 1_000, Sent::All).wants_nothing();
+    }
+    told.client_resets().wants([abort(L0)]).ends();
 }
 
 #[test]
