@@ -372,7 +372,14 @@ impl Flow {
             }
             return self.client_arm(key, now + Duration::from_millis(DRAIN_MS));
         }
-        let Some(exchange) = &mut client.exchange else { return self.ready.push(key) };
+        let Some(exchange) = &mut client.exchange else {
+            // The end of an answer: the idle time begins now. Who leaves has what it was given.
+            if !client.in_head && !self.stopping && !client.listener.retired.get() {
+                let idle = client.listener.plan().timeouts.idle.duration();
+                self.client_arm(key, now + idle);
+            }
+            return self.ready.push(key);
+        };
         if exchange.phase != Phase::Relaying {
             return; // that was an interim answer; whoever isn't read has another reason
         }

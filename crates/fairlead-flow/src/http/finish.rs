@@ -7,6 +7,7 @@ use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::client::STOP_GRACE;
 use crate::http::exchange::Exchange;
+use crate::http::pace::Pace;
 use crate::slab::Key;
 
 /// Exchanges kept for use again: as many as are likely to be under way in a worker at a time.
@@ -110,6 +111,8 @@ impl Flow {
         }
         let idle = client.listener.plan().timeouts.idle.duration();
         let idle = if leaving { idle.min(STOP_GRACE) } else { idle };
+        // What its body or the answer's middle were measured by is over.
+        client.pace = Pace::NOTHING;
         let proceed = !client.input.is_empty() || client.paused || client.finished;
         self.client_arm(key, now + idle);
         if proceed {

@@ -121,6 +121,30 @@ fn the_end_of_an_answer_may_be_taken_slowly_too() {
 }
 
 #[test]
+fn the_end_of_an_answer_is_not_measured_by_the_body_before_it() {
+    let mut told = sent("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n");
+    told.client_sends("x").wants([write(L0, "x")]).client_sends("y").wants([write(L0, "y")]);
+    told.fills(CLIENT).sends(L0, OK).whatever();
+    for second in 1..600 {
+        told.has_taken(CLIENT, second * 300).after(ms(1_000)).whatever();
+        assert_eq!(told.open_clients(), 1, "after {second} s");
+    }
+}
+
+#[test]
+fn the_idle_time_begins_when_the_end_of_an_answer_is_taken() {
+    let mut told = sent(GET);
+    told.fills(CLIENT).sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.after(ms(50_000)).wants_nothing().drains(CLIENT).wants_nothing();
+    told.after(ms(59_000)).wants([close(L0)]).after(ms(2_000)).wants([close(CLIENT)]).ends();
+    // A stop doesn't wait for that.
+    let mut told = sent(GET);
+    told.fills(CLIENT).sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]).stops().whatever();
+    told.drains(CLIENT).whatever().after(ms(2_000)).whatever();
+    assert_eq!(told.open_clients(), 0);
+}
+
+#[test]
 fn long_polls_and_quiet_streams_are_not_slow() {
     let mut told = sent(GET);
     told.after(ms(4_900)).wants_nothing();
