@@ -122,10 +122,14 @@ impl Flow {
                 }
                 self.sent_arm(key, now);
             }
-            // Bytes flow, if only this way: the answer hasn't stalled.
+            // Bytes flow, if only this way: the answer hasn't stalled. Who doesn't take it has its own
+            // time for that (`pace`), whatever else it sends.
             Phase::Relaying => {
-                let idle = exchange.seek.pool.idle;
-                self.client_arm(key, now + idle);
+                let link = exchange.link.and_then(|link| self.ctx.links.get(link));
+                if link.is_some_and(|link| !link.paused) {
+                    let idle = exchange.seek.pool.idle;
+                    self.client_arm(key, now + idle);
+                }
             }
             Phase::Seeking => self.body_grew(d, key, now),
         }

@@ -86,6 +86,21 @@ fn who_takes_nothing_of_an_answer_is_cut_off() {
 }
 
 #[test]
+fn who_takes_nothing_is_cut_off_whatever_it_sends() {
+    let mut told = sent("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    told.fills(CLIENT)
+        .sends(L0, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
+        .wants([answer(CLIENT, 200).body("ab"), pause(L0)]);
+    told.has_taken(CLIENT, 70_000);
+    for _ in 0..59 {
+        told.after(ms(1_000)).wants_nothing();
+        told.client_sends("1\r\nx\r\n").wants([write(L0, "1\r\nx\r\n")]);
+    }
+    told.after(ms(2_000)).wants([abort(L0), abort(CLIENT)]);
+    told.counted("client_slow", 1).nobody_is_blamed().ends();
+}
+
+#[test]
 fn who_takes_less_than_the_least_is_cut_off() {
     let mut told = unread();
     told.has_taken(CLIENT, 70_000).after(ms(50_000)).wants_nothing();
