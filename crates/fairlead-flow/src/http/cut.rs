@@ -48,6 +48,11 @@ impl Flow {
     pub(crate) fn late_alone<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
+        // It isn't all sent, so nothing was asked yet.
+        if exchange.held_back {
+            exchange.late = now + AGAIN;
+            return;
+        }
         let Some(link_key) = exchange.link else { return };
         let Some(link) = self.ctx.links.get(link_key) else { return };
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);

@@ -58,14 +58,15 @@ pub(crate) const NOTICED: Duration = Duration::from_millis(200);
 pub(crate) const COLLECTS: Duration = Duration::from_millis(300);
 
 /// When a request that is sent now is late enough for a second backend or, if it may not be sent
-/// twice side by side, for a look at what others get (`cut`); never, while it isn't whole.
+/// twice side by side or isn't kept, for a look at what others get (`cut`); never, while it hasn't
+/// come whole. What is kept of it has no say here: that depends on how its bytes came.
 pub(crate) fn late_at(
     exchange: &Exchange,
     (pool, slot): (&LocalPool, Slot),
     worker: usize,
     now: Moment,
 ) -> Moment {
-    let whole = exchange.request_done && exchange.kept == Kept::Whole && !exchange.facts.upgrade;
+    let whole = exchange.request_done && !exchange.facts.upgrade;
     let Some(budget) = pool.budget.as_ref().filter(|_| whole) else { return Moment(u64::MAX) };
     // What may be put to a second backend for its error alone (`opinion`) earns, too.
     let earned = budget.borrow_mut().earn(now);
@@ -106,7 +107,7 @@ impl Flow {
             exchange.late = now + own;
             return;
         }
-        if !exchange.facts.method.is_safe() {
+        if !exchange.facts.method.is_safe() || exchange.kept != Kept::Whole {
             return self.late_alone(d, key, now);
         }
         let pool = &exchange.seek.pool;

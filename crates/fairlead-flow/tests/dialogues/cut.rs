@@ -2,6 +2,7 @@
 
 use fairlead_model::backend::Wish;
 use fairlead_model::health::Health;
+use fairlead_model::limits::REPLAY_BYTES;
 use fairlead_model::plan::Policy;
 
 use crate::keep::{OK, POST};
@@ -58,10 +59,10 @@ fn puts_on_a_backend_that_says_nothing_go_to_another_once_they_are_cut_off() {
     told.ends_with_kept(&[L1]);
 }
 
-#[test]
-fn a_body_that_comes_in_pieces_changes_nothing() {
-    let mut told = known(turns(), PUT);
-    let (head, body) = PUT.split_at(PUT.len() - 4);
+/// The same with a body that comes behind its head.
+fn two_are_stuck_in_pieces(bytes: &str) -> Dialogue {
+    let mut told = known(turns(), bytes);
+    let (head, body) = bytes.split_at(bytes.len() - 4);
     for nth in 2..6 {
         let client = Who::Client(nth);
         told.client_connects().wants_nothing().sends(client, head).whatever();
@@ -74,8 +75,65 @@ fn a_body_that_comes_in_pieces_changes_nothing() {
             told.sends(L1, OK).wants([answer(client, 200).body("hi")]);
         }
     }
+    told
+}
+
+#[test]
+fn a_body_that_comes_in_pieces_changes_nothing() {
+    let mut told = two_are_stuck_in_pieces(PUT);
     told.after(ms(181)).wants([abort(L2), request(L1, "PUT /a").body("body")]);
     told.after(ms(24)).wants([abort(L0), connect(1)]).abandons().whatever();
+}
+
+#[test]
+fn a_post_that_comes_in_pieces_shows_who_is_silent_as_well() {
+    let mut told = two_are_stuck_in_pieces(POST);
+    told.after(ms(400)).wants_nothing().active(0, 2).is(0, Health::Suspect);
+    told.steps("moved", "silent", 0).failures(0, 0).abandons().whatever();
+}
+
+#[test]
+fn a_put_too_large_to_be_kept_stays_where_it_is_and_makes_suspect() {
+    let body = "x".repeat(REPLAY_BYTES + 1);
+    let large = PUT.replace("Length: 4", &format!("Length: {}", body.len())).replace("body", &body);
+    let mut told = known(turns(), PUT);
+    for nth in 2..6 {
+        let client = Who::Client(nth);
+        let bytes = if nth % 2 == 0 { &large } else { PUT };
+        told.client_connects().wants_nothing().sends(client, bytes).whatever();
+        if nth == 4 {
+            told.connected(L2).whatever();
+        }
+        told.after(ms(10)).wants_nothing();
+        if nth % 2 == 1 {
+            told.sends(L1, OK).wants([answer(client, 200).body("hi")]);
+        }
+    }
+    told.after(ms(400)).wants_nothing().active(0, 2).is(0, Health::Suspect);
+    told.steps("moved", "silent", 0).failures(0, 0).abandons().whatever();
+}
+
+#[test]
+fn a_request_that_is_not_all_sent_asks_nothing() {
+    let mut told = known(turns(), POST);
+    for nth in 2..6 {
+        let client = Who::Client(nth);
+        told.client_connects().wants_nothing();
+        told.fills(L0).sends(client, POST).whatever();
+        if nth == 4 {
+            told.fills(L2).connected(L2).whatever();
+        }
+        told.after(ms(10)).wants_nothing();
+        if nth % 2 == 1 {
+            told.sends(L1, OK).wants([answer(client, 200).body("hi")]);
+        }
+    }
+    told.after(ms(4_000)).wants_nothing().active(0, 2).nobody_is_blamed();
+    // Now it has been asked.
+    told.drains(L0).wants_nothing().drains(L2).wants_nothing().after(ms(1)).wants_nothing();
+    told.client_connects().wants_nothing().sends(Who::Client(6), POST).whatever();
+    told.sends(L1, OK).wants([answer(Who::Client(6), 200).body("hi")]);
+    told.after(ms(600)).wants_nothing().is(0, Health::Suspect).abandons().whatever();
 }
 
 #[test]
