@@ -18,11 +18,8 @@ impl Flow {
         failure: IoFailure,
         now: Moment,
     ) {
-        let Some(relay) = self.relays.get_mut(key) else { return };
+        let Some(relay) = self.relays.get(key) else { return };
         if of_client {
-            if let Some(mut seek) = relay.take_seek() {
-                seek.cancel(&mut self.ctx, d, now);
-            }
             return self.relay_drop(d, key, Reason::ClientGone, now);
         }
         let reason = match failure {
@@ -99,7 +96,7 @@ impl Flow {
         now: Moment,
     ) {
         let Some(mut relay) = self.relays.remove(key) else { return };
-        if let Some(mut seek) = relay.seek.take() {
+        if let Some(mut seek) = relay.take_seek() {
             seek.cancel(&mut self.ctx, d, now);
         }
         self.relay_count(&relay, reason, now);

@@ -549,6 +549,13 @@ impl Dialogue {
         String::from_utf8_lossy(written).into_owned()
     }
 
+    /// The lines of the access log that nobody has taken yet.
+    pub(crate) fn logged(&mut self) -> String {
+        let mut lines = Vec::new();
+        self.flow.take_log(&mut lines);
+        String::from_utf8(lines).expect("text")
+    }
+
     /// Connects to a backend that nobody has answered or given up yet.
     pub(crate) fn connecting(&self, backend: usize) -> Vec<Who> {
         let open = self.desk.connecting.iter().filter(|(who, _)| self.desk.is_open(*who));

@@ -2,7 +2,7 @@
 
 use fairlead_flow::IoFailure;
 use fairlead_model::health::Health;
-use fairlead_model::plan::{Millis, Policy};
+use fairlead_model::plan::{AccessLogPlan, LogFormat, Millis, Policy};
 
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{ms, tcp};
@@ -206,6 +206,18 @@ fn a_client_that_leaves_ends_its_connect_and_frees_its_place() {
         .hangs_up(Who::Client(2))
         .wants([abort(L1), abort(Who::Client(2))])
         .ends();
+}
+
+#[test]
+fn a_search_that_a_stop_ends_is_logged_with_its_attempts() {
+    let log = AccessLogPlan { to: "-".into(), format: LogFormat::Json };
+    let mut told = dialogue(tcp().plan(|plan| plan.access_log = Some(log)));
+    told.client_connects().wants([pause(CLIENT), connect(0)]).refused(L0).wants([connect(1)]);
+    told.stops().whatever().abandons().wants([abort(L1), abort(CLIENT)]);
+    let line = told.logged();
+    assert!(line.contains("\"reason\":\"shutting_down\""), "{line}");
+    assert!(line.contains("\"backend\":\"10.0.0.1:80\",\"attempts\":2"), "{line}");
+    told.ends();
 }
 
 #[test]
