@@ -67,3 +67,12 @@ def test_it_is_started_again_whatever_it_ended_by(units: list[Path]) -> None:
     assert words["StartLimitIntervalSec"] == ["0"]
     assert "RestartPreventExitStatus" not in words
     assert "ExecStartPre" not in words
+
+
+def test_it_may_call_what_the_engine_calls(units: list[Path]) -> None:
+    """A refusal would be silent: fewer descriptors, policies that keep traffic waiting."""
+    filters = settings(units[0])["SystemCallFilter"]
+
+    assert filters[0] == "@system-service"
+    assert filters[1].startswith("~")
+    assert set(filters[2].split()) == {"setrlimit", "prlimit64", "sched_setscheduler"}
