@@ -80,6 +80,8 @@ async def stay(opened: Opened, tell: Callable[[str], None], early: list[int]) ->
     await control.start(opened.control, None)
     door.open()
     tasks = [asyncio.ensure_future(work) for work in instance.work()]
+    for task in tasks:
+        task.add_done_callback(lambda task: _tell_of_fault(task, teller.say))
     await _first_of(signals.ended, asyncio.ensure_future(instance.killed.wait()))
     for task in tasks:
         task.cancel()
@@ -94,6 +96,12 @@ async def stay(opened: Opened, tell: Callable[[str], None], early: list[int]) ->
     door.close()
     teller.say("stopped")
     teller.flush(_LAST_WORDS_SECONDS)
+
+
+def _tell_of_fault(task: asyncio.Task[None], say: Callable[[str], None]) -> None:
+    """Say why what should go on for ever has ended. Nobody waits for it who would be told."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        say(f"a fault in fairlead: {error!r}")
 
 
 async def _finish(control: ControlLoop, signals: Signals) -> None:

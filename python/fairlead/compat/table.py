@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairlead.compat.layout import GROUP_PARKED, NAME, Layout, Place, Shape
@@ -22,7 +22,7 @@ from fairlead.compat.port import parse_port
 from fairlead.errors import ConfigErrors
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from fairlead.compat.channels import Group
     from fairlead.config.loaded import LoadedConfig
@@ -123,11 +123,9 @@ class Table:
         self._running = running
         self._change = change
         self._lock = asyncio.Lock()
-        shape = self.layout.shape
-        self._hashed = set(shape.hashed)
-        self._listens = True
+        # Only what is in force: a change waits for names to be resolved, others ask meanwhile.
         self._groups: dict[int, list[_Channel]] = {}
-        for place in shape.places:
+        for place in self.layout.shape.places:
             self._groups.setdefault(place.group, []).append(_Channel(place))
 
     @property
@@ -143,9 +141,7 @@ class Table:
         """All channels now, by group and number."""
         told = self._told()
         return [
-            self._row(group, number, channel, told)
-            for group, number, channel in self._channels()
-            if channel.place.name in told
+            self._row(group, number, channel, told) for group, number, channel in self._channels()
         ]
 
     def count(self, group: int) -> int:
@@ -181,13 +177,11 @@ class Table:
             place = self._new_place(group, host, port, 0)
             if place is None:
                 return False
-            channels = self._groups.setdefault(group, [])
-            channels.append(_Channel(place))
             try:
-                await self._use()
+                await self._use(self._shape(more=(place,)))
             except ConfigErrors:
-                channels.pop()
                 return False
+            self._groups.setdefault(group, []).append(_Channel(place))
             return True
 
     async def assign(self, group: int, number: int, host: str, port: str) -> bool:
@@ -198,28 +192,31 @@ class Table:
             after = self._new_place(group, host, port, before.maxc)
             if after is None:
                 return False
-            kept = replace(channel, parked=list(channel.parked))
-            channel.place = after
-            channel.parked.append(before._replace(group=GROUP_PARKED, enabled=False))
+            parked = before._replace(group=GROUP_PARKED, enabled=False)
             try:
-                await self._use()
+                await self._use(self._shape({before.name: (after, parked)}))
             except ConfigErrors:
-                self._groups[group][number] = kept
                 return False
+            channel.place = after
+            channel.parked.append(parked)
+            # What was left goes at once if nobody is connected there.
+            await self._use(self._shape())
             return True
 
     async def set_hashed(self, group: int, *, hashed: bool) -> None:
         """Change a group's type."""
         async with self._lock:
-            (self._hashed.add if hashed else self._hashed.discard)(group)
-            await self._use()
+            shape = self._shape()
+            others = shape.hashed - {group}
+            await self._use(shape._replace(hashed=others | {group} if hashed else others))
 
     async def set_maxc(self, group: int, number: int, maxc: int) -> None:
         """Change a limit."""
         async with self._lock:
             channel = self._groups[group][number]
-            channel.place = channel.place._replace(maxc=maxc)
-            await self._use()
+            place = channel.place._replace(maxc=maxc)
+            await self._use(self._shape({place.name: (place,)}))
+            channel.place = place
 
     def reset(self, group: int, number: int) -> None:
         """Count from 0."""
@@ -229,8 +226,7 @@ class Table:
     async def close(self) -> None:
         """Listen no more; what is under way goes on."""
         async with self._lock:
-            self._listens = False
-            await self._use()
+            await self._use(self._shape()._replace(listens=False))
 
     # -- what failures change ---------------------------------------------------------------
 
@@ -284,7 +280,7 @@ class Table:
         everywhere = [channel.place, *channel.parked]
         return Row(
             group=group,
-            hashed=group in self._hashed,
+            hashed=group in self.layout.shape.hashed,
             number=number,
             state=self._state(channel, told[name]),
             address=address,
@@ -334,13 +330,20 @@ class Table:
         name = _free_name(host, number, everywhere)
         return Place(name, host, number, group, maxc, enabled=False)
 
-    async def _use(self) -> None:
-        """Put what is wanted now in force."""
+    def _shape(
+        self, swapped: Mapping[str, tuple[Place, ...]] | None = None, more: tuple[Place, ...] = ()
+    ) -> Shape:
+        """What is in force now, but for places that others stand in for, by name, or follow."""
         self._forget_ended()
-        places = []
+        places: list[Place] = []
         for _, _, channel in self._channels():
-            places += [channel.place, *channel.parked]
-        shape = Shape(tuple(places), frozenset(self._hashed), self._listens)
+            place = channel.place
+            places += [*(swapped or {}).get(place.name, (place,)), *channel.parked]
+        by_group = sorted((*places, *more), key=lambda place: place.group)
+        return self.layout.shape._replace(places=tuple(by_group))
+
+    async def _use(self, shape: Shape) -> None:
+        """Put another shape in force; what goes wrong changes nothing."""
 
         def change(loaded: LoadedConfig) -> LoadedConfig:
             assert isinstance(loaded, Layout), "an instance of balance has no other configuration"

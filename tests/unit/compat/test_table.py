@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from fairlead.compat.channels import parse_channels
 from fairlead.compat.layout import NAME, Place
+from fairlead.compat.shell import Shell
 from fairlead.compat.table import Counts, first_shape
+from fairlead.control.apply import apply
+from fairlead.errors import ReloadError
 
 
 def states(table):
@@ -130,3 +135,103 @@ def test_after_a_close_nobody_listens(table):
 
 def test_counts_add_up():
     assert Counts(1, 2, 3).plus(Counts(4, 5, 6)).minus(Counts(1, 1, 1)) == Counts(4, 6, 8)
+
+
+def slowly(channels, look):
+    """Make a table's changes take their time, and look at it meanwhile.
+
+    `look` is awaited as long as names are being resolved, and again between the engine's part of
+    a change and the rest: in an instance both are done by a thread.
+    """
+    running = channels._running
+
+    async def change(make):
+        await look()
+        loaded = make(running.loaded)
+        apply(running.engine, loaded.plan)
+        await look()
+        running.use(loaded)
+
+    channels._change = change
+
+
+async def others(channels, number):
+    """What all commands that name a channel say in another conversation."""
+    shell = Shell(channels)
+    commands = ("show", "mrtg-bytes 0 {}", "mrtg-conns 0 {}", "enable {}", "disable {}", "reset {}")
+    return [(await shell.run(command.format(number))).text for command in commands]
+
+
+def test_a_channel_is_there_once_it_is_in_force(table):
+    channels = table("10.0.0.1")
+    seen = []
+
+    async def look():
+        assert channels.targets()
+        seen.append(await others(channels, 1))
+
+    async def create():
+        assert await channels.create(0, "10.0.0.2", "81")
+        return await others(channels, 1)
+
+    slowly(channels, look)
+    after = asyncio.run(create())
+
+    nobody = "no such channel 1\n"
+    for show, *answers in seen:
+        assert "10.0.0.2" not in show
+        assert answers == ["unknown channel\n", "unknown channel\n", nobody, nobody, nobody]
+    assert len(seen) == 2
+    assert "10.0.0.2" in after[0]
+    assert after[3:] == [
+        "channel 1 enabled\n",
+        "channel 1 disabled\n",
+        "channel 1 counters reset\n",
+    ]
+
+
+def test_a_channel_keeps_its_address_until_another_is_in_force(table):
+    channels = table("10.0.0.1", "10.0.0.3")
+    seen = []
+
+    async def look():
+        assert channels.targets()
+        seen.append(await others(channels, 0))
+
+    async def assign():
+        await channels.disable(0, 0)
+        assert await channels.assign(0, 0, "10.0.0.2", "81")
+        return await others(channels, 0)
+
+    slowly(channels, look)
+    after = asyncio.run(assign())
+
+    for show, *_ in seen[:2]:
+        assert "10.0.0.1" in show
+        assert "10.0.0.2" not in show
+    assert "10.0.0.1" not in after[0]
+    assert "10.0.0.2" in after[0]
+
+
+def test_a_change_that_comes_too_late_leaves_all_as_it_was(table):
+    channels = table("10.0.0.1")
+
+    async def change(_):
+        raise ReloadError("stopping", "fairlead is stopping")
+
+    kept, channels._change = channels._change, change
+    before = channels.rows()
+
+    for late in (
+        channels.create(0, "10.0.0.2", "80"),
+        channels.assign(0, 0, "10.0.0.2", "80"),
+        channels.set_maxc(0, 0, 7),
+        channels.set_hashed(0, hashed=True),
+        channels.close(),
+    ):
+        with pytest.raises(ReloadError):
+            asyncio.run(late)
+        assert channels.rows() == before
+    channels._change = kept
+    asyncio.run(channels.create(0, "10.0.0.3", "80"))
+    assert channels.layout.shape.listens
