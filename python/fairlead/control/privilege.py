@@ -75,7 +75,9 @@ def prepare(user: User, first: LoadedConfig) -> None:
     log = first.config.access_log
     if log is not None and log.to != "-":
         _make_file(Path(log.to), user)
-    paths.make_over(user.uid, user.gid)
+    # Without a place there is no control socket, which its binding tells; traffic needs none.
+    with contextlib.suppress(OSError):
+        paths.make_over(user.uid, user.gid)
 
 
 def drop(user: User) -> None:

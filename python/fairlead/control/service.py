@@ -89,7 +89,9 @@ class Manager:
     def watch(self, engine: Engine) -> None:
         """Have the engine tell that it is alive, if the manager wants to know."""
         if self.watchdog_seconds:
-            engine.watch(self.socket, self.watchdog_seconds)
+            # An address that is none is nobody's who waits: left over from something else.
+            with contextlib.suppress(OSError):
+                engine.watch(self.socket, self.watchdog_seconds)
 
     # -- telling ---------------------------------------------------------------------------
 

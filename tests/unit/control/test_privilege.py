@@ -45,6 +45,17 @@ def test_who_is_that_user_already_has_nothing_to_give_up(monkeypatch):
     assert (os.getresuid(), dict(os.environ)) == before
 
 
+def test_no_place_for_the_control_socket_is_no_reason_not_to_start(tmp_path, monkeypatch):
+    """`bind_control` says that there is none."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("FAIRLEAD_RUNTIME_DIR", str(tmp_path / "missing"))
+    first = loaded()
+
+    privilege.prepare(privilege.User(OURS.pw_name, OURS.pw_uid, OURS.pw_gid, OURS.pw_dir), first)
+
+    assert not (tmp_path / "missing").exists()
+
+
 def test_what_can_be_read_and_written_is_no_matter(tmp_path):
     user = privilege.find(OURS.pw_name)
     first = loaded()

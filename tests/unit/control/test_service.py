@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from fairlead.control.engine import start_engine
 from fairlead.control.service import Manager, Passed, admin_socket, unused
 from fairlead.errors import EngineError
 
@@ -88,6 +89,18 @@ def test_datagrams_say_how_it_goes(tmp_path, abstract):
 def test_nobody_who_hears_costs_nothing(tmp_path):
     Manager({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready("serving")
     Manager({}).ready("serving")
+
+
+def test_a_watchdog_that_can_not_be_told_is_no_reason_not_to_start(loaded):
+    """An address that is none: variables that were left over from something else."""
+    manager = Manager({"NOTIFY_SOCKET": "/run/" + "x" * 200, "WATCHDOG_USEC": "20000000"})
+
+    native = start_engine(1)
+    native.apply(loaded("127.0.0.1:9", listen="127.0.0.1:0").plan)
+    try:
+        manager.watch(native)
+    finally:
+        native.stop(0)
 
 
 def test_an_admin_address_finds_its_socket():
