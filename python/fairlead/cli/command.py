@@ -158,9 +158,13 @@ class Whole(_Type):
         text = str(value)
         number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
         if number is None or not (self._low or 0) <= number <= (self._high or number):
-            bounds = f" from {self._low} to {self._high}" if self._high is not None else ""
-            self.fail(f"`{text}` is not a whole number{bounds}", param, ctx)
+            self.fail(f"`{text}` is not a whole number{self._bounds()}", param, ctx)
         return number
+
+    def _bounds(self) -> str:
+        if self._high is not None:
+            return f" from {self._low} to {self._high}"
+        return f" from {self._low} on" if self._low is not None else ""
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

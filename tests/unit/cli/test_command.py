@@ -52,3 +52,5 @@ def test_without_bounds_none_are_told():
     assert Whole().convert("12345", None, None) == 12345
     with pytest.raises(click.BadParameter, match=r"`x` is not a whole number$"):
         Whole().convert("x", None, None)
+    with pytest.raises(click.BadParameter, match=r"`0` is not a whole number from 1 on$"):
+        Whole(1).convert("0", None, None)

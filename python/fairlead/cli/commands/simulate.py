@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from fairlead.cli import output
-from fairlead.cli.command import Command, json_option
+from fairlead.cli.command import Command, Whole, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,11 +73,34 @@ class _Play(NamedTuple):
     type=click.Choice(list(FAULTS)),
     help=f"One of {', '.join(FAULTS)}; more than one may be given. [default: all]",
 )
-@click.option("--seconds", default=10.0, help="How long a fault lasts. [default: 10]")
-@click.option("--rate", default=50, help="Requests per second and pool. [default: 50]")
-@click.option("--latency-ms", default=5.0, help="What answers take on average. [default: 5]")
-@click.option("--seeds", default=3, help="Worlds that each fault is played in. [default: 3]")
-@click.option("--seed", default=0, help="The first; equal seeds make equal worlds. [default: 0]")
+@click.option("--seconds", default=10.0, show_default=True, help="How long a fault lasts.")
+@click.option(
+    "--rate",
+    type=Whole(1),
+    metavar="COUNT",
+    default=50,
+    show_default=True,
+    help="Requests per second and pool.",
+)
+@click.option(
+    "--latency-ms", default=5.0, show_default=True, help="What answers take on average."
+)
+@click.option(
+    "--seeds",
+    type=Whole(1),
+    metavar="COUNT",
+    default=3,
+    show_default=True,
+    help="Worlds that each fault is played in.",
+)
+@click.option(
+    "--seed",
+    type=Whole(),
+    metavar="NUMBER",
+    default=0,
+    show_default=True,
+    help="The first; equal seeds make equal worlds.",
+)
 @json_option
 def simulate(
     config: str | None,

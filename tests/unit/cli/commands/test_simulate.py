@@ -35,7 +35,7 @@ def config(tmp_path):
 
 
 def played(*arguments):
-    return CliRunner().invoke(simulate, [*arguments, "--seeds", "1"], standalone_mode=False)
+    return CliRunner().invoke(simulate, ["--seeds", "1", *arguments], standalone_mode=False)
 
 
 def test_each_fault_is_played_and_costs_nothing_that_may_be_repeated(config):
@@ -80,6 +80,11 @@ def test_people_get_a_table(config):
         (("--pool", "shop"), "there is no pool `shop`"),
         (("--backend", "10.0.0.9:80"), "has no backend `10.0.0.9:80`"),
         (("--seconds", "-1"), "can't be played"),
+        (("--rate", "-1"), "`-1` is not a whole number from 1 on"),
+        (("--rate", "0"), "`0` is not a whole number from 1 on"),
+        (("--seeds", "-1"), "`-1` is not a whole number from 1 on"),
+        (("--seeds", "0"), "`0` is not a whole number from 1 on"),
+        (("--seed", "-1"), "`-1` is not a whole number"),
     ],
 )
 def test_what_can_not_be_played_is_said(config, arguments, problem):
