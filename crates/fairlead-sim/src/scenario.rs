@@ -3,7 +3,8 @@
 //! Rules of this file
 //! 1. The pool is as configured: policy, weights, groups, checks, time-outs, retries, hedges, slow
 //!    start. What stands behind it is made up: backends that answer well, after about the time that
-//!    was asked for, and one of them (or all) with one fault for a while.
+//!    was asked for, and one of them (or all) with one fault for a while. A policy in Python is not
+//!    asked (round-robin picks); checks by command or in Python pass where somebody answers.
 //! 2. Clients make requests at a steady rate, each on a connection that they keep; with the
 //!    methods that were asked for.
 //! 3. What counts is what they see: no answer, an answer that is an error, or a late one.

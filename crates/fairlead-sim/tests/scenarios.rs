@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fairlead_model::plan::Plan;
+use fairlead_model::plan::{Millis, Plan, PythonPlan};
 use fairlead_sim::scenario::{play, Scenario, Seen};
 use fairlead_sim::{Setting, Trouble};
 
@@ -25,6 +25,19 @@ fn without_a_fault_nobody_notices_anything() {
     let seen = seen(None, None);
     assert!(seen.requests > 5_000, "{seen:?}");
     assert_eq!((seen.failed, seen.late, seen.trouble), (0, 0, None), "{seen:?}");
+}
+
+/// The simulator has a policy of its own for that, which tests the asking and not the pool.
+#[test]
+fn a_policy_in_python_is_not_asked() {
+    let mut asking = plan();
+    asking.pools[0].python =
+        Some(PythonPlan { name: "sticky:pick".to_owned(), timeout: Millis(50), body_prefix: 0 });
+    let seen = |plan| {
+        let fault = Some(Trouble::Frozen);
+        play(&Scenario { backend: Some(1), fault, ..Scenario::of(plan) }).expect("it can be played")
+    };
+    assert_eq!(seen(asking), seen(plan()));
 }
 
 #[test]

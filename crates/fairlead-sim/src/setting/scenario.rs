@@ -62,6 +62,8 @@ impl Setting {
 /// The pool alone, at places of this world.
 fn configured(scenario: &Scenario, random: &mut Random) -> Plan {
     let mut pool = scenario.plan.pools[scenario.pool].clone();
+    // Nobody is there to be asked: it is played with what picks where Python doesn't.
+    pool.python = None;
     for (host, backend) in pool.backends.iter_mut().enumerate() {
         backend.endpoints = vec![Endpoint::Tcp(plan::place(host))];
     }

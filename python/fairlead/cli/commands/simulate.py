@@ -116,6 +116,8 @@ def simulate(
     Nothing is started, opened or resolved beyond the configuration's names. The pools' policies,
     checks, timeouts, retries and groups are as configured; backends, network and clients are made
     up, and their time is virtual. Every fifth request is a POST, which is never sent twice.
+    A policy in Python is not asked (round-robin picks); checks by command or in Python pass where
+    somebody answers.
     """
     plan = _plan(config)
     plays = list(_plays(plan, pool, backend, faults or tuple(FAULTS)))
