@@ -82,9 +82,7 @@ class _Play(NamedTuple):
     show_default=True,
     help="Requests per second and pool.",
 )
-@click.option(
-    "--latency-ms", default=5.0, show_default=True, help="What answers take on average."
-)
+@click.option("--latency-ms", default=5.0, show_default=True, help="What answers take on average.")
 @click.option(
     "--seeds",
     type=Whole(1),
@@ -152,8 +150,9 @@ def _plays(
     names = [each.name for each in plan.pools]
     if pool is not None and pool not in names:
         raise click.UsageError(f"there is no pool `{pool}`; there are {', '.join(names)}")
+    meant = _meant(plan, pool, backend)
     for index, each in enumerate(plan.pools):
-        if pool not in (None, each.name):
+        if each.name not in meant:
             continue
         if index not in played:
             output.tell(f"pool {each.name} is for tcp, and only http is played")
@@ -161,6 +160,13 @@ def _plays(
         which, address = _backend(each, backend)
         for fault in faults:
             yield _Play(index, each.name, which, address, fault)
+
+
+def _meant(plan: Plan, pool: str | None, backend: str | None) -> set[str]:
+    """The pools to play: the one that was named, or all; those with the backend, if any has it."""
+    asked = [each for each in plan.pools if pool in (None, each.name)]
+    having = [each for each in asked if backend in {row.address for row in each.backends}]
+    return {each.name for each in having or asked}
 
 
 def _of_http(plan: Plan) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -71,7 +72,30 @@ def test_people_get_a_table(config):
 
     assert done.stdout.splitlines()[0].split()[:3] == ["POOL", "BACKEND", "FAULT"]
     assert "10.0.0.2:80" in done.stdout
+
+
+def test_a_pool_for_tcp_is_left_out_and_told(config):
+    done = played(config, "--fault", "frozen")
+
+    assert "10.0.0.1:80" in done.stdout
     assert "pool db is for tcp" in done.stderr
+
+
+def test_an_address_is_played_in_the_pools_that_have_it(config):
+    path = Path(config)
+    path.write_text(
+        CONFIG.replace('pool = "app"', 'routes = [{path = "/x", pool = "shop"}, {pool = "app"}]')
+        + '[pools.shop]\nbackends = ["10.0.0.2:80", "10.0.0.9:80"]\n'
+    )
+
+    def pools(*arguments):
+        done = played(config, "--json", "--fault", "killed", *arguments)
+        return [(row["pool"], row["backend"]) for row in json.loads(done.stdout)["plays"]]
+
+    assert pools("--backend", "10.0.0.9:80") == [("shop", "10.0.0.9:80")]
+    assert pools("--backend", "10.0.0.2:80") == [("app", "10.0.0.2:80"), ("shop", "10.0.0.2:80")]
+    assert pools("--backend", "10.0.0.2:80", "--pool", "app") == [("app", "10.0.0.2:80")]
+    assert pools() == [("app", "10.0.0.1:80"), ("shop", "10.0.0.2:80")]
 
 
 @pytest.mark.parametrize(
