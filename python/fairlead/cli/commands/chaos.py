@@ -13,7 +13,7 @@ from fairlead.cli.command import Command, instance_option, json_option
 from fairlead.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from fairlead.cli.ask import Running
     from fairlead.config.place import Place
@@ -119,7 +119,9 @@ _DURATION = _Spelled("duration", _seconds)
 @click.option("--stop", is_flag=True, help="End what is being played.")
 @instance_option
 @json_option
+@click.pass_context
 def chaos(  # noqa: PLR0913, PLR0917  # its options
+    ctx: click.Context,
     backend: str | None,
     fault: str | None,
     share: float,
@@ -139,12 +141,17 @@ def chaos(  # noqa: PLR0913, PLR0917  # its options
     """
     from fairlead.cli.ask import find
 
-    if backend is None and fault is None:
+    given = _given(ctx, ("share", "seconds", "delay", "checks"))
+    if backend is None and fault is None and not given:
         running = find(instance)
         told = running.ask("DELETE" if stop else "GET", "/v1/chaos").json["chaos"]
         return _tell(told, as_json=as_json)
     if stop or backend is None or fault is None:
         raise click.UsageError("`--backend` and `--fault` belong together, and not to `--stop`")
+    if "delay" in given and fault != "delay":
+        raise click.UsageError("`--delay` is for `--fault delay`")
+    if checks and fault != "error":
+        raise click.UsageError("`--checks` is for `--fault error`")
     running = find(instance)
     pool, address = split(running, backend)
     wanted = {
@@ -157,6 +164,12 @@ def chaos(  # noqa: PLR0913, PLR0917  # its options
         "checks": checks,
     }
     return _tell(_play(running, wanted), as_json=as_json)
+
+
+def _given(ctx: click.Context, names: Iterable[str]) -> set[str]:
+    """Those of the options that were typed: their defaults would say so, too."""
+    typed = click.core.ParameterSource.COMMANDLINE
+    return {name for name in names if ctx.get_parameter_source(name) is typed}
 
 
 def _play(running: Running, wanted: dict[str, Any]) -> Any:

@@ -152,6 +152,12 @@ def test_one_that_somebody_else_began_ends_the_waiting(run, instance):
         (["--backend", "app/a:1", "--fault", "drop", "--stop"], "belong together"),
         (["--backend", "app/a:1", "--fault", "drop", "--share", "10"], "not a percentage"),
         (["--backend", "app/a:1", "--fault", "drop", "--for", "1d"], "not a duration"),
+        (["--share", "10%", "--for", "30s"], "belong together"),
+        (["--delay", "2s"], "belong together"),
+        (["--checks"], "belong together"),
+        (["--stop", "--for", "30s"], "belong together"),
+        ([*PLAY[1:], "--delay", "1s"], "`--delay` is for `--fault delay`"),
+        ([*PLAY[1:], "--checks"], "`--checks` is for `--fault error`"),
     ],
 )
 def test_wrong_words_are_2(run, words, said):
