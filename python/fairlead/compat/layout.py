@@ -11,14 +11,13 @@ Decides which option becomes what. Doesn't know what runs (`table`), nor what wa
 
 from __future__ import annotations
 
-import resource
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from fairlead.config import plan as plans
-from fairlead.config.loaded import LoadedConfig
+from fairlead.config.loaded import LoadedConfig, descriptors, memory
 from fairlead.config.lower import lower, names
 from fairlead.config.parse import Parsed
 from fairlead.config.resolve import Answer, resolve_all, system_resolver
@@ -142,7 +141,7 @@ class Layout(LoadedConfig):
         self._known |= {
             name: answer for name, answer in answers.items() if name not in self.unresolved
         }
-        made = lower(self.config, self._known, _descriptors())
+        made = lower(self.config, self._known, descriptors(), memory=memory())
         self.value = _finished(made, settings, shape)
         self.plan = self.value.encode()
 
@@ -204,12 +203,6 @@ def _split(endpoint: plans.Endpoint) -> tuple[str, int]:
     assert isinstance(endpoint, plans.Tcp), "channels have hosts"
     host, _, port = endpoint.tcp.rpartition(":")
     return host.strip("[]"), int(port)
-
-
-def _descriptors() -> int:
-    """How many files this process may have open: the engine raises the soft limit to the hard."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 << 30 if hard == resource.RLIM_INFINITY else hard
 
 
 def _config(settings: Settings, shape: Shape) -> Config:

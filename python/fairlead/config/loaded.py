@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 __all__ = [
     "LoadedConfig",
     "check_backend",
+    "descriptors",
     "load_config",
     "load_file",
     "load_parsed",
     "load_text",
+    "memory",
     "parse_source",
 ]
 
@@ -73,7 +75,7 @@ class LoadedConfig:
         self._resolver = resolver
         self.admin_token = _admin_token(parsed)
         self._answers, self.unresolved = _answers(parsed.config, resolver, known)
-        self.value = lower(parsed.config, self._answers, _descriptors(), parsed.places, _memory())
+        self.value = lower(parsed.config, self._answers, descriptors(), parsed.places, memory())
         self.plan = self.value.encode()
 
     @property
@@ -269,7 +271,7 @@ def _answers(
     return answers | kept, tuple(kept)
 
 
-def _memory() -> int | None:
+def memory() -> int | None:
     """Bytes of memory that this machine or container has, if that can be found out."""
     found = []
     with contextlib.suppress(OSError, ValueError):
@@ -279,7 +281,7 @@ def _memory() -> int | None:
     return min(found, default=None)
 
 
-def _descriptors() -> int:
+def descriptors() -> int:
     """How many files this process may have open: the engine raises the soft limit to the hard."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1 << 30 if hard == resource.RLIM_INFINITY else hard

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from fairlead import _engine
 from fairlead.compat.arguments import Arguments, Keepalive
 from fairlead.compat.channels import parse_channels
 from fairlead.compat.layout import GROUP_PARKED, Layout, Place, Settings, Shape
 from fairlead.compat.table import first_shape
 from fairlead.config import plan as plans
+from fairlead.config.loaded import load_text
 from fairlead.config.resolve import Answer
 from fairlead.errors import ConfigErrors
 
@@ -28,6 +30,12 @@ def test_where_it_listens():
     assert listener().bind == (plans.AnyAddress(8080),)
     assert listener(bind="::1").bind == (plans.Tcp("[::1]:8080"),)
     assert listener(bind="10.0.0.9").bind == (plans.Tcp("10.0.0.9:8080"),)
+
+
+def test_what_the_machine_has_bounds_it_like_any_other():
+    text = "listeners.a = {bind = ':1', pool = 'a'}\npools.a.backends = ['10.0.0.1:80']"
+
+    assert made("10.0.0.1").value.limits == load_text(text, _engine).value.limits
 
 
 def test_channels_keep_their_order_and_their_limits():
