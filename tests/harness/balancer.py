@@ -6,12 +6,10 @@ import contextlib
 import http.client
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,10 +19,12 @@ from typing import Any
 
 from harness.backend import free_port
 from harness.line import Line, dial
+from harness.nursery import PROGRAM, Child, run
 
-PROGRAM = Path(sys.executable).with_name("fairlead")
+__all__ = ["PROGRAM", "Balancer", "loopback", "run", "wait_for"]
+
 START = 15.0
-"""Seconds until ``ready``. It takes 0.3; a machine that compiles beside it takes its time."""
+"""Seconds until ``ready``. It takes 0.04; a machine that compiles beside it takes its time."""
 
 
 class Balancer:
@@ -40,7 +40,9 @@ class Balancer:
         files: dict[str, str] | None = None,
         descriptors: tuple[int, ...] = (),
         ready: bool = True,
+        fresh: bool = False,
     ) -> None:
+        # `fresh`: with an interpreter of its own, as a shell starts it (`nursery` says when).
         # Short, because a Unix socket's path may have 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="fairlead-"))
         self.config = self.folder / "fairlead.toml"
@@ -56,26 +58,26 @@ class Balancer:
         self._ended = False
         self.runtime = self.folder / "run"
         self.runtime.mkdir(mode=0o700)
-
-        def limit() -> None:
-            if files_max is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
-
-        self.process = subprocess.Popen(
-            [*(inside or []), str(PROGRAM), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.folder,
-            env={
-                **os.environ,
-                "XDG_RUNTIME_DIR": str(self.runtime),
-                "NO_COLOR": "1",
-                **(environment or {}),
-            },
-            preexec_fn=limit,  # noqa: PLW1509 - no threads of ours hold locks that it needs
-            pass_fds=descriptors,
-        )
+        env = {
+            **os.environ,
+            "XDG_RUNTIME_DIR": str(self.runtime),
+            "NO_COLOR": "1",
+            **(environment or {}),
+        }
+        self.process: subprocess.Popen[bytes] | Child
+        if fresh or inside or descriptors:
+            assert files_max is None, "only of what is forked"
+            self.process = subprocess.Popen(
+                [*(inside or []), str(PROGRAM), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self.folder,
+                env=env,
+                pass_fds=descriptors,
+            )
+        else:
+            self.process = Child(arguments, env=env, cwd=self.folder, files_max=files_max)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if ready:
@@ -236,19 +238,6 @@ def _is_listen(word: str) -> bool:
 
 def _dialled(listen: str) -> str:
     return listen if listen.startswith("unix:") else listen.replace("0.0.0.0:", "127.0.0.1:")
-
-
-def run(*arguments: str, patience: float = 20.0, **more: Any) -> subprocess.CompletedProcess[str]:
-    """Run a fairlead command to its end."""
-    return subprocess.run(
-        [str(PROGRAM), *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=patience,
-        check=False,
-        **more,
-    )
 
 
 def loopback() -> str:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from harness import nursery
 from harness.backend import Backend, free_port
 from harness.line import BrokenOff, Line, dial
 
@@ -51,6 +52,16 @@ class Place:
         self, *words: str, typed: str | None = None, patience: float = 20.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command line of balance to its end; a daemon's start has one."""
+        if {"-c", "-i"} & set(words) and not self.inside:
+            return nursery.run(
+                "balance",
+                *words,
+                typed=typed or "",
+                patience=patience,
+                env=self.environment,
+                cwd=self.folder,
+            )
+        # A daemon is known by the environment that it was started with (`running`).
         return subprocess.run(
             [*self.inside, str(PROGRAM), "balance", *words],
             input=typed or "",

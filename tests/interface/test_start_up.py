@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 
 import pytest
 
-from harness.balancer import run
+from harness.balancer import PROGRAM
 
 HEAVY = {"asyncio", "rich", "yaml", "logging", "ssl", "http", "email", "h11", "concurrent"}
 PROBE = """
@@ -59,7 +58,7 @@ def test_commands_answer_soon(words: list[str], seconds: float) -> None:
     times = []
     for _ in range(5):
         started = time.monotonic()
-        run(*words, env=dict(os.environ))
+        subprocess.run([PROGRAM, *words], capture_output=True, check=False)
         times.append(time.monotonic() - started)
 
     assert min(times) < seconds

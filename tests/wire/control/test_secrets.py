@@ -37,7 +37,7 @@ def test_no_output_has_the_token_in_it(fairlead, backend, tmp_path: Path, where:
     value = TOKEN if where == "token" else str(secret)
     admin = f'[admin]\nlisten = "127.0.0.1:{port}"\n{where} = "{value}"\n'
     config = site(listen, one, more=admin + '[access_log]\nto = "log"')
-    balancer = fairlead(config=config)
+    balancer = fairlead(config=config, fresh=True)  # its words in /proc are looked at
     right = {"Authorization": f"Bearer {TOKEN}"}
     seen: list[bytes] = []
 
