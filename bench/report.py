@@ -12,6 +12,8 @@ import statistics
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
+from readme import written
+
 MINE = "fairlead"
 FLOORS = ("floor", "floor-splice")
 
@@ -85,12 +87,13 @@ def best(by_peer: dict[str, list[dict]], metric: str) -> str | None:
 
 
 def ratios(by_peer: dict[str, list[dict]], rival: str, metric: str) -> list[float]:
-    """fairlead's number by the rival's, in each round that has both, sorted."""
-    rounds: dict[int, dict[str, float]] = {}
+    """fairlead's number by the rival's, in each round of a run that has both, sorted."""
+    rounds: dict[tuple[str, int], dict[str, float]] = {}
     for name in (MINE, rival):
         for sample in quiet(by_peer.get(name, [])):
             if sample.get(metric):
-                rounds.setdefault(sample.get("rep", 0), {})[name] = sample[metric]
+                which = sample.get("run", ""), sample.get("rep", 0)
+                rounds.setdefault(which, {})[name] = sample[metric]
     return sorted(pair[MINE] / pair[rival] for pair in rounds.values() if len(pair) == 2)
 
 
@@ -213,18 +216,8 @@ BEFORE = "## What works today\n"
 MARKS = ("<!-- bench: written by bench/bench.py --publish -->", "<!-- /bench -->")
 
 
-def published(readme: str, data: dict, name: str) -> str:
-    """The README with what stands between the marks written anew; where there are none, before the
-    heading that comes after the page's examples.
-    """
-    before, found, rest = readme.partition(MARKS[0])
-    if found:
-        _, _, after = rest.partition(MARKS[1] + "\n\n")
-    else:
-        before, found, after = readme.partition(BEFORE)
-        after = found + after
-    if not found:
-        raise ValueError(f"neither `{MARKS[0]}` nor `{BEFORE}` is in the page")
+def published(page: str, data: dict, name: str) -> str:
+    """The page with what this run says of the costs."""
     run = data["runs"][-1]
     missed = lost(data["results"])
     said = "All goals are kept." if not missed else "Not kept: " + "; ".join(missed) + "."
@@ -242,7 +235,7 @@ Ratios are made round by round; in brackets their ends.
 Versions, commands and all numbers: [bench/results/{name}.md](bench/results/{name}.md).
 
 """
-    return f"{before}{MARKS[0]}{inside}{MARKS[1]}\n\n{after}"
+    return written(page, MARKS, inside, BEFORE)
 
 
 # ----------------------------------------------------------------------------------------- the drawing

@@ -13,6 +13,7 @@ from html import escape
 import rivals
 from experiment import SHAPES, SLOW_MS
 from faults import CONTROL, FAULTS, Fault, Limit
+from readme import written
 
 Cells = list[dict]
 
@@ -245,17 +246,7 @@ def summary(data: dict) -> str:
 
 
 def published(page: str, data: dict, name: str) -> str:
-    """The page with what stands between the marks written anew; where there are none, before the
-    heading that comes after the page's examples.
-    """
-    before, found, rest = page.partition(MARKS[0])
-    if found:
-        _, _, after = rest.partition(MARKS[1] + "\n\n")
-    else:
-        before, found, after = page.partition(BEFORE)
-        after = found + after
-    if not found:
-        raise ValueError(f"neither `{MARKS[0]}` nor `{BEFORE}` is in the page")
+    """The page with what this run says of hosts that fail."""
     lines = EXPLAINED.replace(". ", ".\n")
     inside = f"""
 ## A host that fails
@@ -271,7 +262,7 @@ fairlead has its default settings; "sensible" is what the others' documentation 
 Versions, further faults, other loads, and fairlead beside its own promises: [bench/results/{name}.md](bench/results/{name}.md).
 
 """
-    return f"{before}{MARKS[0]}{inside}{MARKS[1]}\n\n{after}"
+    return written(page, MARKS, inside, BEFORE)
 
 
 # ----------------------------------------------------------------------------------------- the drawing

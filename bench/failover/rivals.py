@@ -277,11 +277,11 @@ def versions(chosen: list[str]) -> dict[str, str]:
         "nginx": ["chroot", str(SID), "/usr/sbin/nginx", "-v"],
         "envoy": [str(peers.Envoy.binary), "--version"],
         "caddy": ["chroot", str(SID), "/usr/bin/caddy", "version"],
-        "pen": ["chroot", str(SID), "/usr/bin/pen", "-h"],
     }
     found = {}
     for name in sorted({peer.partition("-")[0] for peer in chosen} & set(asked)):
         done = subprocess.run(asked[name], capture_output=True, text=True, check=False)
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        found[name] = lines[0].strip() if lines else "?"
+        # Where it lies is of no interest to others.
+        found[name] = lines[0].strip().replace(f"{peers.PEER_HOME}/", "") if lines else "?"
     return found
