@@ -17,6 +17,11 @@ from pathlib import Path
 from perf_check import EXAMPLE, FEW, MANY
 
 ROWS = (
+    # First of all: what it counts is counted everywhere.
+    (
+        "counters and durations",
+        r"(balance|flow)/.*(stats|counter|histogram|timing|tally|recent|listener)\b",
+    ),
     (
         "reading heads",
         r"proto/.*(head|grammar|name|request|response|target|framing|method|hop|upgrade)\b",
@@ -33,10 +38,9 @@ ROWS = (
     ("limits", r"flow/.*(places|pace|room)\b"),
     ("faults on purpose, when off", r"flow/.*\bchaos"),
     ("access log, when off", r"flow/.*\blog"),
-    ("counters and durations", r"(stats|counter|histogram|timing|tally|recent|listener)\b"),
     ("the machines themselves", r"flow/"),
 )
-"""What a place is called, by the first pattern that fits. Counters come first of all."""
+"""What a place is called, by the first pattern that fits."""
 
 
 def main() -> int:
@@ -57,9 +61,6 @@ def main() -> int:
 
 
 def _row(place: str) -> str:
-    counted = next(pattern for what, pattern in ROWS if what.startswith("counters"))
-    if re.search(r"(balance|flow)/", place) and re.search(counted, place):
-        return "counters and durations"
     return next((what for what, pattern in ROWS if re.search(pattern, place)), "the example itself")
 
 
