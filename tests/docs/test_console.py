@@ -69,8 +69,8 @@ def is_fairlead(line: str, *commands: str) -> bool:
     return any(line.startswith(f"fairlead {command}") for command in commands)
 
 
-def play(town: Town, line: str) -> None:
-    """Do what a reader does who types this line."""
+def play(town: Town, line: str) -> bool:
+    """Do what a reader does who types this line. No: it is what a command prints."""
     line = line.replace("/etc/fairlead/fairlead.toml", "fairlead.toml").replace("30s", "1s")
     if line.endswith("&"):
         town.leave_running(line)
@@ -94,6 +94,9 @@ def play(town: Town, line: str) -> None:
         done = town.run(line)
         assert done.returncode == 0, (line, done)
         assert not (line.startswith("curl") and '"code"' in done.stdout), (line, done)
+    else:
+        return False
+    return True
 
 
 def serve(town: Town, line: str) -> None:
@@ -132,7 +135,6 @@ def test_commands_do_what_the_page_says(town: Town, page: str) -> None:
         if kind == "toml" and what.startswith("[chaos]"):
             (town.folder / "fairlead.toml").write_text(f"{SHOP}\n{what}")
         elif kind == "sh":
-            play(town, what)
-            played += 1
+            played += play(town, what)
 
     assert played, "a page without commands doesn't belong here"

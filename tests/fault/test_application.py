@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from harness.backend import response, saying
+from harness.backend import naming_lines, response, saying
 from harness.balancer import loopback, wait_for
 from harness.config import site
 from harness.line import Line
@@ -256,15 +256,8 @@ def test_tcp_connections_that_end_at_once_go_elsewhere_while_nothing_was_said(
     """Refused connects cost a tcp client nothing; nor does a process that is killed."""
     first, second = host(), host()
 
-    def named(name: bytes):
-        def play(line: Line) -> None:
-            while line.read_some():
-                line.send(name + b"\r\n")
-
-        return play
-
-    one = backend(named(b"one"), first.listener())
-    two = backend(named(b"two"), second.listener())
+    one = backend(naming_lines(b"one"), first.listener())
+    two = backend(naming_lines(b"two"), second.listener())
     listen = loopback()
     fairlead(config=site(listen, one, two, protocol="tcp", check='type = "tcp"'))
     assert during(listen, 0.5, by_tcp).failures == []

@@ -12,23 +12,13 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.backend import echo, keeping, response, saying
+from harness.backend import echo, keeping, naming_lines, response, saying
 from harness.balancer import Balancer, loopback, wait_for
 from harness.config import site, table
 from harness.line import dial
 from harness.traffic import Seen, Traffic, ask_once, by_http, by_tcp
 
 pytestmark = pytest.mark.root
-
-
-def named(name: bytes):
-    """A tcp backend that answers each line with its name."""
-
-    def play(line) -> None:
-        while line.read_some():
-            line.send(name + b"\r\n")
-
-    return play
 
 
 @pytest.fixture
@@ -39,7 +29,7 @@ def pair(fairlead, backend, host):
         protocol: str, check: str
     ) -> tuple[Balancer, str, Callable, Callable, object, object]:
         first, second = host(), host()
-        play = saying if protocol == "http" else named
+        play = saying if protocol == "http" else naming_lines
         one = backend(play(b"first"), first.listener())
         two = backend(play(b"second"), second.listener())
         listen = loopback()
@@ -113,8 +103,8 @@ def test_without_any_check_traffic_alone_finds_out(pair, protocol: str) -> None:
 def test_one_of_two_in_the_same_group(fairlead, backend, host) -> None:
     """Nobody's slowest of twelve new connections is under 300 ms elsewhere; here it is."""
     first, second = host(), host()
-    one = backend(named(b"first"), first.listener())
-    two = backend(named(b"second"), second.listener())
+    one = backend(naming_lines(b"first"), first.listener())
+    two = backend(naming_lines(b"second"), second.listener())
     listen = loopback()
     fairlead(config=site(listen, one, two, protocol="tcp", check='type = "tcp", interval = "1s"'))
     seen = Seen()
@@ -203,8 +193,8 @@ def test_a_post_is_never_executed_twice_whatever_is_lost(fairlead, backend, host
 def test_a_host_that_is_unplugged(fairlead, backend, host) -> None:
     """ARP fails: connects end in `no route to host` after seconds; nobody waits for that."""
     first, second = host(), host()
-    one = backend(named(b"first"), first.listener())
-    two = backend(named(b"second"), second.listener())
+    one = backend(naming_lines(b"first"), first.listener())
+    two = backend(naming_lines(b"second"), second.listener())
     listen = loopback()
     fairlead(
         config=site(listen, one, two, protocol="tcp", check='type = "tcp", interval = "500ms"')
@@ -224,8 +214,8 @@ def test_a_host_that_is_unplugged(fairlead, backend, host) -> None:
 
 def test_a_host_that_says_unreachable(fairlead, backend, host) -> None:
     first, second = host(), host()
-    one = backend(named(b"first"), first.listener())
-    two = backend(named(b"second"), second.listener())
+    one = backend(naming_lines(b"first"), first.listener())
+    two = backend(naming_lines(b"second"), second.listener())
     listen = loopback()
     balancer = fairlead(config=site(listen, one, two, protocol="tcp", check='type = "none"'))
 

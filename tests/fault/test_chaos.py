@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from harness.backend import naming_lines
 from harness.balancer import Balancer, loopback, wait_for
 from harness.config import site
 from harness.crowd import executions
@@ -20,21 +21,6 @@ from harness.traffic import Seen, Traffic, by_tcp
 ALLOWED = "[chaos]\nenabled = true\n"
 TCP = 'type = "tcp", interval = "200ms", timeout = "200ms", fall = 2'
 HTTP = 'type = "http", path = "/healthz", interval = "200ms", timeout = "200ms", fall = 2'
-
-
-def named(name: bytes):
-    """A tcp backend that answers each line with its name."""
-
-    def play(line) -> None:
-        while line.read_some():
-            line.send(name + b"\r\n")
-
-    return play
-
-
-def wait_healthy(balancer: Balancer) -> None:
-    """Until everybody is."""
-    wait_for(lambda: {row["health"] for row in balancer.backends().values()} == {"healthy"}, 10)
 
 
 def play(balancer: Balancer, backend: str, fault: str, seconds: float, **more: object) -> None:
@@ -59,11 +45,11 @@ def streams(fairlead, backend):
     """fairlead before two tcp backends, and one's address."""
 
     def start() -> tuple[Balancer, str, str]:
-        one, two = backend(named(b"one")), backend(named(b"two"))
+        one, two = backend(naming_lines(b"one")), backend(naming_lines(b"two"))
         listen = loopback()
         config = site(listen, one, two, protocol="tcp", check=TCP, more=ALLOWED)
         balancer = fairlead(config=config)
-        wait_healthy(balancer)
+        balancer.wait_all_healthy()
         with Traffic(listen, 50, by_tcp) as seen:
             wait_for(lambda: len(seen.answers) >= 20)
         assert set(seen.answers) == {b"one", b"two"}
@@ -130,7 +116,7 @@ def site_of(fairlead, crowd):
         one, two = crowd.origin("one"), crowd.origin("two")
         listen = loopback()
         balancer = fairlead(config=site(listen, one.address, two.address, check=HTTP, more=more))
-        wait_healthy(balancer)
+        balancer.wait_all_healthy()
         return balancer, listen, (one, two)
 
     return start
@@ -171,7 +157,7 @@ def test_a_stream_whose_backend_speaks_first_is_whole(fairlead, backend) -> None
     pool = 'policy = "first"'
     config = site(listen, one, two, protocol="tcp", pool=pool, check=TCP, more=ALLOWED)
     balancer = fairlead(config=config)
-    wait_healthy(balancer)
+    balancer.wait_all_healthy()
     play(balancer, one.address, "freeze", 60)
     with dial(listen) as line:
         assert line.is_silent(0.2)

@@ -1,7 +1,9 @@
 """Answers that are late, at rates where that hurts: who is hedged, and what that costs everybody.
 
 Backends answer on loopback from one event loop (`harness.crowd`); default settings throughout.
-Times are judged beside the standstills of that loop, and all else by counting.
+Times are judged beside the standstills of that loop, and all else by counting. Those that take a
+quarter of a minute (`long`) are proved by virtual time in `fairlead-sim/tests/lateness.rs`, with the
+same bounds.
 """
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ def test_twenty_that_are_stuck_at_once_are_all_hedged_in_time(crowd, pair, what:
     assert slower(answers, HEDGED + crowd.stall(since)) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(60)
 def test_long_polls_among_quick_requests_are_not_cut_and_hardly_ever_made_twice(
     crowd, pair
@@ -131,12 +133,12 @@ def test_one_client_that_abandons_200_slow_requests_harms_nobody_else(crowd, pai
     # tried there: in doubt at most, and not for long.
     assert [doubt for doubt in doubts(balancer) if doubt.startswith("down")] == []
     crowd.ask(balancer.listen, 100, 2)
-    wait_for(lambda: {row["health"] for row in balancer.backends().values()} == {"healthy"})
+    balancer.wait_all_healthy()
     # Nothing is left of them.
     wait_for(lambda: sum(row["active"] for row in balancer.backends().values()) == 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_where_all_are_slow_at_once_hardly_anything_is_made_twice_and_nobody_is_out(
     crowd, pair
 ) -> None:
@@ -160,7 +162,7 @@ def test_where_all_are_slow_at_once_hardly_anything_is_made_twice_and_nobody_is_
     assert [doubt for doubt in doubts(balancer) if doubt.startswith("down")] == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(60)
 def test_a_tail_of_one_percent_is_five_times_shorter_for_three_percent_more_requests(
     crowd, fairlead

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness.backend import keeping, response
+from harness.backend import keeping, naming_lines, response
 from harness.balancer import Balancer, loopback, wait_for
 from harness.config import site
 from harness.lab import Host
@@ -34,16 +34,6 @@ def naming(name: bytes):
     return keeping(answer)
 
 
-def lines_of(name: bytes):
-    """A tcp backend that answers each line with its name."""
-
-    def play(line) -> None:
-        while line.read_some():
-            line.send(name + b"\r\n")
-
-    return play
-
-
 class Both:
     """The same hosts behind an http and a tcp listener, and clients of both."""
 
@@ -54,7 +44,7 @@ class Both:
             for name, host in zip(names, hosts, strict=False)
         ]
         raw = [
-            backend(lines_of(name), host.listener(9001))
+            backend(naming_lines(name), host.listener(9001))
             for name, host in zip(names, hosts, strict=False)
         ]
         self.listens = [loopback(), loopback()]

@@ -79,7 +79,7 @@ def posting(fairlead, host, crowd):
             ]
             return [answer for run in runs for answer in run.result(20)]
 
-        before = post(0.6)
+        before = post(0.2)
         assert [answer for answer in before if not answer.ok] == []
         assert {answer.by for answer in before} == {"one", "two"}
         fault(two, second)
@@ -101,7 +101,7 @@ def test_posts_under_way_to_a_host_that_dies_fail_once_and_no_others(posting, fa
     failed, post = posting(DYING[fault])
 
     assert len(failed) <= 40
-    assert [answer for answer in post(0.5) if not answer.ok] == []
+    assert [answer for answer in post(0.3) if not answer.ok] == []
 
 
 @pytest.mark.parametrize("fault", ODD)
@@ -110,7 +110,7 @@ def test_posts_are_executed_at_most_once_whatever_is_odd(posting, fault: str) ->
     failed, post = posting(ODD[fault])
 
     assert len(failed) <= 40
-    again = post(0.5)
+    again = post(0.3)
     assert len([answer for answer in again if not answer.ok]) <= len(again) / 10
 
 

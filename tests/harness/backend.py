@@ -58,6 +58,16 @@ def saying(text: bytes | str) -> Play:
     return keeping(lambda request: response(b"" if request.method == "HEAD" else body))
 
 
+def naming_lines(name: bytes) -> Play:
+    """A tcp backend that answers each line with its name."""
+
+    def play(line: Line) -> None:
+        while line.read_some():
+            line.send(name + b"\r\n")
+
+    return play
+
+
 def echo(line: Line) -> None:
     """Sends back what comes (tcp)."""
     while data := line.read_some():

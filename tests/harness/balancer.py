@@ -171,6 +171,16 @@ class Balancer:
             lambda: f"{address} is {self.backends()[address]}, wanted {wanted}",
         )
 
+    def wait_all_healthy(self, patience: float = 10.0) -> None:
+        """Until every backend of every pool is."""
+
+        def rows() -> list[dict[str, Any]]:
+            return [row for pool in self.status()["pools"] for row in pool["backends"]]
+
+        wait_for(
+            lambda: all(row["health"] == "healthy" for row in rows()), patience, lambda: f"{rows()}"
+        )
+
     def reload(self, config: str | None = None) -> tuple[int, Any]:
         """Write a new configuration (if given) and have it loaded: status and JSON."""
         if config is not None:
@@ -246,7 +256,7 @@ def loopback() -> str:
 
 
 def wait_for(
-    claim: Callable[[], Any], patience: float = 5.0, otherwise: Callable[[], str] | None = None
+    claim: Callable[[], Any], patience: float = 10.0, otherwise: Callable[[], str] | None = None
 ) -> Any:
     """Ask until the answer is true; the answer."""
     end = time.monotonic() + patience

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.backend import Backend, echo, free_port
+from harness.balancer import wait_for
 from harness.line import dial
 
 COMMANDS = (
@@ -64,7 +64,7 @@ def play(program: Sequence[str], environment: dict[str, str] | None = None) -> s
                 line.send(b"hello\n")
                 assert line.read(6) == b"hello\n"
         ask = [*program, "-b", "127.0.0.1", "-c", "show", port]
-        _wait_until(lambda: _is_idle(ask, more))
+        wait_for(lambda: _is_idle(ask, more))
         typed = "".join(f"{line}\n" for line in COMMANDS)
         for role, number in enumerate(ports):
             typed = typed.replace(f"PORT{role}", number)
@@ -95,11 +95,4 @@ def _is_idle(ask: list[str], more: dict[str, dict[str, str]]) -> bool:
 def _wait_until_it_listens(port: int) -> None:
     # Asked of the kernel: whoever connected to find out would be counted.
     listening = f":{port:04X} 00000000:0000 0A"
-    _wait_until(lambda: listening in Path("/proc/net/tcp").read_text())
-
-
-def _wait_until(claim: Callable[[], bool], patience: float = 15.0) -> None:
-    end = time.monotonic() + patience
-    while not claim():
-        assert time.monotonic() < end, "it does not come to that"
-        time.sleep(0.05)
+    wait_for(lambda: listening in Path("/proc/net/tcp").read_text())

@@ -8,17 +8,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 from harness import nursery
 from harness.backend import Backend, free_port
+from harness.balancer import wait_for
 from harness.line import BrokenOff, Line, dial
+from harness.nursery import PROGRAM
 
-PROGRAM = Path(sys.executable).with_name("fairlead")
 COLUMNS = 11
 
 
@@ -93,7 +92,7 @@ class Place:
         )
         self._processes.append(process)
         instance.process = process
-        wait_until(lambda: self.run("-c", "version", *instance.name).returncode == 0)
+        wait_for(lambda: self.run("-c", "version", *instance.name).returncode == 0)
         return instance
 
     def running(self) -> list[int]:
@@ -231,12 +230,3 @@ class BlackHole:
         """Let go of it."""
         for held in (*self._clients, self._listener):
             held.close()
-
-
-def wait_until(claim, patience: float = 10.0):
-    """Ask until the answer is true; the answer."""
-    end = time.monotonic() + patience
-    while not (answer := claim()):
-        assert time.monotonic() < end, f"not so after {patience} s"
-        time.sleep(0.03)
-    return answer

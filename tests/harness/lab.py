@@ -19,11 +19,18 @@ from pathlib import Path
 _COUNT = itertools.count()
 
 
-def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+def _run(*command: str, check: bool = True, typed: str = "") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=20, input=typed
+    )
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done
+
+
+def _ip(*commands: str, space: str = "") -> None:
+    inside = ("-n", space) if space else ()
+    _run("ip", *inside, "-batch", "-", typed="".join(f"{each}\n" for each in commands))
 
 
 def missing() -> str | None:
@@ -60,31 +67,22 @@ class Host:
         fourth = (os.getpid() // 250 + number) % 60 * 4
         self.near = f"10.213.{third}.{fourth + 1}"
         self.address = f"10.213.{third}.{fourth + 2}"
+        # Few programs, because each costs some milliseconds, and there are hundreds of hosts.
         _run("ip", "netns", "add", self.name)
-        _run("ip", "-n", self.name, "link", "set", "lo", "up")
-        _run(
-            "ip",
-            "link",
-            "add",
-            self.name,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "eth0",
-            "netns",
-            self.name,
+        pair = f"link add {self.name} type veth peer name eth0 netns {self.name}"
+        _ip(pair, f"addr add {self.near}/30 dev {self.name}", f"link set {self.name} up")
+        inside = ("link set lo up", f"addr add {self.address}/30 dev eth0", "link set eth0 up")
+        _ip(*inside, space=self.name)
+        self._nft(
+            "add table inet f",
+            *(
+                f"add chain inet f {hook} {{ type filter hook {hook} priority 0; }}"
+                for hook in ("input", "output")
+            ),
         )
-        _run("ip", "addr", "add", f"{self.near}/30", "dev", self.name)
-        _run("ip", "link", "set", self.name, "up")
-        _run("ip", "-n", self.name, "addr", "add", f"{self.address}/30", "dev", "eth0")
-        _run("ip", "-n", self.name, "link", "set", "eth0", "up")
-        self._nft("add table inet f")
-        for hook in ("input", "output"):
-            self._nft(f"add chain inet f {hook} {{ type filter hook {hook} priority 0; }}")
 
-    def _nft(self, script: str) -> None:
-        _run("ip", "netns", "exec", self.name, "nft", script)
+    def _nft(self, *script: str) -> None:
+        _run("ip", "netns", "exec", self.name, "nft", "; ".join(script))
 
     def listener(self, port: int = 9000, backlog: int = 512) -> socket.socket:
         """A listening socket on this host, usable from any thread of ours."""
@@ -102,8 +100,7 @@ class Host:
 
     def swallow(self) -> None:
         """Drop every packet, both ways: no answer, no reset, nothing."""
-        self._nft("add rule inet f input drop")
-        self._nft("add rule inet f output drop")
+        self._nft("add rule inet f input drop", "add rule inet f output drop")
 
     def deafen(self) -> None:
         """Drop only what arrives."""

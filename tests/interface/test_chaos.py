@@ -80,15 +80,8 @@ def lab(fairlead, backend):
 
     command.balancer, command.listen, command.one, command.two = balancer, listen, one, two
     command.target = f"app/{one.address}"
-    wait_healthy(balancer)
+    balancer.wait_all_healthy()
     return command
-
-
-def wait_healthy(balancer) -> None:
-    end = time.monotonic() + 10
-    while any(row["health"] != "healthy" for row in balancer.backends().values()):
-        assert time.monotonic() < end, balancer.backends()
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("fault", ["drop", "reset", "error", "freeze"])
@@ -128,9 +121,8 @@ def test_answers_that_come_late_are_the_hedges_business(lab) -> None:
 
 
 def test_a_person_reads_a_report_and_sees_it_run(lab) -> None:
-    started = threading.Event()
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(lab.balancer.runtime), "NO_COLOR": "1"}
-    with Traffic(lab.listen) as _:
+    with Traffic(lab.listen):
         process = subprocess.Popen(
             [PROGRAM, "chaos", "--backend", lab.target, "--fault", "freeze", "--for", "2s"],
             stdout=subprocess.PIPE,
@@ -140,7 +132,6 @@ def test_a_person_reads_a_report_and_sees_it_run(lab) -> None:
         )
         assert process.stderr is not None
         first = process.stderr.readline()
-        started.set()
         status = lab("status")
         report = process.communicate(timeout=20)[0]
 
@@ -226,7 +217,7 @@ def test_tcp_connections_suffer_too(fairlead, backend) -> None:
         more=ALLOWED,
     )
     balancer = fairlead(config=config)
-    wait_healthy(balancer)
+    balancer.wait_all_healthy()
     body = {"pool": "app", "backend": one.address, "fault": "drop", "seconds": 30}
     assert balancer.api("POST", "/v1/chaos", body)[0] == 201
     host, _, port = listen.rpartition(":")
@@ -240,7 +231,7 @@ def test_tcp_connections_suffer_too(fairlead, backend) -> None:
     refused = balancer.api("POST", "/v1/chaos", {**body, "fault": "error"})
     assert (refused[0], refused[1]["code"]) == (409, "chaos_running")
     balancer.api("DELETE", "/v1/chaos")
-    wait_healthy(balancer)
+    balancer.wait_all_healthy()
     refused = balancer.api("POST", "/v1/chaos", {**body, "fault": "error"})
     assert (refused[0], refused[1]["code"]) == (409, "no_requests")
 
@@ -283,7 +274,7 @@ def test_who_is_the_last_one_left_suffers_no_more(lab) -> None:
     lab("disable", f"app/{lab.two.address}")
 
     # What was played before has to be forgotten first: checks bring it back.
-    wait_healthy(lab.balancer)
+    lab.balancer.wait_all_healthy()
     assert {lab.balancer.connect(lab.listen).get().status for _ in range(10)} == {200}
 
 
@@ -292,13 +283,7 @@ def test_who_is_the_last_one_left_suffers_no_more(lab) -> None:
     [
         ({"backend": "nobody:1"}, 404, "unknown_backend"),
         ({"pool": "nobody"}, 404, "unknown_backend"),
-        ({"fault": "flood"}, 400, "bad_value"),
-        ({"share": 0}, 400, "bad_value"),
         ({"share": 1.5}, 400, "bad_value"),
-        ({"seconds": 4000}, 400, "bad_value"),
-        ({"seconds": True}, 400, "bad_value"),
-        ({"delay_seconds": 90}, 400, "bad_value"),
-        ({"checks": 1}, 400, "bad_value"),
         ({"shares": 1}, 400, "unknown_field"),
     ],
 )
@@ -308,19 +293,3 @@ def test_what_makes_no_sense_is_refused(lab, change, status, code) -> None:
 
     assert (found, told["code"]) == (status, code)
     assert lab.balancer.api("GET", "/v1/chaos") == (200, {"chaos": None})
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--fault", "drop"], "belong together"),
-        (["--backend", "app/a:1", "--fault", "flood"], "flood"),
-        (["--backend", "app/a:1", "--fault", "drop", "--share", "10"], "percentage"),
-        (["--backend", "app/a:1", "--fault", "drop", "--for", "30"], "not a duration"),
-    ],
-)
-def test_wrong_words_are_exit_2(words, said) -> None:
-    done = run("chaos", *words)
-
-    assert done.returncode == 2
-    assert said in done.stderr

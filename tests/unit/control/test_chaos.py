@@ -51,7 +51,9 @@ def test_an_unknown_field_suggests_the_nearest():
         {"share": "10%"},
         {"seconds": -1},
         {"seconds": 3601},
+        {"seconds": True},
         {"delay_seconds": True},
+        {"delay_seconds": 90},
         {"checks": "yes"},
     ],
 )

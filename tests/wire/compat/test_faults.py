@@ -14,7 +14,8 @@ from collections import Counter
 import pytest
 
 from harness.backend import echo, free_port
-from harness.inlab import named, wait_until
+from harness.balancer import wait_for
+from harness.inlab import named
 from harness.line import BrokenOff, Line
 
 
@@ -132,7 +133,7 @@ def test_07_nothing_that_happens_to_a_conversation_leaks_capacity(place, backend
         assert line.read(1) == b"x"
         line.reset()
 
-    wait_until(lambda: instance.row(0).c == 0)
+    wait_for(lambda: instance.row(0).c == 0)
     lines = [instance.connect() for _ in range(2)]
     for line in lines:
         line.send(b"x")
@@ -173,7 +174,7 @@ def test_10_names_are_followed(place, backend, hosts) -> None:
     before.refuse()
 
     # Looked up each half minute; at once where the old address fails.
-    wait_until(lambda: instance.who() == "after", 15)
+    wait_for(lambda: instance.who() == "after", 15)
     assert (instance.row(0).address, instance.row(0).state) == ("127.0.0.3", "ENA")
 
 
@@ -227,7 +228,7 @@ def test_13_old_connections_are_not_counted_in_a_new_instance(place, named_backe
     assert (old.row(0).c, old.row(0).totalc) == (0, 1)
     line.close()
 
-    wait_until(lambda: len(place.running()) == 1)
+    wait_for(lambda: len(place.running()) == 1)
     assert (old.row(0).c, old.row(0).totalc) == (0, 1)
 
 
@@ -250,12 +251,12 @@ def test_a_reset_during_a_connect_frees_the_channel_at_once(place, black_hole) -
     """INTERFACE.md, 7: not only when `-t` is over."""
     instance = place.start("-t", "30", f"{black_hole.address}:1")
     line = instance.connect()
-    wait_until(lambda: instance.row(0).c == 1)
+    wait_for(lambda: instance.row(0).c == 1)
 
     line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     line.socket.close()
 
-    wait_until(lambda: instance.row(0).c == 0, 5)
+    wait_for(lambda: instance.row(0).c == 0, 5)
 
 
 def test_sigterm_ends_what_kill_has_left(place, backend) -> None:

@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from harness.backend import free_port
-from harness.inlab import PROGRAM, Instance, wait_until
+from harness.balancer import wait_for
+from harness.inlab import PROGRAM, Instance
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_2_a_database_with_a_spare(sh, clients, named_backend) -> None:
     main.refuse()
     assert clients(port).names(3) == ["spare"] * 3
     main.listen_again()
-    wait_until(lambda: clients(port).who() == "main")
+    wait_for(lambda: clients(port).who() == "main")
 
 
 def test_3_hash_groups_keep_clients_where_they_are(sh, clients, named_backend) -> None:
@@ -87,9 +88,9 @@ def test_4_autodisable_with_monitoring(sh, clients, named_backend) -> None:
 
     db1.refuse()
     assert clients(port).names(3) == ["db2"] * 3
-    wait_until(lambda: clients(port).states() == ["dis", "ENA"])
+    wait_for(lambda: clients(port).states() == ["dis", "ENA"])
     db1.listen_again()
-    wait_until(lambda: clients(port).states() == ["ENA", "ENA"])
+    wait_for(lambda: clients(port).states() == ["ENA", "ENA"])
 
 
 def test_5_mrtg_asks_from_cron(sh, clients, named_backend) -> None:
@@ -156,6 +157,6 @@ def test_10_a_command_decides_who_is_well(sh, clients, named_backend, tmp_path) 
 
     assert clients(port).states() == ["ENA"]
     (tmp_path / "checksvc.sick").touch()
-    wait_until(lambda: clients(port).states() == ["dis"])
+    wait_for(lambda: clients(port).states() == ["dis"])
     (tmp_path / "checksvc.sick").unlink()
-    wait_until(lambda: clients(port).states() == ["ENA"])
+    wait_for(lambda: clients(port).states() == ["ENA"])

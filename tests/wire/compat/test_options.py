@@ -13,7 +13,8 @@ import time
 import pytest
 
 from harness.backend import echo, free_port
-from harness.inlab import PROGRAM, named, wait_until
+from harness.balancer import wait_for
+from harness.inlab import PROGRAM, named
 from harness.sources import ROOT
 
 
@@ -157,7 +158,7 @@ def test_capital_b_is_the_source_of_outgoing_connections(place, backend) -> None
 
     place.start("-B", "127.0.0.77", backend(play)).who()
 
-    wait_until(lambda: seen == ["127.0.0.77"])
+    wait_for(lambda: seen == ["127.0.0.77"])
 
 
 def test_an_unusable_source_fails_at_the_start(place) -> None:
@@ -211,7 +212,7 @@ def test_a_disables_what_fails_until_it_answers(place, named_backend) -> None:
     assert instance.states() == ["dis", "ENA"]
     a.listen_again()
 
-    wait_until(lambda: instance.who() == "a", 20)
+    wait_for(lambda: instance.who() == "a", 20)
     assert instance.states() == ["ENA", "ENA"]
 
 
@@ -235,7 +236,7 @@ def test_a_in_strict_mode_disables_until_enabled(place, named_backend) -> None:
     instance = place.start("--compat=strict", "-a", a, b)
     a.refuse()
     assert instance.names(2) == ["b", "b"]
-    wait_until(lambda: instance.states() == ["dis", "ENA"])
+    wait_for(lambda: instance.states() == ["dis", "ENA"])
     a.listen_again()
     time.sleep(1.5)  # longer than the hold after which a trial would be made
 
@@ -294,7 +295,7 @@ def test_maxc_overflows_into_the_next_group(place, named_backend) -> None:
     assert [line.read_line() for line in lines] == [b"main", b"main", b"spare"]
     assert instance.who() is None
     lines[0].close()
-    wait_until(lambda: instance.who() == "main")
+    wait_for(lambda: instance.who() == "main")
 
 
 def test_a_port_may_be_left_out_before_maxc(place, backend) -> None:

@@ -75,11 +75,14 @@ class Visitors:
 
 
 def besiege(
-    fairlead, backend, *, heads: int, bodies: int, readers: int, size: int, asks: int
+    fairlead, backend, *, heads: int, bodies: int, readers: int, size: int, asks: int, patience: int
 ) -> float:
-    """Does so, checks all but the time; how many times p99 was what it had been."""
+    """Does so, checks all but the time; how many times p99 was what it had been.
+
+    ``patience`` is the seconds that a head may take.
+    """
     listen, one = loopback(), backend(plays(b"x" * size))
-    balancer = fairlead(config=site(listen, one))
+    balancer = fairlead(config=site(listen, one, listener=f'timeouts = {{ head = "{patience}s" }}'))
     visitors = Visitors(balancer, listen)
     visitors.ask(200)
     files, memory = balancer.open_files(), balancer.resident_bytes()
@@ -95,14 +98,14 @@ def besiege(
         for siege in sieges.values():
             siege.wait_ready()
         started = time.monotonic()
-        while len(visitors.times) < during + asks or time.monotonic() - started < 12:
+        while len(visitors.times) < during + asks or time.monotonic() - started < patience + 2:
             visitors.ask(50)
         most = memory + (heads + bodies) * PER_CONNECTION + readers * PER_READER + 16 * MIB
         taken = balancer.resident_bytes()
         assert taken < most
         seen = {kind: siege.seen() for kind, siege in sieges.items()}
 
-        assert seen["head"]["answered"] > 0, "who drips a head is told to go after ten seconds"
+        assert seen["head"]["answered"] > 0, "who drips a head is told to go"
         assert seen["reader"]["ended"] == 0, "who takes a kilobyte a second is let be"
         assert balancer.status()["workers"] > 0
     ratio = visitors.p99(during) / visitors.p99(before)
@@ -114,21 +117,32 @@ def besiege(
     wait_for(lambda: balancer.open_files() <= files, 10, lambda: f"{balancer.open_files()}")
     assert balancer.backends()[one.address]["active"] == 0
     wait_for(lambda: balancer.resident_bytes() < memory + 24 * MIB, 20)
-    assert not [each for each in balancer.events() if each["event"] in ("panic", "health")][1:]
+    told = [each["event"] for each in balancer.events()]
+    assert "panic" not in told
+    assert told.count("health") <= 1, "it is found healthy, once"
     return ratio
 
 
 @pytest.mark.timeout(90)
 @pytest.mark.slow
 def test_five_hundred_who_hold_what_they_can_harm_nobody(fairlead, backend) -> None:
-    besiege(fairlead, backend, heads=400, bodies=100, readers=20, size=20 * MIB, asks=1_000)
+    besiege(
+        fairlead, backend, heads=400, bodies=100, readers=20, size=20 * MIB, asks=500, patience=3
+    )
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_five_thousand_slow_heads_and_two_hundred_slow_readers(fairlead, backend) -> None:
     ratio = besiege(
-        fairlead, backend, heads=5_000, bodies=500, readers=200, size=100 * MIB, asks=5_000
+        fairlead,
+        backend,
+        heads=5_000,
+        bodies=500,
+        readers=200,
+        size=100 * MIB,
+        asks=5_000,
+        patience=10,
     )
 
     assert ratio <= 2

@@ -1,4 +1,7 @@
-"""Clients that send or take next to nothing are cut off, those that only seem to are not."""
+"""Clients that send or take next to nothing are cut off, those that only seem to are not.
+
+The half minute of a body that drips is `long`: `dialogues/slow.rs` has the same, event by event.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +99,7 @@ def _takes(line: Line, most: int) -> bool:
         return False
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(60)
 def test_a_body_that_drips_is_cut_off_after_half_a_minute(fairlead, backend) -> None:
     listen = loopback()

@@ -1,4 +1,4 @@
-"""Starting, refusing to start, stopping; running out of descriptors."""
+"""Starting, refusing to start, stopping; what must not stop it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.backend import echo, free_port, keeping, response, saying
+from harness.backend import echo, free_port, response, saying
 from harness.balancer import loopback, run, wait_for
 from harness.config import site
 from harness.line import dial
@@ -250,41 +250,7 @@ def test_a_second_interrupt_does_not_wait(http, backend) -> None:
     assert balancer.wait(3) == 130
 
 
-# --------------------------------------------------------------------------- running out of descriptors
-
-
-def test_running_out_of_descriptors_costs_no_cpu_and_passes(fairlead, backend) -> None:
-    """Envoy burns a core there. It pauses, says so, and goes on when some are free again."""
-    one = backend(keeping(lambda _: response(b"hello")))
-    listen = loopback()
-    balancer = fairlead(
-        config=site(listen, one, listener="limits = { connections = 10000 }"), files_max=128
-    )
-    served = balancer.connect(listen)
-    assert served.get().status == 200
-    lines = []
-    for _ in range(200):
-        try:
-            lines.append(balancer.connect(listen))
-        except OSError:
-            break
-    time.sleep(0.5)
-    before = balancer.cpu_seconds()
-    time.sleep(2)
-
-    assert balancer.cpu_seconds() - before < 0.2, "it must not spin"
-    assert served.get().status == 200, "those who are in are served"
-    for line in lines:
-        line.close()
-    wait_for(lambda: _answers(balancer, listen), 10)
-
-
-def _answers(balancer, listen: str) -> bool:
-    try:
-        with balancer.connect(listen) as line:
-            return line.get().status == 200
-    except (OSError, AssertionError):
-        return False
+# ----------------------------------------------------------------------------- what must not stop it
 
 
 def test_the_limit_of_connections_is_derived_from_the_file_limit(fairlead, backend) -> None:

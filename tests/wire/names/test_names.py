@@ -1,6 +1,8 @@
 """Names: resolved, resolved again, and never forgotten when they fail.
 
 fairlead sees an /etc/hosts of its own (a mount namespace), which the test rewrites.
+The half minute between two looks is `long`: `tests/unit/discovery` has the pauses, and what is done
+with what is found.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def test_a_name_that_moves_is_followed_by_a_reload(fairlead, hosts, places) -> N
     assert balancer.connect(listen).get().body == b"127.0.0.3"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(90)
 def test_a_name_that_moves_is_followed_by_itself(fairlead, hosts, places) -> None:
     port, _ = places

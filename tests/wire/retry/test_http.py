@@ -366,59 +366,7 @@ def test_all_tries_failed_is_503(fairlead) -> None:
     assert time.monotonic() - started < 2
 
 
-# ------------------------------------------------------- the simple Go balancer's measured faults
-
-
-def test_a_client_that_aborts_takes_no_backend_down(http, backend) -> None:
-    """There, one abort on three healthy backends gave 503 to everybody for up to two minutes."""
-
-    def slow(line) -> None:
-        while line.read_request():
-            if line.is_silent(0.3):
-                line.send(response(b"slow"))
-
-    backends = [backend(slow) for _ in range(3)]
-    balancer = http(*backends)
-    for _ in range(6):
-        line = balancer.connect()
-        line.send(GET)
-        time.sleep(0.05)
-        line.reset()
-
-    assert all(balancer.connect().get().status == 200 for _ in range(6))
-    assert {row["health"] for row in balancer.backends().values()} <= {"healthy", "unknown"}
-
-
-def test_posts_whose_first_backend_is_dead_poison_nobody(http, backend) -> None:
-    """There, the third POST got 503, and then 60 of 60 GETs."""
-    dead = f"127.0.0.1:{free_port()}"
-    good = [backend(keeping(lambda request: response(request.body or b"get"))) for _ in range(2)]
-    balancer = http(dead, *good)
-
-    for _ in range(9):
-        with balancer.connect() as line:
-            assert line.ask(POST).body == b"body"
-    for _ in range(60):
-        with balancer.connect() as line:
-            assert line.get().body == b"get"
-    rows = balancer.backends()
-    assert all(rows[one.address]["health"] in ("healthy", "unknown") for one in good)
-
-
-def test_neighbours_of_a_dead_backend_share_its_load(http, backend) -> None:
-    """There, the one after it got double."""
-    good = [backend(saying("")) for _ in range(3)]
-    balancer = http(good[0], f"127.0.0.1:{free_port()}", good[1], good[2])
-    line = balancer.connect()
-    for _ in range(20):
-        line.get()
-    before = [len(one.requests) for one in good]
-
-    for _ in range(300):
-        line.get()
-
-    shares = [len(one.requests) - start for one, start in zip(good, before, strict=True)]
-    assert max(shares) - min(shares) <= 15, shares
+# ------------------------------------------------------------------- when a backend is found down
 
 
 def test_a_request_whose_only_backend_is_found_down_stays_with_it(fairlead, backend) -> None:

@@ -150,6 +150,7 @@ def test_one_that_somebody_else_began_ends_the_waiting(run, instance):
     [
         (["--fault", "drop"], "belong together"),
         (["--backend", "app/a:1", "--fault", "drop", "--stop"], "belong together"),
+        (["--backend", "app/a:1", "--fault", "flood"], "flood"),
         (["--backend", "app/a:1", "--fault", "drop", "--share", "10"], "not a percentage"),
         (["--backend", "app/a:1", "--fault", "drop", "--for", "1d"], "not a duration"),
         (["--share", "10%", "--for", "30s"], "belong together"),
