@@ -59,11 +59,10 @@ def test_last_fm(pair, protocol: str) -> None:
 
     first.swallow()
     with Traffic(listen, 50, ask) as during:
-        time.sleep(3)
+        balancer.wait_for_health(one.address, "down")
     assert during.failures == []
     assert during.slow == 0, sorted(during.times)[-10:]
-    assert during.answers.count(b"second") > 110
-    assert balancer.backends()[one.address]["health"] == "down"
+    assert during.answers.count(b"second") > 0.7 * during.whole
     with Traffic(listen, 50, ask) as later:
         time.sleep(0.5)
     assert max(later.times) < 0.1, "it is out: nobody waits for it any more"
@@ -90,10 +89,10 @@ def test_without_any_check_traffic_alone_finds_out(pair, protocol: str) -> None:
 
     first.swallow()
     with Traffic(listen, 20, ask) as during:
-        time.sleep(2.5)
+        balancer.wait_for_health(one.address, "suspect", "down")
+        time.sleep(0.5)
     assert during.failures == []
     assert during.slow <= 1
-    assert balancer.backends()[one.address]["health"] in ("suspect", "down")
 
     first.heal()
     with Traffic(listen, 20, ask):
@@ -250,8 +249,8 @@ def test_lost_packets_cost_latency_and_no_error(fairlead, backend, host) -> None
     fairlead(config=site(listen, one, two, check='type = "tcp", interval = "500ms"'))
 
     first.lose(33)
-    with Traffic(listen, 20, by_http()) as seen:
-        time.sleep(3)
+    with Traffic(listen, 40, by_http()) as seen:
+        time.sleep(1.5)
 
     assert seen.failures == []
 
@@ -279,9 +278,8 @@ def test_a_process_that_freezes(fairlead, backend, host) -> None:
 
     frozen.set()
     with Traffic(listen, 20, by_http()) as during:
-        time.sleep(3)
+        balancer.wait_for_health(one.address, "down")
     assert during.failures == []
-    assert balancer.backends()[one.address]["health"] == "down"
     assert during.slow < 20
 
     thaw.set()
