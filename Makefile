@@ -65,28 +65,32 @@ SECONDS_ASKED := $(if $(filter command line environment%,$(origin SECONDS)),$(SE
 
 # ------------------------------------------------------------------------------------------ testing
 
+# Two processes, since most tests wait; what measures comes after them, with the machine to itself.
+TESTS_SHOWN := ^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$
+TESTS := $(STAGE) 'Python tests' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -n 2 --dist worksteal -m
+TESTS_ALONE := $(STAGE) 'Python tests that measure' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -m
+
 .PHONY: test
 test: setup ## All that CI runs: lint, Rust tests, Python tests (about 20 minutes on two cores)
 	@$(MAKE) --no-print-directory lint
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
 		$(CARGO) test $(RUST_TESTED) --quiet
-	@$(STAGE) 'Python tests' '^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$' \
-		$(BIN)/pytest -m 'not long' --color=no
+	@$(TESTS) 'not long and not alone'
+	@$(TESTS_ALONE) 'alone and not long'
 
 .PHONY: test-fast
 test-fast: setup ## The tests that take seconds
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
 		$(CARGO) test $(RUST_TESTED) --quiet
-	@$(STAGE) 'Python tests' '^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$' \
-		$(BIN)/pytest -m 'not slow and not long and not root' --color=no
+	@$(TESTS) 'not slow and not long and not root and not alone'
 
 .PHONY: test-all
 test-all: setup ## Everything, also what takes minutes (10,000 seeds, a GiB, thousands of connections)
 	@$(MAKE) --no-print-directory lint
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
 		$(CARGO) test $(RUST_TESTED) --release -- --include-ignored --quiet
-	@$(STAGE) 'Python tests' '^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$' \
-		$(BIN)/pytest --color=no
+	@$(TESTS) 'not long and not alone'
+	@$(TESTS_ALONE) 'alone or long'
 	@FUZZ_OPTIONAL=1 $(STAGE) 'fuzzing' 'executions|needs|hint' tools/fuzz.sh '' 120
 
 .PHONY: lint

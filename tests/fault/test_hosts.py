@@ -36,6 +36,7 @@ def health(balancer: Balancer, host: str) -> list[str]:
     return [row["health"] for row in rows if row["address"].startswith(f"{host}:")]
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_a_thousand_pools_on_a_dead_host_are_out_within_a_second(fairlead, host, crowd) -> None:

@@ -18,6 +18,8 @@ from harness.balancer import Balancer, loopback, wait_for
 from harness.config import site
 from harness.crowd import Answer, Origin, Request, Wait, executions
 
+pytestmark = pytest.mark.alone
+
 HEDGED = 0.25
 """Seconds within which a stuck request has its answer from somebody else."""
 

@@ -52,6 +52,7 @@ def test_check_imports_no_event_loop(tmp_path) -> None:
     assert imported("check", cwd=str(tmp_path)) & (HEAVY - {"concurrent", "logging"}) == set()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("words", "seconds"), [(["version"], 0.15), (["--help"], 0.4)])
 def test_commands_answer_soon(words: list[str], seconds: float) -> None:
     """Generous: machines differ. The best of five is what counts."""

@@ -36,6 +36,7 @@ def test_pytest_finds_it_by_itself():
     assert found.get("fairlead") == "fairlead.testing.plugin", "build the package again"
 
 
+@pytest.mark.alone
 def test_a_users_own_test_takes_ten_lines_and_less_than_a_second(tmp_path):
     assert len(USERS.strip().splitlines()) <= 10
     took = []

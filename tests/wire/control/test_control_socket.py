@@ -129,7 +129,7 @@ def test_control_answers_quickly_under_heavy_traffic(http, backend) -> None:
 
 
 def test_idle_it_uses_no_processor_and_little_memory(fairlead, backend) -> None:
-    balancer = fairlead("http", loopback(), backend().address, backend().address)
+    balancer = fairlead("http", loopback(), backend().address, backend().address, fresh=True)
     time.sleep(1)
     before = balancer.cpu_seconds()
     time.sleep(3)

@@ -18,6 +18,8 @@ from harness.config import site
 from harness.line import Line
 from harness.siege import Siege
 
+pytestmark = pytest.mark.alone
+
 MIB = 1 << 20
 PER_CONNECTION = 4 * 1024
 """What a connection that sends a head or a body slowly may cost."""

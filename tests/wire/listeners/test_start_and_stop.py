@@ -31,6 +31,7 @@ def test_ready_comes_once_all_listeners_accept(fairlead, backend) -> None:
         assert balancer.connect(listen).get().status == 200
 
 
+@pytest.mark.alone
 def test_ready_comes_soon(fairlead, backend, tmp_path) -> None:
     """Within 300 ms, not counting the time that this machine gave its processors to others.
 
@@ -54,7 +55,7 @@ def test_ready_comes_soon(fairlead, backend, tmp_path) -> None:
 
 def test_memory_is_taken_by_the_page(http, backend) -> None:
     """Nothing asks the kernel for huge pages: a connection's first byte would cost 2 MiB."""
-    balancer = http(backend(saying("hello")))
+    balancer = http(backend(saying("hello")), fresh=True)
     assert balancer.connect().get().status == 200
 
     maps = Path(f"/proc/{balancer.process.pid}/smaps").read_text().splitlines()

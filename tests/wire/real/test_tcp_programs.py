@@ -170,6 +170,7 @@ def test_thousands_of_idle_connections_are_held(
     herd.close()
 
 
+@pytest.mark.alone
 def test_a_slow_loris_does_not_keep_others_out(http, backend) -> None:
     balancer = http(backend(saying("hello")))
     stop = threading.Event()

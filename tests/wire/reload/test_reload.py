@@ -277,6 +277,7 @@ def test_the_command_reloads_the_running_instance(fairlead, backend) -> None:
     assert balancer.connect(listen).get().body == b"new"
 
 
+@pytest.mark.alone
 def test_a_thousand_listeners_load_check_and_reload_within_seconds(fairlead, backend) -> None:
     from harness.backend import free_ports
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness.backend import saying
 from harness.balancer import loopback
 
 if TYPE_CHECKING:
     from harness.balancer import Balancer
+
+pytestmark = pytest.mark.alone
 
 SERVICES = 1_000
 MEBIBYTES = 60
@@ -42,7 +46,7 @@ def worker_milliseconds(balancer: Balancer) -> list[float]:
 def test_a_thousand_services_take_sixty_mebibytes_and_no_pause(fairlead, backend) -> None:
     backends = [backend(saying(b"ok")) for _ in range(4)]
     listen = loopback()
-    balancer = fairlead(config=services(listen, backends))
+    balancer = fairlead(config=services(listen, backends), fresh=True)
 
     assert balancer.resident_bytes() < MEBIBYTES << 20
 

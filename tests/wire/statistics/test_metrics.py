@@ -143,6 +143,7 @@ def test_the_page_of_metrics_lists_them_all(site_with_traffic) -> None:
     assert told == listed
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_thousand_pools_are_told_without_holding_anybody_up(fairlead) -> None:
     """1,000 pools of 4 backends: another answer of the API comes while the text is made."""
