@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,8 +50,8 @@ class Town:
         self._spaces = (f"fl{number}a", f"fl{number}b")
         self._etc = Path(f"/etc/netns/{self._spaces[0]}")
         self.folder = folder
-        self.runtime = folder / "run"
-        self.runtime.mkdir(mode=0o700)
+        # Not in there: a Unix socket's path may have 107 bytes.
+        self.runtime = Path(tempfile.mkdtemp(prefix="fl-"))
         self._backends: list[Backend] = []
         self._servings: list[Serving] = []
         self.serving: Serving | None = None
@@ -167,7 +168,8 @@ class Town:
             serving.close()
         for space in self._spaces:
             _run("ip", "netns", "del", space, check=False)
-        shutil.rmtree(self._etc, ignore_errors=True)
+        for made in (self._etc, self.runtime):
+            shutil.rmtree(made, ignore_errors=True)
 
 
 class Serving:
