@@ -20,9 +20,23 @@ USERS = re.search(
 
 def run_pytest(folder, *words):
     (folder / "test_mine.py").write_text(USERS)
+    # What else is installed here takes seconds to be loaded.
+    others = [
+        word for name in ("schemathesis", "hypothesispytest") for word in ("-p", f"no:{name}")
+    ]
     environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, "test_mine.py"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *others,
+            *words,
+            "test_mine.py",
+        ],
         cwd=folder,
         env=environment,
         capture_output=True,

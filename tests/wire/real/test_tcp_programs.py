@@ -71,7 +71,7 @@ def test_pgbench(front) -> None:
     where = ["-h", host, "-p", port, "-U", "postgres", "postgres"]
     out(pgbench, "-i", "-q", "-s", "1", *where)
 
-    steady = out(pgbench, "-c", "4", "-j", "2", "-T", "3", *where)
+    steady = out(pgbench, "-c", "4", "-j", "2", "-T", "1", *where)
     fresh = out(pgbench, "-C", "-S", "-c", "2", "-t", "50", *where)
 
     for text in (steady, fresh):
@@ -111,7 +111,7 @@ def test_redis_benchmark(front) -> None:
     host, port = front("redis")
 
     text = out(
-        program, "-h", host, "-p", port, "-n", "20000", "-c", "50", "-q", "-t", "ping,set,get"
+        program, "-h", host, "-p", port, "-n", "5000", "-c", "50", "-q", "-t", "ping,set,get"
     )
 
     assert text.count("requests per second") >= 4
