@@ -16,85 +16,47 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from machine import LB_CPU, LOAD_CPU, Proc, build, cpu, free_ports, on_load_core, wait_port
+
 FAIRLEAD = os.environ.get("FAIRLEAD") or str(Path(sys.executable).with_name("fairlead"))
-LOAD_CORE, BALANCER_CORE = "0", "1"
-
-
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def on(core: str, *argv: str) -> list[str]:
-    return ["taskset", "-c", core, *argv]
-
-
-def build(work: Path) -> None:
-    for source, libraries in (("backend", []), ("hload", ["-lssl", "-lcrypto"])):
-        target = str(work / source)
-        code = str(HERE / "tools" / f"{source}.c")
-        subprocess.run(["cc", "-O2", "-o", target, code, *libraries], check=True)
-
-
-def wait(address: int) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", address)) == 0:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"nobody listens on {address}")
 
 
 class Instance:
     """One fairlead before the origin."""
 
     def __init__(self, work: Path, name: str, origin: int, log: str) -> None:
-        self.port, self.admin = port(), port()
+        self.port, self.admin = free_ports(2)
         config = work / f"{name}.toml"
         config.write_text(
             f'workers = 1\n{log}\n[admin]\nlisten = "127.0.0.1:{self.admin}"\n'
             f'[listeners.web]\nbind = "127.0.0.1:{self.port}"\npool = "app"\n'
             f'[pools.app]\nbackends = ["127.0.0.1:{origin}"]\ncheck = {{ type = "none" }}\n'
         )
-        errors = (work / f"{name}.err").open("wb")
-        self.process = subprocess.Popen(on(BALANCER_CORE, FAIRLEAD, "run", str(config)), stderr=errors)
-        wait(self.port)
+        self.process = Proc([FAIRLEAD, "run", str(config)], LB_CPU, log=work / f"{name}.err")
+        wait_port(self.port, self.process)
 
     def log(self) -> dict[str, int] | None:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/v1/status") as answer:
             return json.load(answer)["access_log"]
 
-    def cpu(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 def turn(work: Path, instance: Instance, given: argparse.Namespace) -> dict[str, float]:
-    before = instance.cpu()
+    before = cpu(instance.process.pid)["total"]
     load = [str(work / "hload"), "-w", "1", "-c", "100", "-r", str(given.rate), "-d", str(given.seconds)]
-    done = subprocess.run(
-        on(LOAD_CORE, *load, f"127.0.0.1:{instance.port}"), capture_output=True, text=True, check=True
-    )
-    result = json.loads(done.stdout)
-    cpu = instance.cpu() - before
+    result = json.loads(on_load_core([*load, f"127.0.0.1:{instance.port}"], given.seconds + 60))
+    used = cpu(instance.process.pid)["total"] - before
     return {
         "p50": result["p50_us"],
         "p99": result["p99_us"],
         "rps": result["rps"],
         "errors": result["errors"],
-        "cpu_us": cpu / max(result["all_requests"], 1) * 1e6,
+        "cpu_us": used / max(result["all_requests"], 1) * 1e6,
     }
 
 
@@ -107,10 +69,10 @@ def main() -> int:
     given = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="fairlead-bench-"))
     build(work)
-    origin = port()
-    started = [subprocess.Popen(on(LOAD_CORE, str(work / "backend"), "127.0.0.1", str(origin), "1"))]
+    (origin,) = free_ports(1)
+    started = [Proc([str(work / "backend"), "127.0.0.1", str(origin), "1"], LOAD_CPU)]
     try:
-        wait(origin)
+        wait_port(origin, started[0])
         log = f'access_log = {{ to = "{work}/access.log", format = "{given.format}" }}'
         plain, logged = Instance(work, "plain", origin, ""), Instance(work, "logged", origin, log)
         started += [plain.process, logged.process]
@@ -126,9 +88,7 @@ def main() -> int:
         counted = logged.log()
     finally:
         for process in started:
-            process.send_signal(signal.SIGTERM)
-        for process in started:
-            process.wait(10)
+            process.stop()
     medians = {
         name: {key: statistics.median(row[key] for row in rows[name]) for key in rows[name][0]}
         for name in rows

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What policies in Python cost: throughput with scores, latency of picks, and other pools meanwhile.
 
-    python3 bench/policies.py                      # about four minutes
-    python3 bench/policies.py --short              # forty seconds, rough
+    python3 bench/policies.py                      # about eight minutes
+    python3 bench/policies.py --short              # a minute, rough
     python3 bench/policies.py --out bench/results/policies-YYYYMMDD.json
 
 Three questions, each answered by a ratio of runs that take turns on one machine:
@@ -24,17 +24,16 @@ import datetime
 import http.client
 import json
 import os
-import socket
 import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from machine import LB_CPU, LOAD_CPU, build, cpu, free_ports, on_load_core, running
+
 HERE = Path(__file__).resolve().parent
 PROGRAM = HERE.parent / ".venv/bin/fairlead"
-CORES = sorted(os.sched_getaffinity(0))
-LOAD, BALANCER = CORES[0], CORES[-1]
 
 MODULE = """
 import ctypes, time
@@ -60,53 +59,19 @@ class Computes(fairlead.Policy):
 """
 
 
-def build(work: Path) -> None:
-    for name, libraries in (("backend", []), ("hload", ["-lssl", "-lcrypto"])):
-        source = str(HERE / "tools" / f"{name}.c")
-        subprocess.run(["cc", "-O2", "-o", str(work / name), source, *libraries], check=True)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-@contextlib.contextmanager
-def running(words: list[str], core: int, ready: str | None = None, **more):
-    process = subprocess.Popen(["taskset", "-c", str(core), *words], stderr=subprocess.PIPE, text=True, **more)
-    try:
-        if ready:
-            for line in process.stderr:
-                if ready in line:
-                    break
-            else:
-                raise SystemExit(f"{words[0]} did not start")
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def cpu(pid: int) -> float:
-    return time.clock_gettime((~pid << 3) | 2)
-
-
 class Bench:
     def __init__(self, work: Path, policies: dict[str, str]) -> None:
         self.work = work
-        ports = free_ports(2 + len(policies))
-        self.origin = ports[0]
-        self.ports = dict(zip(policies, ports[2:]))
+        # The origin listens on the first two.
+        self.origins, ports = (found := free_ports(2 + len(policies)))[:2], found[2:]
+        self.ports = dict(zip(policies, ports, strict=True))
         (work / "mine.py").write_text(MODULE)
         text = "workers = 1\n"
         for name, policy in policies.items():
             text += (
                 f'[listeners.{name}]\nbind = "127.0.0.1:{self.ports[name]}"\npool = "{name}"\n'
                 f'[pools.{name}]\npolicy = "{policy}"\ncheck = {{ type = "none" }}\n'
-                f'backends = ["127.0.0.1:{self.origin}", "127.0.0.1:{self.origin + 1}"]\n'
+                f"backends = {json.dumps([f'127.0.0.1:{port}' for port in self.origins])}\n"
             )
         (work / "fairlead.toml").write_text(text)
         (work / "run").mkdir(mode=0o700, exist_ok=True)
@@ -114,21 +79,19 @@ class Bench:
 
     @contextlib.contextmanager
     def balancer(self):
-        with running([str(self.work / "backend"), "127.0.0.1", str(self.origin), "2"], LOAD):
+        first = self.origins[0]
+        with running([str(self.work / "backend"), "127.0.0.1", str(first), "2"], LOAD_CPU, first):
             words = [str(PROGRAM), "run", str(self.work / "fairlead.toml")]
-            with running(words, BALANCER, "fairlead: ready", env=self.environment) as process:
-                self.pid = process.pid
+            last = list(self.ports.values())[-1]
+            with running(words, LB_CPU, last, env=self.environment) as balancer:
+                self.pid = balancer.pid
                 yield self
 
     def load(self, name: str, *words: object, seconds: float) -> dict[str, float]:
-        before = cpu(self.pid)
-        done = subprocess.run(
-            ["taskset", "-c", str(LOAD), str(self.work / "hload"), "-d", str(seconds), "-w", "0.3",
-             *map(str, words), f"127.0.0.1:{self.ports[name]}"],
-            capture_output=True, text=True, check=True,
-        )
-        found = json.loads(done.stdout)
-        found["cpu_us"] = (cpu(self.pid) - before) * 1e6 / max(found["all_requests"], 1)
+        before = cpu(self.pid)["total"]
+        hload = [str(self.work / "hload"), "-d", str(seconds), "-w", "0.3", *map(str, words)]
+        found = json.loads(on_load_core([*hload, f"127.0.0.1:{self.ports[name]}"], seconds + 60))
+        found["cpu_us"] = (cpu(self.pid)["total"] - before) * 1e6 / max(found["all_requests"], 1)
         return found
 
     def ask(self, name: str, path: str) -> None:
