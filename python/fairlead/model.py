@@ -485,7 +485,9 @@ _WORDS = {
     "check": "pool {pool} check in Python {what}",
     "code_loaded": "`{name}` was loaded anew, because its file has changed",
     "code_failed": "a changed file of Python can't be used, the old one stays in force: {why}",
-    "applied": "configuration in force: {listeners} listeners, {pools} pools, {backends} backends",
+    "applied": (
+        "configuration in force (listeners: {listeners}, pools: {pools}, backends: {backends})"
+    ),
     "holding": "pool {pool} has nobody, requests wait: {why}",
     "holding no more": "pool {pool}: nobody waits any more: {why}",
     "accepting": "listener {listener} accepts connections again: {why}",
@@ -500,7 +502,7 @@ _WORDS = {
     "unresolved": "{name} does not resolve, its last good addresses stay in use: {why}",
     "reload_failed": "reload failed, the old configuration stays in force: {why}",
     "stopping": "stopping: {why}",
-    "lost": "{count} events were lost: they came faster than they were read",
+    "lost": "events were lost ({count}): they came faster than they were read",
 }
 
 
@@ -509,6 +511,15 @@ class _Lenient(dict[str, Any]):
 
     def __missing__(self, key: str) -> str:
         return "?"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things in words.
+
+    >>> counted(1, "error"), counted(1_200, "request")
+    ('1 error', '1,200 requests')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _time(text: str | None) -> datetime | None:

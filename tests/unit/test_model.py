@@ -88,7 +88,14 @@ def test_status_has_listeners_and_pools():
             "listener web accepts connections again: all is well",
         ),
         ({"event": "stopping", "why": "SIGTERM"}, "stopping: SIGTERM"),
-        ({"event": "lost", "count": 3}, "3 events were lost: they came faster than they were read"),
+        (
+            {"event": "applied", "listeners": 1, "pools": 1, "backends": 2},
+            "configuration in force (listeners: 1, pools: 1, backends: 2)",
+        ),
+        (
+            {"event": "lost", "count": 1},
+            "events were lost (1): they came faster than they were read",
+        ),
         ({"event": "health", "pool": "app"}, "pool app backend  ? -> ?: ?"),
         ({"event": "newer", "pool": "app", "x": 1}, "newer pool app x 1"),
         ({}, "event"),

@@ -22,6 +22,7 @@ from fairlead.control.wants import wrong_config
 from fairlead.discovery.dns import Names, has_names
 from fairlead.errors import ReloadError
 from fairlead.health.repeat import Checks
+from fairlead.model import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -249,7 +250,7 @@ class ControlLoop:
         """Say to people what came of another configuration, and follow it."""
         for step in steps:
             self._say(f"reload: {step}")
-        self._say(f"reloaded: {_count(len(steps), 'change')}")
+        self._say(f"reloaded: {counted(len(steps), 'change')}")
         self._follow()
 
     async def change(self, make: Callable[[LoadedConfig], LoadedConfig]) -> None:
@@ -356,7 +357,3 @@ def access_of(loaded: LoadedConfig) -> Access:
     hosts = frozenset(host.lower() for host in admin.hosts)
     tcp = not admin.listen.startswith("unix:")
     return Access(tcp=tcp, token=loaded.admin_token, hosts=hosts)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

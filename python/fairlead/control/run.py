@@ -23,6 +23,7 @@ from fairlead.control.engine import start_engine
 from fairlead.control.running import Running
 from fairlead.control.service import Manager, admin_socket, unused
 from fairlead.errors import EngineError
+from fairlead.model import counted
 
 if TYPE_CHECKING:
     from asyncio import Runner
@@ -141,11 +142,7 @@ def summary(running: Running) -> str:
     """What runs, in a few words, for whoever lists services."""
     plan = running.loaded.value
     backends = sum(len(pool.backends) for pool in plan.pools)
-    return f"serving: {_count(len(plan.listeners), 'listener')}, {_count(backends, 'backend')}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"serving: {counted(len(plan.listeners), 'listener')}, {counted(backends, 'backend')}"
 
 
 def loop_when_possible(tell: Callable[[str], None], early: list[int]) -> Runner | None:

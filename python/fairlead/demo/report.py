@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fairlead.model import counted
+
 if TYPE_CHECKING:
     from fairlead.demo.scenario import Act
     from fairlead.demo.tally import Tally
@@ -195,7 +197,7 @@ class Report:
 
 
 def _errors(count: int) -> str:
-    return _count(count, "error") if count else "not one error"
+    return counted(count, "error") if count else "not one error"
 
 
 def _told(deed: Deed) -> str:
@@ -206,14 +208,10 @@ def _told(deed: Deed) -> str:
         parts.append(f"noticed after {_time(deed.out_after)} ({deed.why})")
     if deed.back_after is not None:
         parts.append(f"back {_time(deed.back_after)} after its end")
-    meanwhile = f"answered {_count(deed.answered, 'request')} meanwhile"
+    meanwhile = f"answered {counted(deed.answered, 'request')} meanwhile"
     if deed.hidden:
         meanwhile += f", {deed.hidden} more failed there and were answered elsewhere"
     return f"{span}  " + "; ".join([*parts, meanwhile])
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _time(seconds: float) -> str:
