@@ -13,11 +13,7 @@ from fairlead.config.suggest import nearest
 
 __all__ = ["explain"]
 
-_NOT_YET = {
-    "top": "the live view of what runs",
-    "why": "explaining single requests",
-    "plan": "comparing a configuration with what runs",
-}
+_NOT_YET = {"why": "explaining single requests"}
 
 
 def explain(error: click.UsageError) -> tuple[str, str | None, str | None]:

@@ -132,11 +132,11 @@ class Limits(msgspec.Struct, frozen=True):
     headers: int
     body: int | None
     connections: int
-    target: int | None = None
-    pipelined: int = 65_536
-    connections_per_client: int | None = None
-    requests: int | None = None
-    min_rate: int | None = None
+    target: int | None
+    pipelined: int
+    connections_per_client: int | None
+    requests: int | None
+    min_rate: int | None
 
 
 class Network(msgspec.Struct, frozen=True):
