@@ -107,18 +107,38 @@ def nginx(folder: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def nginx_of(folder: Path, port: int, place: str) -> Iterator[str]:
     """nginx with what stands inside ``http``, once it listens on ``port``."""
-    program = find("nginx", "nginx-light")
-    user = "user root;" if os.geteuid() == 0 else ""
-    config = f"""
-    daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr; {user}
-    events {{ worker_connections 1024; }}
-    http {{
+    block = f"""http {{
         access_log off; client_max_body_size 0;
         client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
         fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
         scgi_temp_path {folder}/scgi;
         {place}
-    }}
+    }}"""
+    with _nginx_with(folder, port, block) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def nginx_stream(folder: Path, port: int, place: str) -> Iterator[str]:
+    """nginx with what stands inside ``stream``, which Debian has in a package of its own."""
+    built = subprocess.run([find("nginx", "nginx-light"), "-V"], capture_output=True, check=False)
+    module = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+    load = f"load_module {module};" if b"--with-stream=dynamic" in built.stderr else ""
+    if load and not module.exists():
+        pytest.skip("needs nginx's stream module (Debian: libnginx-mod-stream)")
+    with _nginx_with(folder, port, f"stream {{ {place} }}", load) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def _nginx_with(folder: Path, port: int, block: str, first: str = "") -> Iterator[str]:
+    program = find("nginx", "nginx-light")
+    user = "user root;" if os.geteuid() == 0 else ""
+    config = f"""
+    {first}
+    daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr; {user}
+    events {{ worker_connections 1024; }}
+    {block}
     """
     (folder / "nginx.conf").write_text(config)
     with running([program, "-c", str(folder / "nginx.conf"), "-p", str(folder)], port, folder):

@@ -1,4 +1,4 @@
-"""Real programs on the other side of a PROXY header: HAProxy and nginx, as sender and as receiver."""
+"""Real programs on the other side of a PROXY header: HAProxy and nginx, each as sender and as receiver."""
 
 from __future__ import annotations
 
@@ -61,6 +61,23 @@ frontend in
             expected = f"{client} {own} 127.0.0.1 {listen.rpartition(':')[2]}"
             assert line.get().body.decode() == expected
             assert line.get().body.decode() == expected
+
+
+def test_nginxs_headers_are_read(fairlead, backend, tmp_path) -> None:
+    """nginx sends version 1, and one header for each of its client's connections."""
+    one = backend()
+    listen, port = loopback(), free_port()
+    balancer = fairlead(config=site(listen, one, listener=TRUSTING))
+    place = f"server {{ listen 127.0.0.1:{port}; proxy_pass {listen}; proxy_protocol on; }}"
+    with programs.nginx_stream(tmp_path, port, place) as address:
+        for client in ("127.0.0.7", "127.0.0.8"):
+            line = dial(address, source=client)
+            assert [line.get().status for _ in range(2)] == [200, 200]
+
+    seen = [request.value("X-Forwarded-For") for request in one.requests]
+    assert seen == ["127.0.0.7", "127.0.0.7", "127.0.0.8", "127.0.0.8"]
+    # That it accepts was tried before, by a connection that says nothing.
+    assert "bad_proxy_header" not in balancer.listener()["reasons"]
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
