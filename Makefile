@@ -142,7 +142,7 @@ perf-check: setup ## Instructions, allocations and system calls per request, bes
 
 .PHONY: fuzz
 fuzz: $(VENV)/.engine | rust ## All fuzz targets for an hour each: TARGET=request_head SECONDS=60 (nightly Rust, cargo-fuzz, atheris)
-	@tools/fuzz.sh '$(TARGET)' '$(or $(SECONDS_ASKED),3600)'
+	@FUZZ_RECORD=bench/results/fuzz.md tools/fuzz.sh '$(TARGET)' '$(or $(SECONDS_ASKED),3600)'
 
 .PHONY: sanitize
 sanitize: | rust ## The engine under address and thread sanitizers, what can be under Miri (nightly Rust)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The engine's tests under the address and the thread sanitizer, and under Miri what can be there.
 #
-# All unsafe code of fairlead stands in crates/fairlead-engine/src/sys (a signal mask, socket options,
-# a descriptor taken by its number). The sanitizers run all of the engine's tests, that code and the
-# threads around it included. Miri runs the module whose calls it knows; it knows neither socket
-# options nor signal masks, so the other two are not run there.
+# All unsafe code of fairlead stands in crates/fairlead-engine/src/sys: a descriptor taken by its number
+# (descriptors), an option of the allocator (memory), a signal mask (signals), socket options (socket),
+# a thread's scheduling class (turn). The sanitizers run all of the engine's tests, that code and the
+# threads around it included. Miri runs the one module whose calls it knows, descriptors; it knows
+# neither socket options nor signal masks nor scheduling classes, and no C.
 #
 # Not run: mimalloc and the Python binding (pyo3's own unsafe code): the engine's tests use neither.
 set -euo pipefail

@@ -137,7 +137,8 @@ def _nginx_with(folder: Path, port: int, block: str, first: str = "") -> Iterato
     config = f"""
     {first}
     daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr; {user}
-    events {{ worker_connections 1024; }}
+    worker_rlimit_nofile 8192;
+    events {{ worker_connections 4096; }}
     {block}
     """
     (folder / "nginx.conf").write_text(config)
