@@ -1,12 +1,15 @@
-"""PostgreSQL and Redis behind it, and very many connections at once."""
+"""PostgreSQL, Redis and gRPC behind it, and very many connections at once."""
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -195,3 +198,53 @@ def test_a_slow_loris_does_not_keep_others_out(http, backend) -> None:
     thread.join()
 
     assert sorted(times)[45] < 0.1
+
+
+def test_grpc_calls_of_all_four_kinds(fairlead) -> None:
+    """gRPC's own client and server: HTTP/2 is just bytes here, and its connections are long."""
+    import grpc
+
+    def numbers(request: bytes, _: grpc.ServicerContext) -> Iterator[bytes]:
+        return (b"%d" % number for number in range(int(request)))
+
+    def abort(_: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.NOT_FOUND, "nobody here")
+        return b""
+
+    handlers = {
+        "Mirror": grpc.unary_unary_rpc_method_handler(lambda request, _: request),
+        "Abort": grpc.unary_unary_rpc_method_handler(abort),
+        "Numbers": grpc.unary_stream_rpc_method_handler(numbers),
+        "Sum": grpc.stream_unary_rpc_method_handler(
+            lambda requests, _: b"%d" % sum(map(int, requests))
+        ),
+        "Talk": grpc.stream_stream_rpc_method_handler(
+            lambda requests, _: (b"re: " + request for request in requests)
+        ),
+    }
+    server = grpc.server(ThreadPoolExecutor(8))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Test", handlers),))
+    listen = loopback()
+    backend = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    balancer = fairlead("tcp", listen, backend, "--check", "tcp")
+    try:
+        with grpc.insecure_channel(listen) as channel:
+            mirror = channel.unary_unary("/test.Test/Mirror")
+            large = os.urandom(2 << 20)
+            assert mirror(large, timeout=10) == large
+            waiting = [mirror.future(b"%d" % number, timeout=10) for number in range(200)]
+            assert [each.result() for each in waiting] == [b"%d" % each for each in range(200)]
+            with pytest.raises(grpc.RpcError) as refused:
+                channel.unary_unary("/test.Test/Abort")(b"", timeout=10)
+            assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+            counted = channel.unary_stream("/test.Test/Numbers")(b"1000", timeout=10)
+            assert [int(each) for each in counted] == list(range(1000))
+            summed = channel.stream_unary("/test.Test/Sum")
+            assert summed((b"%d" % each for each in range(100)), timeout=10) == b"4950"
+            talk = channel.stream_stream("/test.Test/Talk")(iter([b"a", b"b"]), timeout=10)
+            assert list(talk) == [b"re: a", b"re: b"]
+        # One connection did all of it.
+        assert balancer.listener()["connections_total"] == 1
+    finally:
+        server.stop(None).wait(5)
