@@ -1,4 +1,4 @@
-"""slowhttptest, all three modes, with clients beside it that ask as ever.
+"""slowhttptest, all three modes, with clients of another pool beside it that ask as ever.
 
 For 20 s, a thousand heads that get a line every two seconds, a thousand bodies that get some bytes,
 or 200 answers that are taken 32 bytes a second. (The kernel keeps about a MiB for each reader here,
@@ -24,11 +24,12 @@ COUNTS = {"heads": 1_000, "bodies": 1_000, "readers": 200}
 RATE = 200
 SECONDS = 20
 
+KEEP = 'timeouts = { keepalive = "2s" }'
 SITE = """
     server {{
         listen 127.0.0.1:{port} backlog=4096; root {folder}; client_max_body_size 1m;
-        location = / {{ return 200 "hello"; }}
-        location = /post {{ proxy_pass http://127.0.0.1:{port}/; }}
+        location = /hello {{ return 200 "hello"; }}
+        location = /post {{ proxy_pass http://127.0.0.1:{port}/hello; }}
     }}"""
 
 HOW = {
@@ -52,11 +53,15 @@ def test_slowhttptest_keeps_nobody_out(fairlead, tmp_path, kind: str) -> None:
     (tmp_path / "big").write_bytes(bytes(4 << 20))
     port, place = free_port(), "post" if kind == "bodies" else "big"
     text = SITE.format(port=port, folder=tmp_path)
-    keep = 'timeouts = { keepalive = "2s" }'
     count = COUNTS[kind]
     options = ["-c", f"{count}", "-r", "500", "-l", f"{SECONDS}", "-p", "2"]
     with nginx_of(tmp_path, port, text) as address, Crowd() as crowd:
-        balancer = fairlead(config=site(listen, address, pool=keep))
+        slow = (
+            f'[[listeners.web.routes]]\npath = "/{place}"\npool = "slow"\n'
+            f'[pools.slow]\nbackends = ["{address}"]\n' + KEEP
+        )
+        quick = crowd.origin("quick").address
+        balancer = fairlead(config=site(listen, quick, pool=KEEP, more=slow))
         files, memory = balancer.open_files(), balancer.resident_bytes()
         crowd.ask(listen, RATE, 2)
         before = crowd.ask(listen, RATE, 10)
