@@ -1,8 +1,9 @@
 """Balancer: a load balancer inside your own program.
 
 The same engine and the same control plane as ``fairlead run``, without its process: no signals
-are caught, nothing is printed, and there is no control socket unless asked for. Traffic runs in
-threads of its own and never waits for Python.
+are caught, nothing is printed, and there is no control socket unless asked for. What is the
+process' own is left alone: ``user`` has no effect, and sockets in ``LISTEN_FDS`` are not taken.
+Traffic runs in threads of its own and never waits for Python.
 
 Not here: what a configuration may say (`fairlead.config`), what the control plane does
 (`fairlead.control.loop`).

@@ -287,7 +287,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Key(
             Spelled(spelling.check_user, "a user", pattern=spelling.USER),
             "Whom `fairlead run` becomes once everything is bound, `name` or `name:group`; it must be "
-            "started as root.",
+            "started as root. A `fairlead.Balancer` in a program of yours leaves the user to that.",
             default="whoever starts it",
             why="Ports below 1024 take root; serving them doesn't.",
         ),

@@ -103,7 +103,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             "Bytes per second that a client has to send of a request's body, and to take of what "
             "of an answer waits for it. Who falls 30 s (or `timeouts.body`) behind with a body gets "
             "408; who has taken less than this over `timeouts.idle` is cut off. Nobody is "
-            'measured who has nothing to send or to take; "none": any byte is progress.',
+            'measured who has nothing to send or to take; "none": any byte is progress. Heads have '
+            "`timeouts.head` for the whole of them.",
             why="The worst of modems is ten times as fast, and who sends a byte a minute to hold "
             "a connection is not.",
         ),

@@ -57,7 +57,8 @@ class ListenerTimeouts(msgspec.Struct, frozen=True, kw_only=True):
         timedelta,
         Key(
             Duration(),
-            "From the first byte of a request until its head is whole; then 408.",
+            "From the first byte of a request until its head is whole; then 408. No byte that comes "
+            "meanwhile makes it longer, so this is the least rate of a head, too.",
             why="Slow enough for a bad mobile link, short enough that holding heads back "
             "doesn't hold connections.",
         ),
