@@ -144,6 +144,44 @@ impl Seek {
         self.wait = None;
     }
 
+    /// One whose every field is another than in a new one.
+    #[cfg(test)]
+    pub(crate) fn used(pool: Rc<LocalPool>) -> Self {
+        let (slot, until) = (Slot(1), Moment(9));
+        let mut tried = Tried::default();
+        tried.add(slot);
+        let runner = Runner {
+            link: Key { index: 1, generation: 1 },
+            slot,
+            started: until,
+            first: 1,
+            endpoints: 1,
+            tries: 1,
+            late: until,
+            alone: true,
+        };
+        Seek {
+            pool,
+            key: Some(1),
+            reuse: Reuse::Never,
+            repeatable: false,
+            protected: true,
+            keeps: false,
+            tried,
+            attempts: 1,
+            last: Some(slot),
+            runners: [Some(runner); RUNNERS],
+            pause: Some(Pause { slot: Some(slot), tries: 1, until }),
+            tries: 1,
+            failure: Some(Reason::Internal),
+            loss: Some(Reason::Internal),
+            decision: Decision::Made(None),
+            spent: Duration::from_secs(1),
+            losses: 1,
+            wait: Some((until, Patience::Over)),
+        }
+    }
+
     /// What may be done with this request: sent again; then its client needn't notice if it was
     /// sent to one that is late or wrong, unless it is the beginning of something else.
     pub(crate) fn may(&mut self, again: bool, whole: bool) {

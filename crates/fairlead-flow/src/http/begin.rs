@@ -25,6 +25,7 @@ use crate::flow::Flow;
 use crate::http::exchange::{Exchange, Facts};
 use crate::idle::Reuse;
 use crate::link::Owner;
+use crate::local::LocalPool;
 use crate::route::Facts as RouteFacts;
 use crate::slab::Key;
 use crate::tcp::source_key;
@@ -57,13 +58,7 @@ impl Flow {
                 return self.exchange_ends_here(d, key, (reason, facts), (bytes, head), now);
             }
         };
-        let mut exchange = match self.spare.pop() {
-            Some(mut exchange) => {
-                exchange.renew(Rc::clone(pool), facts, now);
-                exchange
-            }
-            None => Box::new(Exchange::new(Rc::clone(pool), facts, now)),
-        };
+        let mut exchange = fresh_exchange(&mut self.spare, pool, facts, now);
         exchange.received = bytes.len() as u64;
         exchange.seek.key = hash_key(pool.plan(), client.peer, bytes, head);
         exchange.seek.may(facts.method.is_idempotent(), !facts.upgrade);
@@ -136,7 +131,7 @@ impl Flow {
             return 0;
         };
         // Any pool will do: nothing is sought in it.
-        let mut exchange = Box::new(Exchange::new(Rc::clone(pool), facts, now));
+        let mut exchange = fresh_exchange(&mut self.spare, pool, facts, now);
         exchange.request_done = head.framing().is_empty();
         exchange.received = bytes.len() as u64;
         if self.log.is_on() {
@@ -148,6 +143,21 @@ impl Flow {
         self.answer(d, key, reason, "", now);
         0
     }
+}
+
+/// An exchange for a request: one that was used before, if there is one.
+#[inline]
+fn fresh_exchange(
+    spare: &mut Vec<Box<Exchange>>,
+    pool: &Rc<LocalPool>,
+    facts: Facts,
+    now: Moment,
+) -> Box<Exchange> {
+    let Some(mut exchange) = spare.pop() else {
+        return Box::new(Exchange::new(Rc::clone(pool), facts, now));
+    };
+    exchange.renew(Rc::clone(pool), facts, now);
+    exchange
 }
 
 /// Why a request is answered here whatever its route, if it is.

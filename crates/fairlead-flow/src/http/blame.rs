@@ -30,10 +30,10 @@ use crate::local::LocalPool;
 /// One failed attempt that waits for what others make of the request.
 #[derive(Debug)]
 pub(crate) struct Blame {
-    slot: Slot,
-    reason: Reason,
-    what: &'static str,
-    detail: String,
+    pub(super) slot: Slot,
+    pub(super) reason: Reason,
+    pub(super) what: &'static str,
+    pub(super) detail: String,
 }
 
 impl Exchange {

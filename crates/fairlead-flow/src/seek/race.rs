@@ -38,11 +38,11 @@ pub(super) struct Runner {
     pub(super) slot: Slot,
     pub(super) started: Moment,
     /// Which of the backend's endpoints was the first.
-    first: usize,
+    pub(super) first: usize,
     /// Endpoints of the backend tried before this one.
-    endpoints: usize,
+    pub(super) endpoints: usize,
     /// Tries on this backend before this one.
-    tries: u32,
+    pub(super) tries: u32,
     /// When it is late, and gets company.
     pub(super) late: Moment,
     /// There was nobody else to keep it company.
