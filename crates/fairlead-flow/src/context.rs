@@ -252,6 +252,15 @@ impl Context {
         }
     }
 
+    /// Ends an attempt that nobody waits for any more: it is no longer in flight, and its connection
+    /// is reset.
+    pub(crate) fn drop_attempt<D: Driver>(&mut self, d: &mut D, key: Key) {
+        if let Some(link) = self.links.get(key) {
+            link.backend.state.end();
+        }
+        self.abort_link(d, key);
+    }
+
     /// Takes a connection out of the books; the driver's side of it is the caller's to end.
     pub(crate) fn forget_link(&mut self, key: Key) -> Option<Link> {
         let link = self.links.remove(key)?;

@@ -80,10 +80,7 @@ impl Flow {
             exchange.reason = reason;
             exchange.seek.cancel(&mut self.ctx, d, now);
             for link in [exchange.link.take(), exchange.second.take()].into_iter().flatten() {
-                if let Some(link) = self.ctx.links.get(link) {
-                    link.backend.state.end();
-                }
-                self.ctx.abort_link(d, link);
+                self.ctx.drop_attempt(d, link);
             }
         } else {
             client.listener.state.count(self.ctx.worker, row.status, reason);

@@ -134,10 +134,7 @@ impl Flow {
         self.log_exchange(key, &exchange, now);
         exchange.seek.cancel(&mut self.ctx, d, now);
         for link in [exchange.link.take(), exchange.second.take()].into_iter().flatten() {
-            if let Some(link) = self.ctx.links.get(link) {
-                link.backend.state.end();
-            }
-            self.ctx.abort_link(d, link);
+            self.ctx.drop_attempt(d, link);
         }
         self.count(key, &exchange, now);
         self.spare(exchange);

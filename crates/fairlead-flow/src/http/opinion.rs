@@ -173,10 +173,7 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         let Some(second) = exchange.second.take() else { return };
-        if let Some(link) = self.ctx.links.get(second) {
-            link.backend.state.end();
-        }
-        self.ctx.abort_link(d, second);
+        self.ctx.drop_attempt(d, second);
     }
 }
 

@@ -51,12 +51,16 @@ impl BodyReader {
     }
 
     /// A reader at the start of a body whose message's `Connection` names these, as a list: they
-    /// are left out of the trailers.
-    pub(crate) fn without(framing: Framing, nominated: Option<Box<[u8]>>) -> BodyReader {
-        match framing {
-            Framing::Chunked => BodyReader { kind: Kind::Chunked(ChunkReader::without(nominated)) },
-            _ => BodyReader::new(framing),
+    /// are left out of the trailers. Only chunks have any, so only then they are asked for.
+    #[inline]
+    pub(crate) fn without(
+        framing: Framing,
+        nominated: impl FnOnce() -> Option<Box<[u8]>>,
+    ) -> BodyReader {
+        if framing != Framing::Chunked {
+            return BodyReader::new(framing);
         }
+        BodyReader { kind: Kind::Chunked(ChunkReader::without(nominated())) }
     }
 
     /// Takes the next piece; see [`ChunkReader::feed`]. `keep_framing` makes a difference to
@@ -204,7 +208,7 @@ mod tests {
         let nominated = || Some(b"close, X-Mine".to_vec().into_boxed_slice());
         let last = "0\r\nx-mine: 1\r\nX-Sum: 2\r\n\r\n";
         for cut in 0..last.len() {
-            let mut body = BodyReader::without(Framing::Chunked, nominated());
+            let mut body = BodyReader::without(Framing::Chunked, nominated);
             let mut whole = Vec::new();
             for piece in [&last[..cut], &last[cut..]] {
                 let mut out = Vec::new();
@@ -214,7 +218,7 @@ mod tests {
             assert!(body.is_done());
             assert_eq!(whole, b"0\r\nX-Sum: 2\r\n\r\n", "cut at {cut}");
         }
-        assert_eq!(BodyReader::without(Framing::Length(3), nominated()).left(), Some(3));
+        assert_eq!(BodyReader::without(Framing::Length(3), nominated).left(), Some(3));
     }
 
     #[test]

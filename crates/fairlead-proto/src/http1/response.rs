@@ -138,11 +138,8 @@ impl ResponseHead {
 
     /// A reader at the start of the body, which knows what `Connection` takes out of its trailers.
     pub fn body(&self, input: &[u8]) -> BodyReader {
-        let framing = self.framing();
-        if framing != Framing::Chunked {
-            return BodyReader::new(framing);
-        }
-        BodyReader::without(framing, self.facts.options.nominated(&self.fields.lines, input))
+        let nominated = || self.facts.options.nominated(&self.fields.lines, input);
+        BodyReader::without(self.framing(), nominated)
     }
 
     /// Whether it says when it was made.
