@@ -2,9 +2,10 @@
 //! (`retry.hold`).
 //!
 //! Rules of this file
-//! 1. Who waits is what has found nobody, or only refused connects: a request that its backend
-//!    failed after it was sent has had its answer. What was sent counts towards the attempts over
-//!    all of its waits, so that a request that kills whoever touches it doesn't kill for long.
+//! 1. Who waits is what has found nobody, or only connects that failed; and what was taken off a
+//!    backend found down, if it may be sent again. A request that its backend failed after it was
+//!    sent has had its answer. What was sent counts towards the attempts over all of its waits, so
+//!    that a request that kills whoever touches it doesn't kill for long.
 //! 2. Nobody waits longer than the plan says, all waits of one request together, and no more than
 //!    [`HELD`] of a pool wait in one worker. Those beyond are answered at once.
 //! 3. When it changes who may be picked, all go on, oldest first, [`AT_ONCE`] at a time: a process

@@ -5,7 +5,8 @@
 //! its own lateness for a backend's. It shows in timers, which are due at a known moment.
 //!
 //! Rules of this file
-//! 1. The worst of the last [`LATELY`] counts. Less than [`UNNOTICED`] is none.
+//! 1. The worst counts for [`LATELY`]; lesser ones beside it are forgotten with it. Less than
+//!    [`UNNOTICED`] is none.
 //!
 //! Not here: a backend that did not get its processor. From outside that is a slow backend.
 

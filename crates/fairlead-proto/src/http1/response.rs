@@ -198,7 +198,7 @@ impl Facts {
         let (status, at) = read_status(input, at)?;
         self.status = status;
         // RFC 9112 §4 wants a space behind the status even if no phrase follows. Many servers leave
-        // it out; the line is written anew in any case.
+        // it out; such a line is written anew.
         let phrase = at + usize::from(input.get(at) == Some(&b' '));
         let end = grammar::value_end(input, phrase);
         if phrase == at && end > at {
