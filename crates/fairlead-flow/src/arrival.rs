@@ -197,7 +197,7 @@ impl Flow {
         let Some(Arrival { conn, peer, listener, place, .. }) = self.arrival_forget(key) else {
             return;
         };
-        self.client_accepted(d, conn, listener, (peer, place), now);
+        self.client_accepted(conn, listener, (peer, place), now);
         if let Role::Client(key) = self.ctx.roles.get(conn) {
             self.answer(d, key, reason, what, now);
         }

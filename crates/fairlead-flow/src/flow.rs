@@ -189,7 +189,7 @@ impl Flow {
             self.tell_full(&listener, None);
         }
         match listener.plan().protocol {
-            Protocol::Http => self.client_accepted(d, id, listener, (peer, place), now),
+            Protocol::Http => self.client_accepted(id, listener, (peer, place), now),
             Protocol::Tcp => self.relay_accepted(d, id, listener, (peer, place), now),
         }
     }

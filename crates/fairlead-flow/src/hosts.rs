@@ -96,9 +96,10 @@ pub(crate) fn hosts(snapshot: &Snapshot, pools: &[Rc<LocalPool>]) -> Hosts {
 /// The address that all endpoints share, and the port of the first.
 fn only_address(endpoints: &[Endpoint]) -> Option<(IpAddr, u16)> {
     let Some(Endpoint::Tcp(first)) = endpoints.first() else { return None };
-    let alike = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Tcp(address) if address.ip() == first.ip());
-    let here = first.ip().to_canonical().is_loopback();
-    (!here && endpoints.iter().all(alike)).then(|| (first.ip(), first.port()))
+    let ip = first.ip();
+    let alike = |one: &Endpoint| matches!(one, Endpoint::Tcp(address) if address.ip() == ip);
+    let here = ip.to_canonical().is_loopback();
+    (!here && endpoints.iter().all(alike)).then(|| (ip, first.port()))
 }
 
 impl LocalHost {

@@ -123,11 +123,6 @@ impl Relay {
         Some((&self.listener.plan().name, seek))
     }
 
-    /// Whether the client has said that nothing more comes from it.
-    fn client_is_done(&self) -> bool {
-        self.client_finished
-    }
-
     /// The search is over; what it came to is kept.
     fn take_seek(&mut self) -> Option<Box<Seek>> {
         let seek = self.seek.take()?;

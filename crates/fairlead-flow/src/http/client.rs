@@ -89,9 +89,8 @@ impl Client {
 
 impl Flow {
     /// A client has connected to an HTTP listener, and has a place there.
-    pub(crate) fn client_accepted<D: Driver>(
+    pub(crate) fn client_accepted(
         &mut self,
-        d: &mut D,
         conn: ConnId,
         listener: Rc<LocalListener>,
         (peer, place): (Peer, Place),
@@ -101,7 +100,6 @@ impl Flow {
         if let Some(client) = self.clients.get_mut(key) {
             client.place = Some(place);
         }
-        let _ = d;
     }
 
     fn client_enter(

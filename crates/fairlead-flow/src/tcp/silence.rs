@@ -10,8 +10,8 @@
 //!    backend's first bytes. Where the backend speaks first, nothing is asked.
 //! 2. Silence is evidence only if it is longer than what was learned of this backend, another one
 //!    of the pool has answered what was asked later, and it happened [`SILENT`] times in a row
-//!    without a single answer in between. Long queries of one client don't make a backend suspect while it
-//!    answers others.
+//!    without a single answer in between. Long queries of one client don't make a backend suspect
+//!    while it answers others.
 //! 3. Bytes of the client that the backend's host doesn't acknowledge are another matter, at any
 //!    time of a connection: that is its host's doing (`path`), and needs no others to compare with.
 //! 4. A backend that ends a connection without having said anything, while others answer, is as
@@ -191,7 +191,7 @@ impl Flow {
     /// The backend of a relay has ended it, and perhaps has never said anything.
     pub(crate) fn relay_ended(&mut self, key: Key, now: Moment) {
         let Some(relay) = self.relays.get_mut(key) else { return };
-        if relay.question == Question::Answered || relay.client_is_done() {
+        if relay.question == Question::Answered || relay.client_finished {
             return;
         }
         relay.question = Question::Answered;
