@@ -95,17 +95,21 @@ fn a_post_that_comes_in_pieces_shows_who_is_silent_as_well() {
 #[test]
 fn a_put_too_large_to_be_kept_stays_where_it_is_and_makes_suspect() {
     let body = "x".repeat(REPLAY_BYTES + 1);
-    let large = PUT.replace("Length: 4", &format!("Length: {}", body.len())).replace("body", &body);
+    let head = PUT.replace("Length: 4", &format!("Length: {}", body.len())).replace("body", "");
     let mut told = known(turns(), PUT);
     for nth in 2..6 {
         let client = Who::Client(nth);
-        let bytes = if nth % 2 == 0 { &large } else { PUT };
-        told.client_connects().wants_nothing().sends(client, bytes).whatever();
+        let large = nth % 2 == 0;
+        told.client_connects().wants_nothing();
+        told.sends(client, if large { &head } else { PUT }).whatever();
         if nth == 4 {
             told.connected(L2).whatever();
         }
+        if large {
+            told.sends(client, &body).whatever();
+        }
         told.after(ms(10)).wants_nothing();
-        if nth % 2 == 1 {
+        if !large {
             told.sends(L1, OK).wants([answer(client, 200).body("hi")]);
         }
     }
@@ -131,8 +135,12 @@ fn a_request_that_is_not_all_sent_asks_nothing() {
     told.after(ms(4_000)).wants_nothing().active(0, 2).nobody_is_blamed();
     // Now it has been asked.
     told.drains(L0).wants_nothing().drains(L2).wants_nothing().after(ms(1)).wants_nothing();
-    told.client_connects().wants_nothing().sends(Who::Client(6), POST).whatever();
-    told.sends(L1, OK).wants([answer(Who::Client(6), 200).body("hi")]);
+    for (nth, link) in [(6, L3), (7, Who::Link(4))] {
+        let client = Who::Client(nth);
+        told.client_connects().wants_nothing().sends(client, POST).wants([connect(nth % 2)]);
+        told.connected(link).whatever();
+    }
+    told.sends(Who::Link(4), OK).wants([answer(Who::Client(7), 200).body("hi")]);
     told.after(ms(600)).wants_nothing().is(0, Health::Suspect).abandons().whatever();
 }
 
