@@ -90,6 +90,8 @@ pub(crate) struct Seek {
     /// Tries on the backend that was reached last, before that one.
     tries: u32,
     failure: Option<Reason>,
+    /// Why what was sent last failed, until another connection is found.
+    loss: Option<Reason>,
     /// What a policy outside is asked, or has said.
     decision: Decision,
     /// How long it was waited for.
@@ -116,6 +118,7 @@ impl Seek {
             pause: None,
             tries: 0,
             failure: None,
+            loss: None,
             decision: Decision::Open,
             spent: Duration::ZERO,
             losses: 0,
@@ -138,6 +141,7 @@ impl Seek {
         self.pause = None;
         self.tries = 0;
         self.failure = None;
+        self.loss = None;
         self.decision = Decision::Open;
         self.spent = Duration::ZERO;
         self.losses = 0;
@@ -217,10 +221,19 @@ impl Seek {
             }
             let pool = Rc::clone(&self.pool);
             let Some(pick) = self.choose(ctx, now) else { return self.decision.found() };
-            let slot = match pick {
-                Pick::Backend(slot) => slot,
-                Pick::Saturated => return Found::Failed(self.failure.unwrap_or(Reason::Saturated)),
-                Pick::Nobody => return Found::Failed(self.failure.unwrap_or(Reason::NoBackend)),
+            let none = match pick {
+                Pick::Backend(_) => None,
+                Pick::Saturated => Some(Reason::Saturated),
+                Pick::Nobody => Some(Reason::NoBackend),
+            };
+            if none.is_some() && self.begin_another_round(now) {
+                if self.pause.is_some() {
+                    return Found::Waiting;
+                }
+                continue;
+            }
+            let Pick::Backend(slot) = pick else {
+                return Found::Failed(self.failure.or(none).unwrap_or(Reason::NoBackend));
             };
             self.tried.add(slot);
             self.last = Some(slot);
@@ -233,6 +246,7 @@ impl Seek {
             self.count_retry(ctx);
             self.tries = 0;
             if let Some(link) = ctx.take_kept(d, &pool, slot, self.reuse, now) {
+                self.loss = None;
                 return Found::Link(link);
             }
             if self.run(ctx, d, owner, self.target(slot), now) {
@@ -308,22 +322,31 @@ impl Seek {
         if !gone && self.pause_for_same(slot, self.tries + 1, now) {
             return true;
         }
-        // With everybody tried, those that only failed after they had connected get another
-        // chance; a refused connect would only be refused again, and a second wait for a slow
-        // answer is longer than any client's patience.
-        let all = self.pool.backends.len();
-        if self.tried.len() < all || reason == Reason::ResponseTimeout {
+        self.loss = Some(reason);
+        false
+    }
+
+    /// Nobody untried can be had: whoever is left is down, full, or unwanted. Those that only
+    /// failed after they had connected get another chance then; a refused connect would only be
+    /// refused again, and a second wait for a slow answer is longer than any client's patience.
+    /// True if it goes on, after a pause if there is one.
+    fn begin_another_round(&mut self, now: Moment) -> bool {
+        // A race that nobody can join goes on as it is.
+        if self.runners.iter().any(Option::is_some) {
+            return false;
+        }
+        let Some(reason) = self.loss.take() else { return false };
+        if reason == Reason::ResponseTimeout || self.tried.is_empty() {
             return false;
         }
         self.tried.clear();
         // Who hangs up on everybody, at once, gets the next one a little later, and the one after
         // that later still: it isn't helped by being asked three times within a millisecond.
-        let again = reason.row().evidence && self.attempts < self.pool.plan().retry.attempts;
-        if again && self.pause.is_none() {
+        if reason.row().evidence {
             let until = now + BREATH * (1 << (self.losses - 1).min(5));
             self.pause = Some(Pause { slot: None, tries: 0, until });
         }
-        again
+        true
     }
 
     fn go_on<D: Driver>(

@@ -45,7 +45,7 @@ pub(crate) const DOUBTED: u32 = 2;
 
 /// How long a backend that was overtaken has to begin its answer, from when it got the request. A
 /// page takes longer only where all its kind do; and then it is not overtaken.
-const SILENCE: Duration = Duration::from_secs(1);
+pub(crate) const SILENCE: Duration = Duration::from_secs(1);
 
 /// In a pool that hashes, nothing is late before.
 const STICKY: Duration = Duration::from_millis(500);

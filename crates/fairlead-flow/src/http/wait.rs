@@ -2,7 +2,7 @@
 //!
 //! Rules of this file
 //! 1. It is looked after every so often: when its backend is found down, it moves (if it may, and
-//!    if there is another).
+//!    if there is another). A trial, whose backend was known to be down, is given time to answer.
 //! 2. When it is late, the driver is asked whether it was acknowledged (`path`). If not, its
 //!    backend is suspect and a hedge follows at once; if it was sent again in vain, it moves, PUT
 //!    and DELETE too, while somebody is there who is well. A network that loses packets everywhere
@@ -22,7 +22,8 @@ use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
 use crate::http::exchange::{Exchange, Phase};
-use crate::link::Owner;
+use crate::http::hedge::{late_after, SILENCE};
+use crate::link::{Link, Owner};
 use crate::path::{next_look, Verdict, WATCH};
 use crate::seek::millis;
 use crate::slab::Key;
@@ -113,7 +114,7 @@ impl Flow {
         }
         let waited = now.since(exchange.sent_at);
         let down = Context::is_down(&link.pool, link.slot) && link.pool.has_another(link.slot);
-        if down && exchange.may_move(Reason::BackendDown) {
+        if down && exchange.may_move(Reason::BackendDown) && found_down(link, exchange, now) {
             let failure = Failure { reason: Reason::BackendDown, what: "down", detail: "" };
             return self.attempt_failed(d, key, link_key, failure, now);
         }
@@ -144,6 +145,15 @@ impl Flow {
         self.sent_arm(key, now);
         self.client_arm_no_later(key, end);
     }
+}
+
+/// Whether its backend was found down while this request waited there. Known before, this is a
+/// trial, which has to get its answer if anything is to come of it: it waits for as long as answers
+/// take there, and for what is silence in any case.
+fn found_down(link: &Link, exchange: &Exchange, now: Moment) -> bool {
+    let sent = exchange.sent_at;
+    let trial = || late_after(&link.pool, link.slot, now).max(SILENCE);
+    link.backend.state.since() >= sent || now.since(sent) >= trial()
 }
 
 impl Exchange {

@@ -128,6 +128,7 @@ impl Seek {
         note_connected(ctx, link, now);
         debug_assert!(self.pool.backend(winner.slot).state.active() > 0);
         self.pause = None;
+        self.loss = None;
         self.decision = Decision::Open;
         self.tries = winner.tries;
         self.outrun(ctx, now);

@@ -1,5 +1,6 @@
 //! What is sent again when a backend fails, and to whom; and what is not.
 
+use fairlead_model::backend::Wish;
 use fairlead_model::health::Health;
 use fairlead_model::plan::Millis;
 
@@ -366,4 +367,44 @@ fn a_lone_backend_that_hangs_up_is_asked_again_after_growing_pauses() {
     // The last attempt's end is the answer, at once.
     told.finishes(L2).wants([abort(L2), refusal(CLIENT, 502, "backend_reset")]);
     told.client_finishes().wants([close(CLIENT)]).ends();
+}
+
+#[test]
+fn those_who_failed_get_another_chance_although_a_third_is_out_of_reach() {
+    let setup = http().backends(3).pool(|pool| pool.backends[2].state = Wish::Disabled);
+    sent(setup, GET)
+        .resets(L0)
+        .wants([connect(1)])
+        .connected(L1)
+        .whatever()
+        .resets(L1)
+        .wants_nothing()
+        .after(ms(51))
+        .wants([connect(0)])
+        .connected(L2)
+        .wants([request(L2, "GET /a")])
+        .sends(L2, OK)
+        .wants([answer(CLIENT, 200).body("hi")])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends_with_kept(&[L2]);
+}
+
+#[test]
+fn a_trial_has_the_time_that_answers_take() {
+    for (time, answers) in [(990, true), (1_251, false)] {
+        let mut told = asked(http().pool(|pool| pool.check.fall = 1), GET);
+        told.refused(L0).wants([connect(1)]).is(0, Health::Down);
+        told.connected(L1).whatever().sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+        told.after(ms(1_001)).wants_nothing();
+        told.client_sends(GET).wants([connect(0)]).connected(L2).wants([request(L2, "GET /a")]);
+        // That it is down was known; that it says nothing shows after a second, at the next look.
+        told.after(ms(time));
+        if answers {
+            told.wants_nothing().sends(L2, OK).wants([answer(CLIENT, 200).body("hi")]);
+            told.is(0, Health::Healthy);
+        } else {
+            told.wants([abort(L2), request(L1, "GET /a")]).is(0, Health::Down);
+        }
+    }
 }
