@@ -11,6 +11,11 @@
 //! long polls are executed twice a few times, and then hardly ever. But a bucket has always room for
 //! one: who could never hedge again could never win the right back.
 //!
+//! What was waited for until its time was over has a bucket of its own, of the same size and share,
+//! for its second try: there the alternative is an error for certain, so it doesn't matter how
+//! hedges fared. It is bounded all the same, as backends that are all too slow must not get
+//! everything several times.
+//!
 //! Not here: whether a request may be sent twice at all, and when it is late.
 
 use std::time::Duration;
@@ -34,6 +39,8 @@ const LEAST: f64 = 1.0 / 64.0;
 #[derive(Debug, Clone)]
 pub struct Budget {
     tokens: f64,
+    /// Tokens of the other bucket, for what was waited for until its time was over.
+    overdue: f64,
     /// Tokens that a request earns.
     share: f64,
     /// What part of the right is left: 1 at best.
@@ -50,6 +57,7 @@ impl Budget {
     pub fn new(hundredths: u32) -> Budget {
         Budget {
             tokens: BURST,
+            overdue: BURST,
             share: f64::from(hundredths) / 10_000.0,
             right: 1.0,
             burst: BURST,
@@ -71,6 +79,7 @@ impl Budget {
         if now.since(self.since) >= LOOK {
             self.follow(now);
         }
+        self.overdue = (self.overdue + self.share).min(BURST);
         let room = self.room();
         let more = self.tokens < room;
         if more {
@@ -112,6 +121,15 @@ impl Budget {
             self.tokens = (self.tokens - 1.0).max(0.0);
         }
         may || self.spend()
+    }
+
+    /// Takes a token for the second try of what was waited for until its time was over.
+    pub fn spend_overdue(&mut self) -> bool {
+        let may = self.share > 0.0 && self.overdue >= 1.0;
+        if may {
+            self.overdue -= 1.0;
+        }
+        may
     }
 
     /// The token that was taken wasn't used.
@@ -262,5 +280,19 @@ mod tests {
     #[test]
     fn no_budget_no_hedge() {
         assert!(!Budget::new(0).spend());
+        assert!(!Budget::new(0).spend_overdue());
+    }
+
+    #[test]
+    fn what_was_waited_for_in_vain_is_tried_again_however_hedges_fared() {
+        let mut budget = Budget::new(200);
+        while budget.spend() {
+            budget.vain();
+        }
+        assert_eq!((0..100).filter(|_| budget.spend_overdue()).count(), BURST as usize);
+        for nth in 0..1_000 {
+            budget.earn(at(nth));
+        }
+        assert!((19..=20).contains(&(0..100).filter(|_| budget.spend_overdue()).count()));
     }
 }

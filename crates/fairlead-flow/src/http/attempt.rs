@@ -151,10 +151,10 @@ impl Flow {
         }
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        // A retry of what was late is a hedge that comes late: it is paid for in the same way, so
-        // that backends which are all too slow don't get everything several times.
+        // A retry of what was late is a hedge that comes late: it is paid for, too, so that
+        // backends which are all too slow don't get everything several times.
         let late = reason == Reason::ResponseTimeout;
-        let pays = || pool.budget.as_ref().is_none_or(|budget| budget.borrow_mut().spend());
+        let pays = || pool.budget.as_ref().is_none_or(|budget| budget.borrow_mut().spend_overdue());
         if !may_resend(reason, &exchange.sendable()) || late && !pays() {
             if evidence {
                 self.ctx.failed_alone(&pool, slot, &failure, now);
