@@ -2,7 +2,7 @@
 //!
 //! Rules of this file
 //! 1. What has gone to the client can't be taken back: its connection is closed so that it can
-//!    tell, never ended as if the answer were whole.
+//!    tell, never ended as if the answer were whole. Answers before it that are whole still arrive.
 //! 2. An answer that breaks off is evidence against its backend, unless its client was slow.
 //!    Whether it counts is decided where failures are (`blame`).
 //! 3. Clients leave answers that stall long before any time-out of ours, and what a client does is
@@ -134,13 +134,18 @@ impl Flow {
             Delivery::Chunk => false,
             Delivery::Dechunk => true,
         };
+        // What the client has yet to send, or we to read, would make the kernel reset a connection
+        // that is closed, and with it the answers before this one that it has not read.
+        let sends = !exchange.request_done || !client.input.is_empty() || client.paused;
         self.exchange_abandon(d, key, reason, now);
-        if let Some(client) = self.client_forget(key) {
-            if silent_end {
+        if silent_end {
+            if let Some(client) = self.client_forget(key) {
                 d.abort(client.conn);
-            } else {
-                d.close(client.conn);
             }
+        } else if sends {
+            self.client_drain(d, key, now);
+        } else {
+            self.client_close(d, key);
         }
     }
 

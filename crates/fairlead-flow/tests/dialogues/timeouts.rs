@@ -57,6 +57,18 @@ fn an_answer_that_stops_in_the_middle_breaks_off() {
 }
 
 #[test]
+fn an_answer_that_breaks_off_does_not_destroy_the_one_before() {
+    let mut told = sent(http(), GET);
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_sends("PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbody").whatever();
+    told.sends(L0, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").whatever();
+    // Closed with something unread, it would be reset, and what the client has yet to read with it.
+    told.resets(L0).wants([finish(CLIENT)]);
+    told.client_sends("body2").wants_nothing();
+    told.client_finishes().wants([close(CLIENT)]).counted("response_truncated", 1).ends();
+}
+
+#[test]
 fn a_stream_with_nothing_to_tell_is_cut_and_nobody_is_blamed() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
     for (framing, event) in [
