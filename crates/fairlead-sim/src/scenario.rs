@@ -116,17 +116,27 @@ pub struct Seen {
 impl Seen {
     /// Takes what was seen in another world: sums, and the worst of each time.
     pub fn add(&mut self, other: Seen) {
+        let first = self.requests == 0;
         self.requests += other.requests;
         self.failed += other.failed;
         self.failed_posts += other.failed_posts;
         self.late += other.late;
         self.slowest = self.slowest.max(other.slowest);
         self.trouble = self.trouble.max(other.trouble);
-        self.back = self.back.max(other.back);
-        self.restored = self.restored.max(other.restored);
+        self.back = worst(first, self.back, other.back);
+        self.restored = worst(first, self.restored, other.restored);
         for (reason, count) in other.reasons {
             *self.reasons.entry(reason).or_default() += count;
         }
+    }
+}
+
+/// The later of two times; never, if one of them is never. `first`: there is no other one yet.
+fn worst(first: bool, one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    if first {
+        other
+    } else {
+        one.zip(other).map(|(one, other)| one.max(other))
     }
 }
 
@@ -134,16 +144,21 @@ impl Seen {
 ///
 /// # Errors
 ///
-/// A text, if there is no such pool or backend, or more backends than [`BACKENDS_MOST`].
+/// A text, if there is no such pool or backend, or more backends than [`BACKENDS_MOST`]; or if
+/// something happened that can't be right in any world.
 pub fn play(scenario: &Scenario) -> Result<Seen, String> {
-    Ok(seen(scenario, &watch(scenario)?))
+    let report = watch(scenario)?;
+    match report.faults.first() {
+        Some(fault) => Err(format!("the world went wrong: {fault}")),
+        None => Ok(seen(scenario, &report)),
+    }
 }
 
 /// Plays it, and says all that happened.
 ///
 /// # Errors
 ///
-/// The same.
+/// A text, if there is no such pool or backend, or more backends than [`BACKENDS_MOST`].
 pub fn watch(scenario: &Scenario) -> Result<Report, String> {
     Setting::scenario(scenario).map(run)
 }
@@ -183,18 +198,16 @@ fn restored(scenario: &Scenario, report: &Report, end: Moment) -> Option<Duratio
             .backend
             .is_none_or(|nth| scenario.plan.pools[scenario.pool].backends[nth].address == address)
     };
-    let mut last = None;
+    let mut last = BTreeMap::new();
     for (when, _, event) in &report.events {
         let Event::Health { backend, to, .. } = event else { continue };
         if there(backend) {
-            last = Some((*when, *to));
+            last.insert(backend, (*when, *to));
         }
     }
-    match last {
-        Some((when, Health::Healthy)) => Some(when.since(end)),
-        Some(_) => None,
-        None => Some(Duration::ZERO),
-    }
+    last.values().try_fold(Duration::ZERO, |latest, (when, health)| {
+        (*health == Health::Healthy).then(|| latest.max(when.since(end)))
+    })
 }
 
 /// How a request failed, if it did.

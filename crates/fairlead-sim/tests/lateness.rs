@@ -1,5 +1,6 @@
 //! What lateness costs, and what is done about it: hedges that help, and none that only add load.
-//! The numbers are what `fairlead http A B C` promises with all options at their defaults.
+//! The numbers are what `fairlead http A B C --check /health` promises with all other options at
+//! their defaults.
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use fairlead_model::plan::{Millis, Plan, PythonPlan};
 use fairlead_sim::scenario::{play, Scenario, Seen};
 use fairlead_sim::{Setting, Trouble};
 
-/// Three backends, all options at their defaults.
+/// Three backends with an http check, all other options at their defaults.
 fn plan() -> Plan {
     Setting::quiet(Duration::from_millis(5), Duration::from_secs(1), (1, "GET"), 0).plan
 }

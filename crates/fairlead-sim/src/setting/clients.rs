@@ -10,7 +10,7 @@ use super::{between, one_in, Theme, TCP, WEB};
 use crate::client::{Client, HttpClient, Job, Leave, StreamClient, StreamJob};
 use crate::scenario::POLL;
 
-/// How long a steady client goes on: troubles are over after 52 s at most, the longest hold of a
+/// How long a steady client goes on: troubles are over after 64 s at most, the longest hold of a
 /// flapping backend is 30 s, that of one on trial 60 s.
 const STEADY_FOR: Duration = Duration::from_secs(180);
 

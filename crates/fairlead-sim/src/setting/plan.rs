@@ -233,7 +233,8 @@ pub(super) fn changed(plan: &Plan, anchors: &[Vec<usize>], random: &mut Random) 
     plan
 }
 
-/// A configuration of one pool of these hosts in which all options have their defaults.
+/// A configuration of one pool of these hosts with an http check; all other options of the pool and
+/// its time-outs have their defaults.
 pub(super) fn usual(hosts: &[usize]) -> Plan {
     let backends = hosts.iter().map(|host| BackendPlan {
         address: place(*host).to_string(),
@@ -255,6 +256,7 @@ pub(super) fn usual(hosts: &[usize]) -> Plan {
     let drawn = &plan.pools[0];
     plan.pools[0] = PoolPlan {
         policy: Policy::RoundRobin,
+        hash_on: HashOn::SourceIp,
         backends: backends.collect(),
         check: CheckPlan { kind, interval, fast_interval, timeout, rise: 2, fall: 3 },
         timeouts: PoolTimeouts {

@@ -1,5 +1,6 @@
 //! A world in which all is well, with what well backends do: answers that take longer now and then,
-//! and pauses of 300 ms in which a process collects its garbage. All options have their defaults.
+//! and pauses of 300 ms in which a process collects its garbage. Options are those of
+//! `plan::usual`.
 
 use std::time::Duration;
 

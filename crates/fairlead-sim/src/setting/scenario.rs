@@ -5,7 +5,7 @@ use std::time::Duration;
 use fairlead_balance::Random;
 use fairlead_model::backend::Endpoint;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::Plan;
+use fairlead_model::plan::{CheckKind, Plan};
 
 use super::{between, clients, plan, Episode, Setting, Theme};
 use crate::backend::{BadManners, Character};
@@ -59,11 +59,15 @@ impl Setting {
     }
 }
 
-/// The pool alone, at places of this world.
+/// The pool alone, at places of this world, and asked only for what its backends here understand:
+/// they read no PROXY header, their check page answers 200, and nobody is there who runs Python.
 fn configured(scenario: &Scenario, random: &mut Random) -> Plan {
     let mut pool = scenario.plan.pools[scenario.pool].clone();
-    // Nobody is there to be asked: it is played with what picks where Python doesn't.
+    pool.proxy_protocol = None;
     pool.python = None;
+    if let CheckKind::Http { expect_status, .. } = &mut pool.check.kind {
+        *expect_status = vec![(200, 399)];
+    }
     for (host, backend) in pool.backends.iter_mut().enumerate() {
         backend.endpoints = vec![Endpoint::Tcp(plan::place(host))];
     }
