@@ -1,12 +1,12 @@
-//! Simulated back ends: processes that answer, late or wrongly, as their character has it.
+//! Simulated backends: processes that answer, late or wrongly, as their character has it.
 //!
 //! Rules of this file
-//! 1. A back end notes what it was asked and what it did about that, so that claims can be checked
+//! 1. A backend notes what it was asked and what it did about that, so that claims can be checked
 //!    against both sides: `Service` is its half of a request's story.
 //! 2. What is wrong with a request that arrives here is fairlead's fault and noted as such.
 //! 3. Troubles happen to the whole process or host; deeds (`deed`) to one request.
 //!
-//! Not here: which character a back end has and when it is in trouble (`setting`).
+//! Not here: which character a backend has and when it is in trouble (`setting`).
 
 mod deed;
 mod stream;
@@ -26,7 +26,7 @@ use crate::scenario::POLL;
 use crate::wire::{Body, Framing, Head, Pattern};
 use stream::Stream;
 
-/// One connection to a back end.
+/// One connection to a backend.
 #[derive(Debug)]
 struct Line {
     input: Vec<u8>,
@@ -55,7 +55,7 @@ enum Stage {
     Stream(Stream),
 }
 
-/// One back end: a process on a host of its own.
+/// One backend: a process on a host of its own.
 #[derive(Debug)]
 pub(crate) struct Backend {
     index: usize,
@@ -231,7 +231,7 @@ impl Backend {
                         self.asked(network, notes, socket, head);
                     }
                     Err(problem) => {
-                        notes.fault(format!("back end {} was sent {problem}", self.index));
+                        notes.fault(format!("backend {} was sent {problem}", self.index));
                         return self.close(network, socket);
                     }
                 },
@@ -266,7 +266,7 @@ impl Backend {
             return self.answer_check(network, socket);
         }
         let (Some(id), Some(line)) = (head.id(), self.lines.get_mut(&socket)) else {
-            notes.fault(format!("back end {} was sent a request of nobody", self.index));
+            notes.fault(format!("backend {} was sent a request of nobody", self.index));
             return;
         };
         notes.serve(id, self.index, socket, network.now(), Service::Began);

@@ -6,7 +6,7 @@
 //! 2. What excuses a breach stands with the claim, and is as narrow as can be.
 //!
 //! The claims:
-//! (a) no repeatable request fails while one back end of its pool can answer;
+//! (a) no repeatable request fails while one backend of its pool can answer;
 //! (b) nothing that may not be made twice is sent twice, not even a byte of it;
 //! (c) no byte of one client reaches another, and answers come in order (noted by those who take
 //!     part, as faults);
@@ -27,8 +27,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fairlead_balance::budget::BURST;
+use fairlead_balance::deadline::QUICK;
 use fairlead_balance::outlier::SLOW;
 use fairlead_model::limits::{RECEIVE_BYTES, REPLAY_BYTES};
+use fairlead_model::moment::Moment;
 use fairlead_model::plan::Plan;
 
 use crate::backend::BadManners;
@@ -55,6 +57,8 @@ pub struct Promises {
     rude: Vec<bool>,
     /// Hosts that are slow beside another of their pool: they may be ejected for it.
     uneven: Vec<bool>,
+    /// Hosts whose answers take anything up to a time that is slow.
+    wavering: Vec<bool>,
     /// Hosts whose check page may take longer than a suspect's hurried checks wait. If it was quick
     /// the few times that it was asked, that can't be known.
     unsteady: Vec<bool>,
@@ -63,7 +67,7 @@ pub struct Promises {
     exhausts: bool,
     /// The slowest good answer.
     slowest: Duration,
-    /// The longest that anybody waits for a back end.
+    /// The longest that anybody waits for a backend.
     longest: Duration,
 }
 
@@ -92,7 +96,8 @@ impl Promises {
                 .map(|host| host.manners != BadManners::default())
                 .collect(),
             uneven: (0..hosts).map(|host| is_uneven(setting, host)).collect(),
-            unsteady: setting.characters.iter().map(|host| host.delay > HURRIED).collect(),
+            wavering: setting.characters.iter().map(|host| host.delay >= SLOW).collect(),
+            unsteady: setting.characters.iter().map(|host| host.delay > QUICK).collect(),
             troubles: setting.troubles.clone(),
             exhausts: setting.exhaustion > 0,
             slowest: slowest.max().unwrap_or_default() * 30,
@@ -120,9 +125,6 @@ impl Promises {
         self.anchors.iter().flatten().any(|anchor| *anchor == host)
     }
 }
-
-/// How long a suspect's check waits where checks have been quick.
-const HURRIED: Duration = Duration::from_millis(200);
 
 fn is_uneven(setting: &Setting, host: usize) -> bool {
     let pool = setting.pools.iter().find(|pool| pool.contains(&host));
@@ -204,21 +206,26 @@ fn was_undecided(report: &Report, request: &Request, deliveries: &[Delivery]) ->
     deliveries.iter().any(Delivery::was_hinting) || sends > deliveries.len()
 }
 
-/// Whether the backend said nothing until the time for answers was over, in a pool whose budget for
-/// late requests was used up: a backend that swallows a request can't be told from one that takes
-/// long, and where hedges are denied the budget comes before the request.
-fn was_late_beyond_the_budget(promises: &Promises, report: &Report, request: &Request) -> bool {
-    let name = &promises.plan.pools[request.pool].name;
+/// Whether its last backend said nothing until the time for answers was over, after so many others
+/// of its pool had gone again for that that the budget for them may have been used up: one bucket
+/// of [`BURST`] a worker, which requests earn. Where backends are all too slow, more would give them
+/// everything several times. Before that it is no excuse.
+fn was_overdue_beyond_the_budget(promises: &Promises, report: &Report, request: &Request) -> bool {
     let late =
         matches!(&request.outcome, Outcome::Refused { code, .. } if code == "response_timeout");
-    late && report.hedges.iter().any(|hedges| hedges.pool == *name && hedges.denied > 0)
+    let response = promises.plan.pools[request.pool].timeouts.response.duration();
+    let overdue = |(when, id): &&(Moment, u64)| {
+        let one = report.requests.iter().find(|one| one.id == *id);
+        one.is_none_or(|one| one.pool == request.pool && when.since(one.began) >= response)
+    };
+    late && report.sent_again.iter().filter(overdue).count() >= BURST as usize
 }
 
 fn is_excused(promises: &Promises, report: &Report, request: &Request) -> bool {
     if !promises.can_answer(request.pool) || report.abandoned {
         return true;
     }
-    if was_late_beyond_the_budget(promises, report, request) {
+    if was_overdue_beyond_the_budget(promises, report, request) {
         return true;
     }
     let nothing = Vec::new();

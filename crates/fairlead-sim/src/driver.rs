@@ -2,7 +2,7 @@
 //!
 //! The contract stands in `fairlead_flow::driver`. What this driver adds is suspicion: it counts
 //! what the flow sends although a socket takes no more, notes every request that it hands to a
-//! back end, and folds every call into the run's digest.
+//! backend, and folds every call into the run's digest.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -188,7 +188,7 @@ impl Driver for Hand<'_> {
         let Some(socket) = self.lines.socket(id) else { return Sent::All };
         let host = self.network.socket(socket).host;
         if let Some(host) = host {
-            self.notes.sends(host, socket, first);
+            self.notes.sends(host, socket, first, self.network.now());
         }
         let Some(line) = self.lines.line(id) else { return Sent::All };
         let mut all = self.network.send(socket, first);

@@ -1,6 +1,6 @@
-//! What if? A seeded network, clock and back ends around `fairlead-flow`.
+//! What if? A seeded network, clock and backends around `fairlead-flow`.
 //!
-//! A [`Setting`] is a world before it begins, drawn from a seed: a configuration, back ends with
+//! A [`Setting`] is a world before it begins, drawn from a seed: a configuration, backends with
 //! their manners and troubles, clients with their wishes. [`run`] lets it happen, in virtual time
 //! and on one thread; the [`Report`] is what both sides saw. [`claims`] judges that: what must be
 //! true in every world whatever goes wrong in it.

@@ -46,9 +46,9 @@ pub(crate) enum Wake {
     Worker(usize),
     /// What a client wanted to do next; the number tells its wishes apart.
     Client(usize, u64),
-    /// What a back end wanted to do next on a connection.
+    /// What a backend wanted to do next on a connection.
     Backend(usize, SocketId),
-    /// A back end's connection may have been idle for long enough.
+    /// A backend's connection may have been idle for long enough.
     BackendIdle(usize, SocketId),
     /// The nth trouble of the setting.
     Trouble(usize),
@@ -63,7 +63,7 @@ pub(crate) enum Wake {
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// Somebody has connected to a back end or a worker; this is their end.
+    /// Somebody has connected to a backend or a worker; this is their end.
     Accepted(SocketId),
     /// The connect that began this socket succeeded.
     Connected(SocketId),
@@ -112,7 +112,7 @@ impl IoFailureKind {
 /// Where a connect goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A back end's host.
+    /// A backend's host.
     Host(usize),
     /// A listener of the balancer; any of its workers may get it.
     Listener(ListenerId),
@@ -353,7 +353,7 @@ impl Network {
         socket.fin_sent = true;
     }
 
-    /// The sockets of a back end that are open.
+    /// The sockets of a backend that are open.
     pub(crate) fn open_of(&self, owner: Owner) -> Vec<SocketId> {
         let ids = (0..self.sockets.len() as u32).map(SocketId);
         ids.filter(|id| self.socket(*id).owner == owner && self.is_open(*id)).collect()

@@ -15,7 +15,7 @@ use crate::backend::StreamEnd;
 use crate::network::SocketId;
 use crate::wire;
 
-/// What a back end did about a request. In order; each is noted at most once per delivery.
+/// What a backend did about a request. In order; each is noted at most once per delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// Its head came.
@@ -31,10 +31,10 @@ pub enum Service {
     Answered(u64),
 }
 
-/// One delivery of a request to a back end.
+/// One delivery of a request to a backend.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// Which back end.
+    /// Which backend.
     pub host: usize,
     /// On which connection.
     pub(crate) socket: SocketId,
@@ -57,7 +57,7 @@ impl Delivery {
 /// How a request ended for its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// A back end's answer came whole.
+    /// A backend's answer came whole.
     Answered {
         /// Its status.
         status: u16,
@@ -135,10 +135,10 @@ pub struct StreamStory {
     pub end: StreamEnd,
 }
 
-/// A tcp connection as a back end saw it.
+/// A tcp connection as a backend saw it.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamAtBackend {
-    /// Which back end.
+    /// Which backend.
     pub host: usize,
     /// Bytes that came.
     pub taken: u64,
@@ -153,8 +153,6 @@ pub struct Hedges {
     pub pool: String,
     /// Second requests that did not answer first.
     pub vain: u64,
-    /// Late requests for which the budget had no token.
-    pub denied: u64,
     /// Requests that were answered.
     pub requests: u64,
 }
@@ -166,11 +164,13 @@ pub struct Report {
     pub requests: Vec<Request>,
     /// Deliveries by request.
     pub deliveries: BTreeMap<u64, Vec<Delivery>>,
-    /// For each request whose head the flow handed to connections of back ends: to whose.
+    /// For each request whose head the flow handed to connections of backends: to whose.
     pub sends: BTreeMap<u64, Vec<usize>>,
+    /// When which request went out that had been out before.
+    pub sent_again: Vec<(Moment, u64)>,
     /// Tcp connections.
     pub streams: Vec<StreamStory>,
-    /// The same at back ends.
+    /// The same at backends.
     pub streams_at_backends: BTreeMap<u64, StreamAtBackend>,
     /// What the flow told, with the worker that told it.
     pub events: Vec<(Moment, usize, Event)>,
@@ -205,7 +205,7 @@ pub(crate) struct Notes {
     pub(crate) exhaustion: usize,
     /// It is a world of tcp.
     streams: bool,
-    /// The first bytes on each connection to a tcp back end.
+    /// The first bytes on each connection to a tcp backend.
     begun: BTreeMap<SocketId, Vec<u8>>,
     next_id: u64,
 }
@@ -235,10 +235,14 @@ impl Notes {
         }
     }
 
-    /// Notes that the flow hands `bytes` to a connection of a back end.
-    pub(crate) fn sends(&mut self, host: usize, socket: SocketId, bytes: &[u8]) {
+    /// Notes that the flow hands `bytes` to a connection of a backend.
+    pub(crate) fn sends(&mut self, host: usize, socket: SocketId, bytes: &[u8], now: Moment) {
         if let Some(id) = self.begins(socket, bytes) {
-            self.report.sends.entry(id).or_default().push(host);
+            let to = self.report.sends.entry(id).or_default();
+            to.push(host);
+            if to.len() > 1 {
+                self.report.sent_again.push((now, id));
+            }
         }
     }
 
@@ -266,7 +270,7 @@ impl Notes {
         fails
     }
 
-    /// Notes what a back end did about a request.
+    /// Notes what a backend did about a request.
     pub(crate) fn serve(
         &mut self,
         id: u64,
@@ -286,11 +290,11 @@ impl Notes {
         }
     }
 
-    /// Notes how a stream ended at a back end.
+    /// Notes how a stream ended at a backend.
     pub(crate) fn stream_at_backend(&mut self, id: u64, host: usize, taken: u64, end: StreamEnd) {
         let story = StreamAtBackend { host, taken, end };
         if self.report.streams_at_backends.insert(id, story).is_some() {
-            self.fault(format!("stream {id} came to two back ends"));
+            self.fault(format!("stream {id} came to two backends"));
         }
     }
 }

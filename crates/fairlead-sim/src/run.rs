@@ -59,8 +59,7 @@ fn hedges(pool: &Pool) -> Hedges {
     let count = |step: Count| tallies.counts[step as usize];
     let vain = count(Count::HedgeSent).saturating_sub(count(Count::HedgeWon));
     let answered = pool.backends().iter().map(|state| state.stats(Moment::ZERO).requests);
-    let (pool, denied) = (pool.plan.name.clone(), count(Count::HedgeDenied));
-    Hedges { pool, vain, denied, requests: answered.sum() }
+    Hedges { pool: pool.plan.name.clone(), vain, requests: answered.sum() }
 }
 
 struct World {

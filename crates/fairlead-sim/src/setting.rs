@@ -1,9 +1,9 @@
-//! What a world is like, drawn from a seed: its configuration, its back ends, its clients, and
+//! What a world is like, drawn from a seed: its configuration, its backends, its clients, and
 //! everything that is going to go wrong.
 //!
 //! Rules of this file
 //! 1. A setting is a value: equal seeds make equal settings.
-//! 2. Each pool may have an *anchor*: a back end with good manners and without troubles. What the
+//! 2. Each pool may have an *anchor*: a backend with good manners and without troubles. What the
 //!    claims promise, they promise while there is one.
 //! 3. A theme says what a world is about; within it everything is drawn anew for each seed.
 
@@ -43,7 +43,7 @@ pub enum Theme {
     Fair,
     /// Hosts and processes fail.
     Outages,
-    /// Back ends answer wrongly.
+    /// Backends answer wrongly.
     Manners,
     /// Long bodies, slow readers, slow senders, small buffers.
     Weight,
@@ -59,13 +59,13 @@ pub enum Theme {
     Stops,
     /// Hosts fail for a while, and then nothing goes wrong any more.
     Recovery,
-    /// One back end answers every other request by a 500.
+    /// One backend answers every other request by a 500.
     Errors,
     /// Handlers panic, whatever the reason.
     Panics,
     /// All of it at once.
     Mixed,
-    /// Back ends close idle connections just as a request is on its way to them.
+    /// Backends close idle connections just as a request is on its way to them.
     Crossings,
 }
 
@@ -88,7 +88,7 @@ impl Theme {
         Theme::Crossings,
     ];
 
-    /// Whether its back ends and clients speak tcp.
+    /// Whether its backends and clients speak tcp.
     pub(crate) fn is_tcp(self) -> bool {
         matches!(self, Theme::Streams | Theme::StreamEnds)
     }
@@ -262,15 +262,15 @@ impl Setting {
         }
     }
 
-    /// How often a back end is rude.
+    /// How often a backend is rude.
     pub fn manners(&self, host: usize) -> BadManners {
         self.characters[host].manners
     }
 
-    /// Whether a kept connection to this back end may be closed without a warning just as a
+    /// Whether a kept connection to this backend may be closed without a warning just as a
     /// request is sent: then what may not be sent twice can be lost.
     ///
-    /// Not among crossings: there a back end closes by its idle time alone, which can be learned.
+    /// Not among crossings: there a backend closes by its idle time alone, which can be learned.
     pub fn closes_suddenly(&self, host: usize) -> bool {
         let character = &self.characters[host];
         if self.theme == Theme::Crossings {
@@ -343,7 +343,7 @@ fn draw_character(
     Character {
         manners,
         streams: theme.is_tcp(),
-        // A second of silence, while another back end answers the same, is a failure.
+        // A second of silence, while another backend answers the same, is a failure.
         delay: response.mul_f64(share).min(SILENCE),
         tail: 1,
         idle: between(random, if is_anchor { 800 } else { 50 }, idle_most),
@@ -359,7 +359,7 @@ fn draw_character(
     }
 }
 
-/// A back end without a fault, but that it lets connections idle for a short and fixed time.
+/// A backend without a fault, but that it lets connections idle for a short and fixed time.
 fn draw_closer(random: &mut Random) -> Character {
     let idle_most = [400, 2_000, 6_000][random.below(3)];
     Character {
@@ -381,9 +381,9 @@ fn draw_closer(random: &mut Random) -> Character {
 }
 
 /// Pauses of a client, from and to, after which its next request crosses the idle close of this
-/// back end: it leaves here before the FIN has come, and arrives there after it was sent. Four ways
+/// backend: it leaves here before the FIN has come, and arrives there after it was sent. Four ways
 /// lie between the end of an answer there and the arrival of the next request, two of them before
-/// the back end's FIN is here.
+/// the backend's FIN is here.
 fn crossing(character: &Character, weather: &Weather) -> (Duration, Duration) {
     let idle = character.idle;
     (idle.saturating_sub(weather.delay * 4), idle.saturating_sub(weather.delay * 2))

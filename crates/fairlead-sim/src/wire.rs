@@ -1,4 +1,4 @@
-//! What simulated clients and back ends say to each other: HTTP/1 with an identity in every byte.
+//! What simulated clients and backends say to each other: HTTP/1 with an identity in every byte.
 //!
 //! Rules of this file
 //! 1. Each request has an id, each answer a number of its own. Both stand in header lines, and
@@ -6,10 +6,10 @@
 //! 2. It is a second opinion: nothing of `fairlead-proto` is used to read what fairlead wrote. It
 //!    reads strictly, and what it can't read is a fault of whoever sent it.
 
-/// The port on which all back ends listen.
+/// The port on which all backends listen.
 pub(crate) const PORT: u16 = 80;
 
-/// The Unix socket of a back end.
+/// The Unix socket of a backend.
 pub(crate) fn socket_of(host: usize) -> String {
     format!("/run/{host}.sock")
 }

@@ -1,4 +1,4 @@
-//! What a back end does about one request: a good answer in any of its forms, or one of the ways
+//! What a backend does about one request: a good answer in any of its forms, or one of the ways
 //! in which processes fail.
 
 use std::fmt::Write;
@@ -21,7 +21,7 @@ pub enum End {
     Stall,
 }
 
-/// How often, in thousandths, a back end does what.
+/// How often, in thousandths, a backend does what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BadManners {
     /// Bytes that are no HTTP.
@@ -48,7 +48,7 @@ pub struct BadManners {
     pub wrong_answers: usize,
 }
 
-/// What a back end is like.
+/// What a backend is like.
 #[derive(Debug, Clone)]
 pub(crate) struct Character {
     pub(crate) manners: BadManners,

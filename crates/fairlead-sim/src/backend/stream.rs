@@ -72,7 +72,7 @@ impl Stream {
         let rest = &bytes[own..];
         let Some(id) = self.id() else { return };
         if !Pattern::of(id).matches(self.taken, rest) {
-            notes.fault(format!("back end {backend} was sent foreign bytes in stream {id}"));
+            notes.fault(format!("backend {backend} was sent foreign bytes in stream {id}"));
         }
         self.taken += rest.len() as u64;
     }

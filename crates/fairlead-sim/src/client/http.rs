@@ -43,7 +43,7 @@ struct Out {
 struct Reading {
     head: Head,
     body: Body,
-    /// Number and length, if a back end made it.
+    /// Number and length, if a backend made it.
     answer: Option<(u64, u64)>,
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Job {
     pub(crate) closes: bool,
     /// It waits for `100 Continue`, for a second, before its body goes.
     pub(crate) expects: bool,
-    /// It is for something that takes long, on every back end.
+    /// It is for something that takes long, on every backend.
     pub(crate) polls: bool,
     /// How long the client thinks before it.
     pub(crate) pause: Duration,

@@ -1,4 +1,4 @@
-//! The machine of a back end, as the network sees it.
+//! The machine of a backend, as the network sees it.
 
 use super::SocketId;
 

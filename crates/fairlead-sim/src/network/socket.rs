@@ -26,7 +26,7 @@ pub(crate) enum Owner {
     Worker(usize),
     /// A client.
     Client(usize),
-    /// A back end.
+    /// A backend.
     Backend(usize),
 }
 
@@ -59,7 +59,7 @@ pub(crate) enum Segment {
 pub(crate) struct Socket {
     pub(crate) owner: Owner,
     pub(crate) peer: Option<SocketId>,
-    /// The host at the other end, or under this one, if it is a back end's.
+    /// The host at the other end, or under this one, if it is a backend's.
     pub(crate) host: Option<usize>,
     /// Which listener accepted it.
     pub(crate) listener: Option<ListenerId>,
