@@ -38,8 +38,11 @@ while [ "$first" -lt "$end" ]; do
 		"$built" --ignored ten_thousand_worlds_hold 2>&1); then
 		echo "$said" | sed -n '/ broke a claim$/,/^$/p' | tee -a "$broken"
 		verdict='BROKEN'
+		case "$said" in
+		*' broke a claim'*) ;;
 		# Whoever fails without a word on a claim has not been through its worlds.
-		echo "$said" | grep -q ' broke a claim$' || { echo "$said" && exit 1; }
+		*) echo "$said" && exit 1 ;;
+		esac
 	fi
 	first=$((first + worlds))
 	echo "$first" >"$record"
