@@ -340,6 +340,7 @@ class Floor(Peer):
 class FloorSplice(Floor):
     name = "floor-splice"
     flags = ["-s"]
+    not_for = HAProxySplice.not_for
 
 
 class Fairlead(Peer):
@@ -389,6 +390,6 @@ class CommandPeer(Peer):
 
 ALL: dict[str, Peer] = {p.name: p for p in (Fairlead(), HAProxy(), HAProxySplice(), Nginx(), Envoy(), Caddy(), Traefik(), SimpleLB(), Pen(), Balance(), BalanceFm(), Floor(), FloorSplice())}
 
-STANDARD = ("fairlead", "haproxy", "haproxy-splice", "nginx", "pen", "floor")
+STANDARD = ("fairlead", "haproxy", "haproxy-splice", "nginx", "pen", "floor", "floor-splice")
 """Whom `make bench` measures beside fairlead, where they are installed: the best of each kind of work in results of all
-(Envoy needs 4 times the CPU, Caddy 6 times), and the floor."""
+(Envoy needs 4 times the CPU, Caddy 6 times), and the floors."""
