@@ -2,7 +2,8 @@
 
 Every 30 s, spread by a fifth so that a fleet doesn't ask in step; sooner (5 s, doubling) while a
 name does not resolve. A backend that falls ill may have moved: its name is looked up at once, and
-then after 1 s, 2 s, 4 s … for as long as it is ill. A name that stops resolving keeps the addresses
+then after 0.25 s, 0.5 s, 1 s … for as long as it is ill: often it is noticed before the name has
+moved. A name that stops resolving keeps the addresses
 that it had last: a broken resolver must not empty a pool. Nothing runs when no backend has a name.
 
 Not here: the lookup itself (`LoadedConfig.resolve`, which never fails), using what was found
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _INTERVAL_SECONDS = 30.0
 _SOON_SECONDS = 5.0
-_ILL_SECONDS = 1.0
+_ILL_SECONDS = 0.25
 _JITTER = 0.2
 
 

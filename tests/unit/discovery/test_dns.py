@@ -158,13 +158,14 @@ def test_a_backend_that_falls_ill_is_looked_up_often_until_it_is_well(world):
         if nth in (2, 4):
             # The second time is no news.
             names.note("app", "app:80", "suspect" if nth == 2 else "down")
-        if nth == 9:
-            names.note("app", "app:80", "healthy")
         if nth == 11:
+            names.note("app", "app:80", "healthy")
+        if nth == 13:
             names.note("app", "app:80", "suspect")
 
-    pauses = pauses_of(world, happens, 13)
-    assert around(pauses, [30, 30, 1, 2, 4, 8, 16, 30, 30, 30, 30, 1, 2]), pauses
+    pauses = pauses_of(world, happens, 15)
+    often = [0.25, 0.5, 1, 2, 4, 8, 16]
+    assert around(pauses, [30, 30, *often, 30, 30, 30, 30, *often[:2]]), pauses
 
 
 def test_a_backend_that_falls_ill_ends_the_pause(world):
