@@ -15,7 +15,7 @@ use crate::context::place;
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::hosts::Claim;
-use crate::local::LocalPool;
+use crate::local::{LocalBackend, LocalPool};
 use crate::slab::{Key, Slab};
 
 /// First probes that start together; the next as many start a millisecond later. 4,000 backends
@@ -90,6 +90,7 @@ impl Flow {
             }
         }
         self.probes_drop(d);
+        self.probes_drop_doubts(d);
         for (nth, (question, watchers)) in fresh.into_iter().enumerate() {
             let question = Rc::new(question);
             let probe = Probe::new(Rc::clone(&question), watchers.clone(), None);
@@ -112,6 +113,25 @@ impl Flow {
         for (question, key) in gone {
             self.probes.regular.remove(&question);
             self.probe_forget(d, key);
+        }
+    }
+
+    /// Ends the extra probes that ask what nobody asks any more: their backend is somewhere else
+    /// now, or its check is another one. What they found out would be held against it for ever.
+    fn probes_drop_doubts<D: Driver>(&mut self, d: &mut D) {
+        let pools = Rc::clone(&self.local.pools);
+        let is_asked = |question: &Question, of: &Rc<LocalBackend>| {
+            pools.iter().any(|pool| {
+                let mut both = pool.backends.iter().zip(&pool.plan().backends);
+                both.any(|(one, plan)| Rc::ptr_eq(one, of) && question.is_about(pool, plan))
+            })
+        };
+        for key in self.probes.all.keys() {
+            let probe = self.probes.all.get(key).filter(|probe| probe.doubted.is_some());
+            let Some(probe) = probe else { continue };
+            if !probe.watchers.iter().all(|of| is_asked(&probe.question, &of.backend)) {
+                self.probe_forget(d, key);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use fairlead_model::plan::{CheckKind, Millis};
 
 use crate::keep::GET;
 use crate::script::{dialogue, Dialogue};
-use crate::setup::{http, ms, pool, Setup};
+use crate::setup::{backend, http, ms, pool, Setup};
 use crate::wants::*;
 
 fn probed(path: &str) -> Setup {
@@ -171,6 +171,20 @@ fn a_doubt_of_traffic_is_settled_by_probes_at_once() {
     told.connected(L3).wants([close(L3)]).is(0, Health::Healthy);
     // The doubt is settled: no more than the ordinary pace.
     told.after(ms(900)).wants_nothing().finishes(OTHER).wants([close(OTHER)]).ends();
+}
+
+#[test]
+fn a_doubt_ends_where_its_backend_is_no_more() {
+    let mut told = dialogue(http().backends(1).checked());
+    told.after(ms(1)).wants([connect(0)]).connected(L0).wants([close(L0)]);
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.refused(L1).whatever().is(0, Health::Suspect).after(ms(2)).wants([connect(0)]);
+    // Its name stands for another address now: what the old one says is nothing to it.
+    let moved = http().backends(1).checked();
+    let moved = moved.pool(|pool| pool.backends[0].endpoints = backend(9).endpoints);
+    told.reloads(moved).wants([abort(L2)]).after(ms(2)).wants([connect(9)]);
+    told.connected(L3).wants([close(L3)]).is(0, Health::Healthy);
+    told.after(ms(900)).wants_nothing().client_finishes().wants([close(CLIENT)]).ends();
 }
 
 #[test]
