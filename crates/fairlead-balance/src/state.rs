@@ -64,6 +64,8 @@ pub struct BackendState {
     /// When it came back, in nanoseconds; [`WARM`] or [`COLD`].
     back: AtomicU64,
     endpoint: AtomicUsize,
+    /// When its check last passed, in nanoseconds.
+    passed: AtomicU64,
     hot: CachePadded<Hot>,
     connects: LearnedTime,
     responses: LearnedTime,
@@ -104,6 +106,7 @@ impl BackendState {
             probing: AtomicBool::new(false),
             back: AtomicU64::new(WARM),
             endpoint: AtomicUsize::new(0),
+            passed: AtomicU64::new(0),
             hot: CachePadded::default(),
             connects: LearnedTime::of_connects(),
             responses: LearnedTime::of_responses(),
@@ -241,6 +244,11 @@ impl BackendState {
     /// From when on a connect to it is late: learned, see [`deadline`](crate::deadline).
     pub fn connect_late_after(&self) -> Duration {
         self.connects.late_after()
+    }
+
+    /// When its check last passed; the start of time if it never has.
+    pub fn check_passed(&self) -> Moment {
+        Moment(self.passed.load(Relaxed))
     }
 
     /// Learns from a check that passed.

@@ -13,6 +13,8 @@
 //!    may be well while every other answer is wrong. It costs the backend its *trust*.
 //! 6. What traffic took out comes back by *trial requests* that go well, one at a time: one after
 //!    silence, [`GOOD`] in a row after wrong answers, of which every other may be right.
+//! 7. Who flaps has to do so for a time that grows (`trust`). Meanwhile it is suspect and
+//!    distrusted, not down: it does answer, and is used if nobody else is left.
 //!
 //! | believed | because | what ends it |
 //! |---|---|---|
@@ -20,8 +22,9 @@
 //! | healthy | it answered, or its check passed | any evidence against it |
 //! | suspect | something was late, or failed | a pass of the check or an answer; if the check's last word was a failure, its pass alone |
 //! | suspect, *distrusted* | a misdeed | trial requests; any pass or answer, as above, once nothing has tried it for long |
-//! | down | the check failed `fall` times; its host is dead | `rise` passes of the check, which don't count during the hold of one that flaps |
-//! | down | traffic: `fall` failures or misdeeds in a row | trial requests; if the check fails too, its passes |
+//! | down | the check failed `fall` times; its host is dead | `rise` passes of the check, which make one that flaps suspect only |
+//! | suspect, *distrusted* | it flaps, and its check passes again | the same once its hold is over; trial requests |
+//! | down | traffic: `fall` failures or misdeeds in a row | trial requests, which make one that flaps suspect first; if the check fails too, its passes |
 //! | down, *ejected* | traffic: others answer better | the same; while nobody else is left it is used |
 //!
 //! How long each of these has to wait is in `trust`.
@@ -63,6 +66,8 @@ pub struct Tracker {
     cause: Origin,
     /// It is down because others answer better, and for nothing else.
     ejected: bool,
+    /// It was down in this outage.
+    fell: bool,
     /// The worst that it did in this outage.
     misdeed: Option<Misdeed>,
     /// The last check passed; `None` before the first.
@@ -84,6 +89,7 @@ impl Default for Tracker {
             health: Health::Unknown,
             cause: Origin::Check,
             ejected: false,
+            fell: false,
             misdeed: None,
             check_passed: None,
             checks: 0,
@@ -106,7 +112,7 @@ impl Tracker {
     /// | Unknown         | Suspect | Down (check)    | Healthy | Healthy |
     /// | Healthy         | Suspect | Down (check)    | –       | –       |
     /// | Suspect         | –       | Down (check)    | Healthy, but not within a misdeed's hold | the same |
-    /// | Down (check)    | –       | –               | –       | Healthy, but not within the hold of a flapping one |
+    /// | Down (check)    | –       | –               | –       | Healthy; within the hold of a flapping one Suspect |
     /// | Down (traffic)  | is Down (check) | is Down (check) | –       | –       |
     ///
     /// What **traffic** says, or a trial request (T):
@@ -117,7 +123,7 @@ impl Tracker {
     /// | Healthy         | Suspect | Down (traffic) | –       |
     /// | Suspect         | – (T: the hold grows) | Down (traffic) | Healthy, unless the last check failed, or within a misdeed's hold (T: Healthy) |
     /// | Down (check)    | –       | –              | –       |
-    /// | Down (traffic)  | – (T: the hold grows) | – | – (T: Healthy) |
+    /// | Down (traffic)  | – (T: the hold grows) | – | – (T: Healthy; within the hold of a flapping one Suspect) |
     ///
     /// A pool that has no check (any more) treats Down (check) like Down (traffic), and no check
     /// failure keeps it suspect.
@@ -213,6 +219,7 @@ impl Tracker {
         }
         if self.health == Health::Suspect || self.is_down_by_traffic(rules) {
             self.trials.count_as_passed(self.wanted(), now);
+            self.trust.waive();
         }
         let (to, _) = self.traffic_says(true, rules, now);
         self.turn(to, Origin::Traffic, now, || "traffic: answered after all".into())
@@ -268,13 +275,17 @@ impl Tracker {
             asker => asker,
         };
         let due = if self.trials.good() > 0 {
-            self.trust.next_trial_from(asker)
+            self.trust.next_trial_from(asker, self.trials.good() >= self.wanted())
         } else {
             self.trust.trial_from(asker)
         };
         let trial = self.trials.claim(due, now);
         if trial == Trial::Claimed {
-            self.trust.restart(now);
+            self.trust.tries(now);
+            if asker == Asker::Last {
+                // All that come need it at once.
+                self.trust.waive();
+            }
         }
         trial
     }
@@ -298,6 +309,11 @@ impl Tracker {
     /// Why; empty if nothing has changed yet.
     pub fn why(&self) -> &str {
         &self.why
+    }
+
+    /// Whether it was down in this outage.
+    pub(crate) fn has_fallen(&self) -> bool {
+        self.fell
     }
 
     /// Where it stands among the backends of its group.
@@ -338,11 +354,8 @@ impl Tracker {
             true if self.is_held(now) => Health::Suspect,
             true if !down => Health::Healthy,
             true if self.is_down_by_traffic(rules) => Health::Down,
-            true if now < self.trust.passes_from() => {
-                self.checks = 0;
-                Health::Down
-            }
             true if self.checks < rules.rise => Health::Down,
+            true if now < self.trust.passes_from() => Health::Suspect,
             true => Health::Healthy,
             false if self.checks < rules.fall && !down => Health::Suspect,
             // What traffic took out, the check sees too: from now on the check's word counts.
@@ -366,6 +379,9 @@ impl Tracker {
                 return (self.health, 1);
             }
             self.traffic_failures = 0;
+            if trial && !self.trust.is_believable(now) {
+                return (Health::Suspect, 1);
+            }
             let held = self.is_held(now) && !trial;
             let objects = held || self.health == Health::Suspect && self.check_objects(rules);
             return (if objects { Health::Suspect } else { Health::Healthy }, 1);
@@ -414,7 +430,10 @@ impl Tracker {
     /// Whether it is distrusted, and nothing but a trial lifts that yet.
     fn is_held(&self, now: Moment) -> bool {
         let distrusted = self.health == Health::Suspect && self.trust.is_lost();
-        distrusted && now < self.trust.hearsay_from()
+        // If it was the check's word alone, its passes end that.
+        let check_alone = self.fell && self.cause == Origin::Check && self.misdeed.is_none();
+        let until = if check_alone { self.trust.passes_from() } else { self.trust.hearsay_from() };
+        distrusted && now < until
     }
 
     /// Whether it is down and trial requests, not check passes, bring it back.
@@ -439,25 +458,28 @@ impl Tracker {
             return None;
         }
         let from = std::mem::replace(&mut self.health, to);
+        if from == Health::Down {
+            // Those failures belong to the outage that is over.
+            self.traffic_failures = 0;
+        }
         match to {
             Health::Down => self.go_down(origin, now),
             Health::Suspect if !self.trust.is_lost() => self.trust.restart(now),
-            Health::Healthy => self.come_back(from, now),
+            Health::Healthy => self.come_back(now),
             Health::Suspect | Health::Unknown => {}
         }
-        self.trials = Trials::default();
+        if (from, to) != (Health::Down, Health::Suspect) {
+            self.trials = Trials::default();
+        }
         self.ejected = false;
         self.since = Some(now);
         self.why = why();
         Some(Transition { from, to, why: self.why.clone() })
     }
 
-    fn come_back(&mut self, from: Health, now: Moment) {
-        if from == Health::Down {
-            // Those failures belong to the outage that is over.
-            self.traffic_failures = 0;
-        }
+    fn come_back(&mut self, now: Moment) {
         self.misdeed = None;
+        self.fell = false;
         self.trust.regain(now);
     }
 
@@ -466,6 +488,7 @@ impl Tracker {
         // there would be no trial to show it.
         let check_too = self.check_passed == Some(false);
         self.cause = if check_too { Origin::Check } else { origin };
+        self.fell = true;
         self.trust.lose(now);
         self.trust.restart(now);
     }

@@ -3,18 +3,21 @@
 //! Rules of this file
 //! 1. An *outage* is the time from the loss of trust to its return. One that begins within
 //!    [`FLAPPING`] of the last one's end is a *relapse*. Each `FLAPPING` of health forgets one.
-//! 2. The hold is [`FIRST_HOLD`], doubled for each relapse: who flaps is held back on purpose,
-//!    whoever asks.
+//! 2. The hold is [`FIRST_HOLD`], doubled for each relapse: who flaps is held back on purpose.
+//!    So long nothing may have gone wrong before it is believed again.
 //! 3. Within an outage each trial that failed doubles it once more, but only for those who would
 //!    pay for the next one. A request that is *protected* costs its client nothing, and so may try
-//!    each second for as long as the outage lasts.
+//!    each second for as long as the outage lasts, flapping or not. One that goes well is followed
+//!    by the next after [`PROVING`], until the hold is over: so one that only came back is in use
+//!    again at once, and one that flaps gets a trickle.
 //! 4. A check page that is well doesn't overrule what traffic showed. While a backend is only
 //!    suspect its passes count again if nothing has tried it for [`UNTRIED`]: then there is no
 //!    traffic that would.
 //!
 //! | whose word | counts after | at most |
 //! |---|---|---|
-//! | a protected request's | 1 s × 2^relapses | 30 s |
+//! | a protected request's | 1 s | |
+//! | of protected ones that all went well | 1 s × 2^relapses | 30 s |
 //! | a repeatable one's | 1 s × 2^(relapses + failed trials) | 60 s |
 //! | any other's | [`TRIAL_RESERVED`] more, or 1 s after a trial that went well | 63 s |
 //! | any, if nobody else is left | 1 s | |
@@ -37,6 +40,8 @@ pub const LONGEST_FLAP_HOLD: Duration = Duration::from_secs(30);
 pub const FLAPPING: Duration = Duration::from_secs(30);
 /// A trial that is due waits so long for a request that can be sent again if it fails.
 pub const TRIAL_RESERVED: Duration = Duration::from_secs(3);
+/// Between trials that go well, while nothing but time is lacking.
+pub const PROVING: Duration = Duration::from_millis(100);
 /// Any trial was due long before.
 pub const UNTRIED: Duration = Duration::from_secs(90);
 
@@ -68,6 +73,11 @@ pub(crate) struct Trust {
     back: Option<Moment>,
     /// What holds count from.
     from: Moment,
+    /// When it did the last thing that speaks against it.
+    bad: Moment,
+    /// It needn't wait to be believed: it was taken for silent and has answered, or nobody else is
+    /// left.
+    waived: bool,
 }
 
 impl Trust {
@@ -86,7 +96,7 @@ impl Trust {
         if !self.lost {
             self.lost = true;
             self.failed = 0;
-            self.from = now;
+            self.restart(now);
             if let Some(back) = self.back {
                 let health = now.since(back);
                 let forgotten = (health.as_millis() / FLAPPING.as_millis()).min(MOST.into()) as u32;
@@ -99,12 +109,24 @@ impl Trust {
     /// A trial failed.
     pub(crate) fn disappoint(&mut self, now: Moment) {
         self.failed = (self.failed + 1).min(MOST);
-        self.from = now;
+        self.restart(now);
     }
 
     /// Holds count from now on.
     pub(crate) fn restart(&mut self, now: Moment) {
         self.from = now;
+        self.bad = now;
+        self.waived = false;
+    }
+
+    /// A trial begins: the next one is due that much later.
+    pub(crate) fn tries(&mut self, now: Moment) {
+        self.from = now;
+    }
+
+    /// It needn't wait to be believed, unless something more speaks against it.
+    pub(crate) fn waive(&mut self) {
+        self.waived = true;
     }
 
     /// It is believed again.
@@ -121,22 +143,32 @@ impl Trust {
         let hold = match asker {
             Asker::Repeatable => own,
             Asker::Unrepeatable => own + TRIAL_RESERVED,
-            Asker::Protected => doubled(self.relapses).min(LONGEST_FLAP_HOLD),
-            Asker::Last => FIRST_HOLD,
+            Asker::Protected | Asker::Last => FIRST_HOLD,
         };
         self.from + hold
     }
 
-    /// From when on a request may try it that another went well before.
-    pub(crate) fn next_trial_from(&self, asker: Asker) -> Moment {
-        self.from + if asker == Asker::Unrepeatable { FIRST_HOLD } else { Duration::ZERO }
+    /// From when on a request may try it that another went well before, of so many as are wanted
+    /// (`enough`) or fewer.
+    pub(crate) fn next_trial_from(&self, asker: Asker, enough: bool) -> Moment {
+        match asker {
+            Asker::Repeatable | Asker::Unrepeatable if enough => self.trial_from(asker),
+            Asker::Unrepeatable => self.from + FIRST_HOLD,
+            Asker::Protected if enough => self.from + PROVING,
+            Asker::Repeatable | Asker::Protected | Asker::Last => self.from,
+        }
+    }
+
+    /// Whether nothing has gone wrong for so long that trials which went well are believed.
+    pub(crate) fn is_believable(&self, now: Moment) -> bool {
+        self.waived || now >= self.bad + doubled(self.relapses).min(LONGEST_FLAP_HOLD)
     }
 
     /// From when on the passes of the check that took it down count.
     pub(crate) fn passes_from(&self) -> Moment {
         match self.relapses.checked_sub(1) {
-            None => self.from,
-            Some(relapses) => self.from + doubled(relapses).min(LONGEST_FLAP_HOLD),
+            None => self.bad,
+            Some(relapses) => self.bad + doubled(relapses).min(LONGEST_FLAP_HOLD),
         }
     }
 

@@ -59,6 +59,9 @@ impl BackendState {
 
     /// Takes one piece of evidence; says what changed, if anything did.
     pub fn observe(&self, evidence: &Evidence, rules: &Rules, now: Moment) -> Option<Transition> {
+        if evidence.origin == Origin::Check && evidence.passed {
+            self.passed.store(now.0, Relaxed);
+        }
         self.tell(Some(rules), now, |tracker| tracker.observe(evidence, rules, now))
     }
 
@@ -166,12 +169,13 @@ impl BackendState {
         say: impl FnOnce(&mut Tracker) -> Option<Transition>,
     ) -> Option<Transition> {
         let mut tracker = self.tracker();
+        let was_out = tracker.has_fallen();
         let change = say(&mut tracker);
         let moved = self.publish(&tracker, rules);
         drop(tracker);
         if let Some(Transition { from, to, why }) = &change {
             held(&self.history).health(now, *from, *to, why);
-            if (*from, *to) == (Health::Down, Health::Healthy) {
+            if was_out && *to == Health::Healthy {
                 self.back.store(now.0.clamp(1, COLD - 1), Relaxed);
             }
         }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::trial::TRIAL_PATIENCE;
-use crate::trust::{FIRST_HOLD, FLAPPING, UNTRIED};
+use crate::trust::{FIRST_HOLD, FLAPPING, PROVING, UNTRIED};
 
 const RULES: Rules = Rules { rise: 2, fall: 3, has_check: true, ejects: true };
 const NO_CHECK: Rules = Rules { has_check: false, ..RULES };
@@ -295,22 +295,81 @@ fn what_was_under_way_when_it_went_down_is_no_trial() {
 
 #[test]
 fn holds_grow_with_each_relapse_and_shrink_with_health() {
-    let seconds = |hold: Duration| hold.as_secs();
+    // A protected one tries it each time after a second; but then it has to go on going well.
     for (asker, longest) in [(Asker::Repeatable, 60), (Asker::Protected, 30)] {
         let mut told = Told::with(NO_CHECK);
-        let mut holds = Vec::new();
-        for _ in 0..8 {
+        let comes_back = |told: &mut Told| {
             told.say(Origin::Traffic, false, 3);
-            holds.push(seconds(told.tries(asker, true)));
-            assert_eq!(told.tracker.health(), Health::Healthy);
-        }
+            let from = told.now;
+            let first = told.tries(asker, true);
+            assert!(asker == Asker::Repeatable || first == FIRST_HOLD);
+            while told.tracker.health() != Health::Healthy {
+                assert_eq!(told.tracker.standing(), Standing::Distrusted, "it does answer");
+                assert!(told.tries(asker, true) <= PROVING);
+            }
+            told.now.since(from).as_secs()
+        };
+        let holds: Vec<_> = (0..8).map(|_| comes_back(&mut told)).collect();
         assert_eq!(holds, [1, 2, 4, 8, 16, 32.min(longest), longest, longest]);
         told.wait(FLAPPING * 4);
-        told.say(Origin::Traffic, false, 3);
-        assert_eq!(seconds(told.tries(asker, true)), 4, "two minutes of health forget four of six");
+        assert_eq!(comes_back(&mut told), 4, "two minutes of health forget four of six");
         told.wait(FLAPPING * 10);
+        assert_eq!(comes_back(&mut told), 1);
+    }
+}
+
+#[test]
+fn one_that_flaps_and_fails_while_it_proves_itself_begins_anew() {
+    let mut told = Told::with(RULES);
+    for _ in 0..3 {
         told.say(Origin::Traffic, false, 3);
-        assert_eq!(told.hold_of(asker), FIRST_HOLD);
+        while told.tracker.health() != Health::Healthy {
+            told.tries(Asker::Protected, true);
+        }
+    }
+    told.say(Origin::Traffic, false, 3);
+    for _ in 0..9 {
+        told.tries(Asker::Protected, true);
+    }
+    assert_eq!(told.tracker.health(), Health::Suspect);
+    assert_eq!(told.check(true), Health::Suspect, "passes don't overrule traffic");
+    assert_eq!(told.traffic(true), Health::Suspect, "nor does what was no trial");
+    told.tries(Asker::Protected, false);
+    assert_eq!(told.tracker.health(), Health::Suspect);
+    let from = told.now;
+    assert_eq!(told.hold_of(Asker::Protected), FIRST_HOLD);
+    while told.tracker.health() != Health::Healthy {
+        told.tries(Asker::Protected, true);
+    }
+    assert_eq!(told.now.since(from), FIRST_HOLD * 8);
+}
+
+#[test]
+fn what_the_check_took_down_and_flaps_is_tried_once_its_check_passes() {
+    let mut told = Told::with(RULES);
+    for _ in 0..4 {
+        told.say(Origin::Check, false, 3);
+        told.wait(FLAPPING / 3);
+        assert_eq!(told.say(Origin::Check, true, 2), Health::Healthy);
+    }
+    told.say(Origin::Check, false, 3);
+    assert_eq!(told.hold_of(Asker::Protected), Duration::MAX, "it says nothing yet");
+    assert_eq!(told.check(true), Health::Down);
+    assert_eq!(told.check(true), Health::Suspect);
+    assert_eq!(told.tracker.standing(), Standing::Distrusted);
+    assert_eq!(told.tries(Asker::Protected, true), FIRST_HOLD);
+    assert_eq!(told.check(true), Health::Suspect, "within its hold");
+    told.wait(FIRST_HOLD * 7);
+    assert_eq!(told.check(true), Health::Healthy, "of 8 s, the fourth relapse");
+}
+
+#[test]
+fn nobody_waits_for_a_proof_if_nobody_else_is_left() {
+    let mut told = Told::with(RULES);
+    for _ in 0..3 {
+        told.say(Origin::Traffic, false, 3);
+        told.tries(Asker::Last, true);
+        assert_eq!(told.tracker.health(), Health::Healthy);
     }
 }
 
@@ -529,7 +588,7 @@ fn the_worst_of_an_outage_decides_how_many_trials_are_wanted() {
     told.tries_well(GOOD - 1);
     assert_eq!(told.tracker.health(), Health::Healthy);
     told.misbehaves(Misdeed::Silence);
-    told.tries(Asker::Protected, true);
+    told.tries(Asker::Repeatable, true);
     assert_eq!(told.tracker.health(), Health::Healthy, "the next outage is another matter");
 }
 

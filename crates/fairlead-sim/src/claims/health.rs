@@ -4,8 +4,8 @@
 //! 1. Whoever is told to be down or suspect did something that explains it, at a time that does.
 //! 2. Each change begins where the last one ended, and says whose word it was. Nobody is healthy
 //!    again without a word from its host: one that can't say anything doesn't come back.
-//! 3. Nobody is down for longer than what is to bring it back can take: `rise` checks after the
-//!    hold of one that flaps, or a trial after its own.
+//! 3. Nobody is out for longer than what is to bring it back can take: `rise` checks after the
+//!    hold of one that flaps, or a trial after its own. Who is suspect after being down is out, too.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,27 +27,43 @@ const WITNESSES: [&str; 4] = ["check: ", "traffic: ", "host: ", "operator: "];
 
 pub(super) fn check(promises: &Promises, report: &Report) -> Vec<String> {
     let mut broken = Vec::new();
-    let mut believed: BTreeMap<(&str, &str), (Moment, Health)> = BTreeMap::new();
+    let mut believed: BTreeMap<(&str, &str), Health> = BTreeMap::new();
+    // Since when those are down that are not healthy again; one that flaps is suspect meanwhile.
+    let mut out: BTreeMap<(&str, &str), Moment> = BTreeMap::new();
     for (when, _, event) in &report.events {
         let Event::Health { pool, backend, from, to, why } = event else { continue };
-        let since = believed.insert((pool, backend), (*when, *to));
-        let known = since.map_or(Health::Unknown, |(_, health)| health);
+        let known = believed.insert((pool, backend), *to).unwrap_or(Health::Unknown);
         let told = WITNESSES.iter().any(|witness| why.starts_with(witness));
         // A reload that takes a backend out and puts it back begins anew.
         if !told || known != *from && !moves(promises) {
             broken.push(format!("(g) {backend} went from {known:?} by {from:?} to {to:?}: {why}"));
         }
         let Some(host) = host_of(backend) else { continue };
-        if let Some(wrong) = unexplained(promises, host, (*when, *to), why) {
+        // Who was down and is suspect now has come half of the way back.
+        let accused = (*from, *to) != (Health::Down, Health::Suspect);
+        let wrong = unexplained(promises, host, (*when, *to), why);
+        if let Some(wrong) = wrong.filter(|_| accused) {
             broken.push(format!("(g) {backend} {wrong} at {when:?}: {why}"));
         }
-        let down = since.filter(|(_, health)| *health == Health::Down);
-        if let (Some((since, _)), Health::Healthy) = (down, to) {
-            if is_dead_silent(promises, host, since, *when) {
+        let key = (pool.as_str(), backend.as_str());
+        if let Some(since) = out.get(&key).copied() {
+            let comes_back = *from == Health::Down && *to == Health::Suspect;
+            let is_back = *to == Health::Healthy;
+            if (comes_back || is_back) && is_dead_silent(promises, host, since, *when) {
                 broken.push(format!("(g) {backend} said nothing and came back at {when:?}: {why}"));
             }
-            let late = is_late(promises, (pool, backend), (since, *when));
-            broken.extend(late.map(|time| format!("(g) {backend} was down {time:?} too long")));
+            if let Some(time) = is_late(promises, key, (since, *when)).filter(|_| is_back) {
+                broken.push(format!("(g) {backend} was out {time:?} too long"));
+            }
+        }
+        match to {
+            Health::Down => {
+                out.insert(key, *when);
+            }
+            Health::Suspect => {}
+            Health::Healthy | Health::Unknown => {
+                out.remove(&key);
+            }
         }
     }
     if promises.theme == Theme::Recovery {
@@ -117,7 +133,7 @@ fn is_dead_silent(promises: &Promises, host: usize, from: Moment, until: Moment)
         })
 }
 
-/// By how much it was down for longer than its checks or its trials explain: from the end of its
+/// By how much it was out for longer than its checks or its trials explain: from the end of its
 /// last trouble on, or of the one that took it down.
 fn is_late(
     promises: &Promises,
