@@ -11,6 +11,9 @@
 //!    millisecond where uploads take seconds.
 //! 3. Silences in a row, and answers that stalled, are counted until an answer begins, or
 //!    is whole; silences long ago don't count.
+//! 4. A garbage collector holds up everything, the check page too, and when it has done what waited
+//!    is answered. So one that passes its check in the midst of its silence and still says nothing
+//!    is at work, and its check speaks for the check page alone.
 //!
 //! Not here: what follows for a request (`http::cut`, `http::hedge`) or a connection
 //! (`tcp::silence`).
@@ -39,6 +42,8 @@ pub(crate) struct Silence {
     /// When the second oldest of those was asked; the end of time if there is but one. One may take
     /// long by its nature.
     pub(crate) since: Moment,
+    /// When its check passed although it had been silent; the end of time if it hasn't.
+    pub(crate) well: Moment,
 }
 
 /// The book of one backend.
@@ -52,6 +57,8 @@ pub(crate) struct Answers {
     times: Cell<u32>,
     oldest: Cell<(Moment, Moment)>,
     newest: Cell<Moment>,
+    /// When its check first passed in the midst of them; the end of time before.
+    well: Cell<Moment>,
     /// When the latest was asked of those whose answers were whole.
     whole: Cell<Moment>,
     /// Answers in a row that stalled until their clients left.
@@ -70,7 +77,7 @@ impl Answers {
 
     /// It has not answered what was asked at `asked`, where others were not silent. How often in a
     /// row now.
-    pub(crate) fn note_silence(&self, asked: Moment) -> Silence {
+    pub(crate) fn note_silence(&self, asked: Moment) -> u32 {
         let anew = self.times.get() == 0 || asked.since(self.newest.get()) > APART;
         let never = Moment(u64::MAX);
         let known = (self.times.get(), self.oldest.get());
@@ -78,7 +85,10 @@ impl Answers {
         self.times.set(times.saturating_add(1));
         self.oldest.set((first.min(asked), second.min(first.max(asked))));
         self.newest.set(self.newest.get().max(asked));
-        self.silence()
+        if anew {
+            self.well.set(never);
+        }
+        self.times.get()
     }
 
     /// An answer to what was asked at `asked` was whole.
@@ -99,9 +109,13 @@ impl Answers {
         self.whole.get() >= moment
     }
 
-    /// How often in a row it was silent.
-    pub(crate) fn silence(&self) -> Silence {
-        Silence { times: self.times.get(), since: self.oldest.get().1 }
+    /// How often in a row it was silent; its last check that passed did so at `passed`.
+    pub(crate) fn silence(&self, passed: Moment) -> Silence {
+        let (times, since) = (self.times.get(), self.oldest.get().1);
+        if times > 0 && passed >= since {
+            self.well.set(self.well.get().min(passed));
+        }
+        Silence { times, since, well: self.well.get() }
     }
 
     /// When its last answer began; the start of time if it has given none.
@@ -150,13 +164,34 @@ mod tests {
     #[test]
     fn silences_count_in_a_row_from_the_second_oldest_on() {
         let (answers, never) = (Answers::default(), Moment(u64::MAX));
-        assert_eq!(answers.note_silence(at(20)), Silence { times: 1, since: never });
-        assert_eq!(answers.note_silence(at(0)), Silence { times: 2, since: at(20) });
-        assert_eq!(answers.note_silence(at(10)), Silence { times: 3, since: at(10) });
+        let note = |asked| (answers.note_silence(at(asked)), answers.silence(Moment::ZERO).since);
+        assert_eq!(note(20), (1, never));
+        assert_eq!(note(0), (2, at(20)));
+        assert_eq!(note(10), (3, at(10)));
         answers.note(Kind::Safe, at(0), at(300));
-        assert_eq!(answers.silence().times, 0);
-        assert_eq!(answers.note_silence(at(40)), Silence { times: 1, since: never });
+        assert_eq!(answers.silence(Moment::ZERO).times, 0);
+        assert_eq!(note(40), (1, never));
         // A minute later that is forgotten.
-        assert_eq!(answers.note_silence(at(60_000)), Silence { times: 1, since: never });
+        assert_eq!(note(60_000), (1, never));
+    }
+
+    #[test]
+    fn a_check_that_passes_in_the_midst_of_silence_is_remembered_from_the_first_on() {
+        let (answers, never) = (Answers::default(), Moment(u64::MAX));
+        let well = |asked, passed| {
+            answers.note_silence(at(asked));
+            answers.silence(at(passed)).well
+        };
+        assert_eq!(well(10, 5), never);
+        assert_eq!(well(20, 5), never, "that was before");
+        assert_eq!(answers.silence(at(71)).well, at(71));
+        assert_eq!(well(40, 72), at(71));
+        // An answer ends the silence, and what is known of it.
+        answers.note(Kind::Safe, at(90), at(100));
+        assert_eq!(well(110, 99), never);
+        assert_eq!(well(120, 99), never);
+        // So does time.
+        assert_eq!(well(130, 200), at(200));
+        assert_eq!(well(60_000, 200), never);
     }
 }

@@ -21,9 +21,10 @@
 //!    first had been waited for, or not. So where it isn't, the right to more is soon gone.
 //! 5. What may not be sent again, a POST, stays; and so does a GET for which the budget has no
 //!    token.
-//! 6. A backend that has been silent to two for longer than a garbage collector explains, or to one
-//!    that was its trial, is suspect: the next ones go to others until a trial goes well. Without
-//!    that, a pool that takes nothing but PUTs would never notice a frozen member.
+//! 6. A backend that has been silent to two is probed at once. If it goes on saying nothing for
+//!    longer than a garbage collector explains, or although its check has passed, or if this was a
+//!    trial, it is suspect: the next ones go to others until a trial goes well. Without that, a pool
+//!    that takes nothing but PUTs would never notice a frozen member.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
 use crate::http::exchange::{Cut, Exchange, Noted, Phase};
-use crate::http::hedge::{late_after, COLLECTS, DOUBTED, NOTICED};
+use crate::http::hedge::{is_no_pause, late_after, DOUBTED, NOTICED};
 use crate::seek::millis;
 use crate::slab::Key;
 
@@ -70,7 +71,8 @@ impl Flow {
             return;
         }
         let out = exchange.trial || backend.state.health() == Health::Down;
-        let known = out || answers.silence().times >= DOUBTED;
+        let silence = || answers.silence(backend.state.check_passed());
+        let known = out || silence().times >= DOUBTED;
         let like = (!known).then(|| exchange.kind());
         if !pool.others_answered(slot, like, sent) {
             return;
@@ -79,16 +81,19 @@ impl Flow {
             exchange.noted = Noted::Silence;
             answers.note_silence(sent);
         }
-        let silence = answers.silence();
+        let silence = silence();
         if !out && silence.times < DOUBTED {
             return;
         }
         let cut = exchange.may_be_cut();
-        let lasts = exchange.trial || now.since(silence.since) >= usual + COLLECTS;
-        if lasts && exchange.noted == Noted::Silence {
+        let lasts = exchange.trial || is_no_pause(silence, usual, now);
+        if lasts && matches!(exchange.noted, Noted::Silence | Noted::Asked) {
             exchange.noted = Noted::Overdue;
             let detail = format!("for {}, while others answered", millis(waited));
             self.ctx.overdue(&pool, slot, "no answer", detail, now);
+        } else if exchange.noted == Noted::Silence {
+            exchange.noted = Noted::Asked;
+            self.ctx.doubts.push((Rc::clone(&pool), slot));
         }
         if cut {
             self.cut_loose(d, key, link_key, waited, now);

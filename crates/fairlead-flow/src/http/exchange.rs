@@ -48,7 +48,9 @@ pub(crate) enum Noted {
     Nothing,
     /// Its backend is silent where others are not.
     Silence,
-    /// And has been for so long that others are asked first.
+    /// And its check is asked about that.
+    Asked,
+    /// And no pause explains it: it has to prove itself.
     Overdue,
     /// Its answer stalled, and its client has left.
     Stalled,

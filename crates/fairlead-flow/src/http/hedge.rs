@@ -9,8 +9,9 @@
 //!    within the pool's budget (`fairlead_balance::budget`).
 //! 2. The first final head wins. The other's answer is never seen.
 //! 3. A first that loses twice without an answer in between is in doubt: others are asked before
-//!    it, and it is probed. Once that lasts for longer than a garbage collector explains, or if it
-//!    was on trial, a check page that is quick doesn't refute it any more.
+//!    it, and it is probed. Once that lasts for longer than a garbage collector explains, or goes
+//!    on although its check has passed meanwhile, or if it was on trial, a check page that is quick
+//!    doesn't refute it any more.
 //!    Slow is not silent: the connection of a first that has lost stays for [`SILENCE`] more. If an
 //!    answer begins in that time, all that was learned is how long it takes, and later requests are
 //!    given that long. If not, that is a failure.
@@ -30,7 +31,7 @@ use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
 use fairlead_model::reason::Reason;
 
-use crate::answers::Kind;
+use crate::answers::{Kind, Silence};
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::exchange::{Exchange, Kept, Noted, Phase};
@@ -91,6 +92,12 @@ pub(crate) fn late_after(pool: &LocalPool, slot: Slot, now: Moment) -> Duration 
         return own;
     }
     own.min((pool.quickest(now) * 4).max(NOTICED))
+}
+
+/// Whether a backend that is silent isn't only collecting garbage: that doesn't last so long, and
+/// once a check passes it is over.
+pub(crate) fn is_no_pause(silence: Silence, usual: Duration, now: Moment) -> bool {
+    now.since(silence.since) >= usual + COLLECTS || now.since(silence.well) >= usual
 }
 
 impl Flow {
@@ -195,10 +202,13 @@ impl Flow {
             winner.map_or_else(String::new, |(pool, slot)| pool.backend_plan(slot).address.clone());
         let detail =
             format!("for {}, while {name} answered within {}", millis(waited), millis(took));
-        let answers = &pool.backend(slot).answers;
-        let silence =
-            if noted == Noted::Nothing { answers.note_silence(since) } else { answers.silence() };
-        if trial || now.since(silence.since) >= late_after(&pool, slot, now) + COLLECTS {
+        let backend = pool.backend(slot);
+        if noted == Noted::Nothing {
+            backend.answers.note_silence(since);
+        }
+        let silence = backend.answers.silence(backend.state.check_passed());
+        let usual = late_after(&pool, slot, now);
+        if trial || is_no_pause(silence, usual, now) {
             self.ctx.overdue(&pool, slot, "no answer", detail, now);
         } else if silence.times >= DOUBTED {
             self.ctx.doubt(&pool, slot, "no answer", detail, now);
@@ -233,7 +243,8 @@ impl Flow {
         let Some(link) = self.ctx.links.get(key) else { return };
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         // A kept connection that ends says nothing: it may have been closed before it was used.
-        let counts = failure.is_none() || !link.was_kept;
+        // Nor does one to a place where the backend is no more.
+        let counts = (failure.is_none() || !link.was_kept) && link.backend.is_at(&link.endpoint);
         self.ctx.abort_link(d, key);
         if counts {
             let detail = format!("for {}, while others answered", millis(now.since(since)));

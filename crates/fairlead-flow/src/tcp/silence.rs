@@ -181,7 +181,7 @@ impl Flow {
             return;
         };
         let others_answer = pool.others_answered(slot, None, at);
-        if others_answer && pool.backend(slot).answers.note_silence(at).times >= SILENT {
+        if others_answer && pool.backend(slot).answers.note_silence(at) >= SILENT {
             let detail = format!("for {}, while others answered", millis(now.since(at)));
             let (reason, what) = (Reason::ResponseTimeout, "no answer to the client's bytes");
             self.ctx.silent(&pool, slot, reason, what, detail, now);
@@ -201,7 +201,7 @@ impl Flow {
             let at = backend.answers.began();
             index != slot.index() && at > Moment::ZERO && now.since(at) < LATELY
         });
-        if others_answer && pool.backend(slot).answers.note_silence(asked).times >= SILENT {
+        if others_answer && pool.backend(slot).answers.note_silence(asked) >= SILENT {
             let (reason, what) = (Reason::ResponseTruncated, "closed without an answer");
             self.ctx.silent(&pool, slot, reason, what, "while others answered".into(), now);
         }

@@ -156,6 +156,16 @@ fn posts_stay_where_they_are_and_make_suspect() {
 }
 
 #[test]
+fn a_check_that_passes_in_the_midst_of_silence_shows_that_it_is_no_garbage_collector() {
+    let mut told = two_are_stuck(POST);
+    told.after(ms(200)).wants_nothing().nobody_is_blamed().check_passes(0);
+    told.after(ms(40)).wants_nothing().nobody_is_blamed();
+    told.after(ms(40)).wants_nothing().is(0, Health::Suspect).check_passes(0);
+    // It has to prove itself now.
+    told.is(0, Health::Suspect).active(0, 2).abandons().whatever();
+}
+
+#[test]
 fn one_put_that_takes_long_is_left_alone() {
     let mut told = known(turns(), PUT);
     told.client_connects().wants_nothing().sends(Who::Client(2), PUT).whatever().active(0, 1);

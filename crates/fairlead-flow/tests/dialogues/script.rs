@@ -6,12 +6,12 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairlead_balance::{BackendState, Registry};
+use fairlead_balance::{BackendState, Registry, Rules};
 use fairlead_flow::Verdict;
 use fairlead_flow::{ChaosRun, Flow, IoFailure, ListenerId, PathState, Peer, Sent, Snapshot};
 use fairlead_model::chaos::{ChaosPlan, Fault, WHOLE};
 use fairlead_model::event::Event;
-use fairlead_model::health::Health;
+use fairlead_model::health::{Evidence, Health, Origin};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Plan;
 
@@ -465,6 +465,16 @@ impl Dialogue {
         if count != times {
             self.fail(&format!("{count} retries for {code} were counted"));
         }
+        self
+    }
+
+    /// A check of the backend in this place passes.
+    pub(crate) fn check_passes(&mut self, nth: usize) -> &mut Self {
+        let (origin, what) = (Origin::Check, "answered");
+        let evidence = Evidence { origin, passed: true, what, detail: String::new() };
+        let rules = Rules { rise: 2, fall: 3, has_check: true, ejects: true };
+        let now = self.now;
+        let _ = self.state(nth).observe(&evidence, &rules, now);
         self
     }
 
