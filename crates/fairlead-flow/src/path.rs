@@ -21,6 +21,7 @@
 use std::time::Duration;
 
 use fairlead_balance::BackendState;
+use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 
 use crate::driver::PathState;
@@ -39,6 +40,10 @@ const AGAIN: Duration = Duration::from_millis(20);
 
 /// How often a connection that is not suspicious is looked at while its answer doesn't come.
 pub(crate) const WATCH: Duration = Duration::from_millis(250);
+
+/// The latest first look: the first retransmission follows after 208 ms, so that the second look
+/// sees it, and whoever waits is sent on before he notices.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
 
 /// No first retransmission takes longer on a local network: what was sent again by then was sent
 /// again since, even if the connection's life before isn't known.
@@ -128,10 +133,15 @@ impl Watch {
     }
 }
 
-/// How long an answer of this backend is waited for before its connection is looked at.
+/// How long an answer of this backend is waited for before its connection is looked at. What was
+/// learned is no excuse for one that is in doubt already: where packets are lost, it is learned from
+/// answers that were waiting for them.
 #[inline]
 pub(crate) fn first_look(backend: &BackendState) -> Duration {
-    backend.response_late_learned().map_or(PATIENCE, |late| late.min(WATCH))
+    if matches!(backend.health(), Health::Suspect | Health::Down) {
+        return PATIENCE;
+    }
+    backend.response_late_learned().map_or(PATIENCE, |late| late.min(FIRST_LOOK))
 }
 
 /// When a connection is looked at again after this verdict.

@@ -5,8 +5,9 @@
 //!    if there is another). A trial, whose backend was known to be down, is given time to answer.
 //! 2. When it is late, the driver is asked whether it was acknowledged (`path`). If not, its
 //!    backend is suspect and a hedge follows at once; if it was sent again in vain, it moves, PUT
-//!    and DELETE too, while somebody is there who is well. A network that loses packets everywhere
-//!    moves nothing.
+//!    and DELETE too, while somebody is there who is well. One of these that is a trial, whose
+//!    backend is suspect already, moves without waiting for that. A network that loses packets everywhere moves
+//!    nothing.
 //! 3. When it is later than its backend's answers usually are, a second backend may be asked beside
 //!    it (`hedge`) or in its place (`cut`).
 //! 4. The time-outs of the configuration are the hard end.
@@ -83,7 +84,9 @@ impl Flow {
             self.ctx.host_silent_on(link_key, sent.0, now);
         }
         let lost = matches!(verdict, Verdict::Lost(_));
-        if lost && exchange.may_move(Reason::Unacknowledged) && pool.has_well_other(slot) {
+        // A GET stays, beside its hedge: an answer is what would show that its backend is well.
+        let enough = lost || exchange.trial && !exchange.facts.method.is_safe();
+        if enough && exchange.may_move(Reason::Unacknowledged) && pool.has_well_other(slot) {
             let (reason, what) = (Reason::Unacknowledged, UNACKNOWLEDGED);
             let failure = Failure { reason, what, detail: text };
             self.attempt_failed(d, key, link_key, failure, now);

@@ -5,7 +5,7 @@ use fairlead_model::health::Health;
 use fairlead_model::limits::RECEIVE_BYTES;
 
 use crate::keep::{GET, OK, POST};
-use crate::openings::{sent, PUT};
+use crate::openings::{asked, sent, PUT};
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms, tcp, Setup};
 use crate::wants::*;
@@ -43,6 +43,19 @@ fn what_was_sent_again_in_vain_moves_a_put_too() {
         told.steps("moved", "unacknowledged", 1);
         told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
     }
+}
+
+#[test]
+fn a_trial_waits_for_no_proof() {
+    let mut told = asked(http().pool(|pool| pool.check.fall = 1), PUT);
+    told.refused(L0).wants([connect(1)]).is(0, Health::Down).connected(L1).whatever();
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]).after(ms(1_001)).wants_nothing();
+    told.client_sends(PUT).wants([connect(0)]).connected(L2).whatever();
+    told.swallows(L2, 1, 0).after(ms(49)).wants_nothing();
+    told.after(ms(3)).wants([abort(L2), request(L1, "PUT /a").body("body")]);
+    told.steps("moved", "unacknowledged", 1);
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
 }
 
 #[test]
