@@ -51,7 +51,7 @@ class Place:
         self, *words: str, typed: str | None = None, patience: float = 20.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a command line of balance to its end; a daemon's start has one."""
-        if {"-c", "-i"} & set(words) and not self.inside:
+        if not self.inside:
             return nursery.run(
                 "balance",
                 *words,
@@ -59,8 +59,8 @@ class Place:
                 patience=patience,
                 env=self.environment,
                 cwd=self.folder,
+                name=self.folder.name,
             )
-        # A daemon is known by the environment that it was started with (`running`).
         return subprocess.run(
             [*self.inside, str(PROGRAM), "balance", *words],
             input=typed or "",
@@ -96,12 +96,18 @@ class Place:
         return instance
 
     def running(self) -> list[int]:
-        """The processes of this place."""
+        """The processes of this place: by what it calls them, or by their environment."""
         mark = f"FAIRLEAD_RUNTIME_DIR={self.folder}".encode()
+
+        def is_ours(entry: Path) -> bool:
+            if (entry / "comm").read_text().strip() == self.folder.name:
+                return True
+            return mark in (entry / "environ").read_bytes().split(b"\0")
+
         found = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
-                if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                if entry.name.isdigit() and is_ours(entry):
                     found.append(int(entry.name))
         return found
 

@@ -51,12 +51,15 @@ class Child:
         cwd: Path | None = None,
         typed: bytes | None = None,
         files_max: int | None = None,
+        name: str = "",
     ) -> None:
+        # `name`: what it and its children are called in ``/proc/…/comm``, at most 15 bytes.
         order = {
             "words": words,
             "env": dict(os.environ) if env is None else env,
             "cwd": os.fspath(cwd or Path.cwd()),
             "files_max": files_max,
+            "name": name,
         }
         stdin = _typed(typed)
         out, stdout = os.pipe()
@@ -134,9 +137,11 @@ def run(
     typed: str | None = None,
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
+    name: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run a fairlead command to its end."""
-    child = Child(words, env=env, cwd=cwd, typed=None if typed is None else typed.encode())
+    told = None if typed is None else typed.encode()
+    child = Child(words, env=env, cwd=cwd, typed=told, name=name)
     try:
         out, err = child.communicate(patience)
     except subprocess.TimeoutExpired:
@@ -258,6 +263,8 @@ def _settle(order: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         os.dup2(descriptor, number)
     # What it got its own by, and what the mother's other children are told apart by.
     os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    if order["name"]:
+        Path("/proc/self/comm").write_text(order["name"])
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["env"])
