@@ -71,7 +71,7 @@ TESTS := $(STAGE) 'Python tests' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -n 2 
 TESTS_ALONE := $(STAGE) 'Python tests that measure' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -m
 
 .PHONY: test
-test: setup ## All that CI runs: lint, Rust tests, Python tests (about 20 minutes on two cores)
+test: setup ## All that CI runs: lint, Rust tests, Python tests (about 12 minutes on two cores)
 	@$(MAKE) --no-print-directory lint
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
 		$(CARGO) test $(RUST_TESTED) --quiet
