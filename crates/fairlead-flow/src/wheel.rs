@@ -23,6 +23,9 @@ const LEVELS: usize = 4;
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 const REACH: u64 = 1 << (BITS * LEVELS as u32);
+/// So many entries a slot has room for when it is empty: what ordinary traffic puts there costs no
+/// allocation. The room that a flood has taken is given back: there are 256 slots, and each sees it.
+const KEPT: usize = 64;
 
 /// What fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +208,7 @@ impl Wheel {
         }
         // Give the allocation back to the slot, unless the re-placing used it.
         let place = &mut self.slots[level * SLOTS + slot];
-        if place.is_empty() {
+        if place.is_empty() && entries.capacity() <= KEPT {
             *place = entries;
         }
     }
@@ -250,6 +253,21 @@ mod tests {
         for (index, at) in wanted.iter().enumerate() {
             assert_eq!(fired[index], Some(*at), "alarm {index}");
         }
+    }
+
+    #[test]
+    fn what_a_flood_has_filed_takes_no_memory_once_it_has_fired() {
+        let mut wheel = Wheel::new();
+        for index in 0..200_000_u32 {
+            let mut filed = Filed::NOTHING;
+            wheel.arm(key(index), Moment(u64::from(index) * MS), &mut filed);
+        }
+        while let Some(next) = wheel.next() {
+            wheel.advance(next);
+            while wheel.pop().is_some() {}
+        }
+        let kept: usize = wheel.slots.iter().map(Vec::capacity).sum();
+        assert!(kept <= LEVELS * SLOTS * KEPT, "room for {kept} entries");
     }
 
     #[test]
