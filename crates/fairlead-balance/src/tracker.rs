@@ -316,6 +316,11 @@ impl Tracker {
         self.fell
     }
 
+    /// Whether it has come back from an outage since then.
+    pub(crate) fn is_back_since(&self, then: Moment) -> bool {
+        self.trust.is_back_since(then)
+    }
+
     /// Where it stands among the backends of its group.
     pub(crate) fn standing(&self) -> Standing {
         match self.health {

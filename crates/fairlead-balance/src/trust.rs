@@ -86,6 +86,11 @@ impl Trust {
         self.lost
     }
 
+    /// Whether the last outage has ended since then.
+    pub(crate) fn is_back_since(&self, then: Moment) -> bool {
+        !self.lost && self.back.is_some_and(|back| back > then)
+    }
+
     /// Whether the last outage had ended so shortly before.
     pub(crate) fn was_just_back(&self, then: Moment) -> bool {
         self.back.is_some_and(|back| then.since(back) < FLAPPING)

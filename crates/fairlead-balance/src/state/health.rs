@@ -34,6 +34,13 @@ impl BackendState {
         self.tracker().since().unwrap_or(Moment::ZERO)
     }
 
+    /// Whether it has come back from an outage since then: what was begun before and comes to
+    /// nothing only now is no news. Takes a lock.
+    #[cold]
+    pub fn is_back_since(&self, then: Moment) -> bool {
+        self.tracker().is_back_since(then)
+    }
+
     /// Where it stands among the others.
     pub(crate) fn standing(&self) -> Standing {
         Standing::from_u8(self.standing.load(Relaxed))

@@ -103,7 +103,7 @@ impl Seek {
                         continue;
                     }
                     self.pool.backend(slot).state.end();
-                    self.note(ctx, slot, failure, now);
+                    self.note(ctx, (slot, now), failure, now);
                     if self.pause_for_same(slot, tries + 1, now) {
                         return true;
                     }
@@ -181,7 +181,7 @@ impl Seek {
             return self.go_on(ctx, d, owner, now);
         }
         self.pool.backend(slot).state.end();
-        self.note(ctx, slot, failure, now);
+        self.note(ctx, (slot, runner.started), failure, now);
         if self.pause_for_same(slot, runner.tries + 1, now) {
             return self.after_pause(ctx, d, owner, now);
         }
@@ -282,13 +282,24 @@ impl Seek {
         }
     }
 
-    fn note(&mut self, ctx: &mut Context, slot: Slot, failure: IoFailure, now: Moment) {
+    /// Takes note of a connect, begun then, that failed.
+    fn note(
+        &mut self,
+        ctx: &mut Context,
+        (slot, started): (Slot, Moment),
+        failure: IoFailure,
+        now: Moment,
+    ) {
         let reason = reason_of_connect(failure);
         self.failure = Some(reason);
         if failure == IoFailure::Exhausted {
             return; // our own doing, no evidence
         }
-        self.pool.backend(slot).state.shard(ctx.worker).add_connect(false);
+        let state = &self.pool.backend(slot).state;
+        state.shard(ctx.worker).add_connect(false);
+        if failure == IoFailure::TimedOut && state.is_back_since(started) {
+            return; // it tells of an outage that is over
+        }
         let (what, detail) = match failure {
             IoFailure::TimedOut => {
                 ("no answer to the connect", format!("within {}", millis(self.pool.connect)))

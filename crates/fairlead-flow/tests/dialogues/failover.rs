@@ -7,7 +7,7 @@ use fairlead_model::plan::Millis;
 use crate::keep::{GET, OK, POST};
 use crate::openings::{asked, sent, PUT};
 use crate::script::dialogue;
-use crate::setup::{http, ms};
+use crate::setup::{http, ms, tcp};
 use crate::wants::*;
 
 #[test]
@@ -407,4 +407,24 @@ fn a_trial_has_the_time_that_answers_take() {
             told.wants([abort(L2), request(L1, "GET /a")]).is(0, Health::Down);
         }
     }
+}
+
+#[test]
+fn a_connect_from_an_outage_that_is_over_says_nothing_new() {
+    let mut told = dialogue(tcp());
+    told.client_connects().whatever().after(ms(60)).whatever();
+    (0..3).for_each(|_| {
+        told.check_says(0, false);
+    });
+    told.is(0, Health::Down);
+    (0..2).for_each(|_| {
+        told.check_says(0, true);
+    });
+    told.is(0, Health::Healthy);
+    told.after(ms(1_000)).whatever();
+    assert_eq!(told.connecting(0), [], "it has been given up");
+    told.is(0, Health::Healthy);
+    // What is begun now, is news.
+    told.client_connects().whatever().after(ms(1_100)).whatever();
+    told.is(0, Health::Suspect);
 }

@@ -470,8 +470,13 @@ impl Dialogue {
 
     /// A check of the backend in this place passes.
     pub(crate) fn check_passes(&mut self, nth: usize) -> &mut Self {
-        let (origin, what) = (Origin::Check, "answered");
-        let evidence = Evidence { origin, passed: true, what, detail: String::new() };
+        self.check_says(nth, true)
+    }
+
+    /// A check of the backend in this place passes or fails.
+    pub(crate) fn check_says(&mut self, nth: usize, passed: bool) -> &mut Self {
+        let (origin, what) = (Origin::Check, if passed { "answered" } else { "no answer" });
+        let evidence = Evidence { origin, passed, what, detail: String::new() };
         let rules = Rules { rise: 2, fall: 3, has_check: true, ejects: true };
         let now = self.now;
         let _ = self.state(nth).observe(&evidence, &rules, now);
