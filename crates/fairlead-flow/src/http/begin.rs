@@ -146,6 +146,7 @@ impl Flow {
 }
 
 /// An exchange for a request: one that was used before, if there is one.
+#[expect(clippy::vec_box, reason = "they move between here and their clients: as pointers")]
 #[inline]
 fn fresh_exchange(
     spare: &mut Vec<Box<Exchange>>,
