@@ -8,18 +8,23 @@
 //!    seen, because no further sign will come.
 //! 3. What arrived before a failure is told before the failure.
 //!
-//! Not here: which connection it is and when it gets its turn (`drive`), opening (`connect`).
+//! Not here: moving bytes without a look at them (`moving`), which connection it is and when it gets
+//! its turn (`drive`), opening (`connect`).
 
 use std::os::fd::OwnedFd;
 
-use fairlead_flow::driver::{ConnId, IoFailure, Sent};
+use fairlead_flow::driver::{IoFailure, Sent};
+use fairlead_model::limits::UNSENT_BYTES;
 use rustix::io::Errno;
 use rustix::net::{sockopt, Shutdown};
 
 use crate::queue::Queue;
-use crate::sys::pipe::Pipe;
 use crate::sys::poll::Signs;
 use crate::sys::socket::{self, Delivery};
+
+pub(crate) use moving::{Drawn, Forward};
+
+mod moving;
 
 /// Where a connection stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,25 +60,6 @@ pub(crate) enum Told {
     Writable,
 }
 
-/// What came of moving bytes into a pipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Drawn {
-    /// So many.
-    Bytes(usize),
-    /// There are none yet.
-    NothingNow,
-    /// There will be none in this way.
-    NotSo,
-}
-
-/// Where the bytes of a connection go.
-#[derive(Debug)]
-pub(crate) struct Forward {
-    pub(crate) to: ConnId,
-    /// So many may still go.
-    pub(crate) left: u64,
-}
-
 /// One socket.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -100,6 +86,8 @@ pub(crate) struct Connection {
     unheard: bool,
     /// The kernel is still to be asked to look after it while it is silent.
     unwatched: bool,
+    /// The kernel may take much for it, because it goes fast.
+    wide: bool,
     /// It stands in the list of those that have something to do.
     pub(crate) listed: bool,
     /// Where its bytes go without being told.
@@ -125,6 +113,7 @@ impl Connection {
             finished: false,
             unheard: false,
             unwatched: false,
+            wide: false,
             listed: false,
             forward: None,
         }
@@ -186,6 +175,22 @@ impl Connection {
     /// Sends `first` and `then`, or keeps what the socket doesn't take; true if all of it went.
     #[inline]
     pub(crate) fn send(&mut self, first: &[u8], then: &[u8]) -> bool {
+        self.send_by(first, then, |socket| socket::send(socket, first, then))
+    }
+
+    /// The same, where `finish` follows: the last of it may wait for that.
+    #[inline]
+    pub(crate) fn send_last(&mut self, first: &[u8], then: &[u8]) -> bool {
+        self.send_by(first, then, |socket| socket::send_last(socket, first, then))
+    }
+
+    #[inline]
+    fn send_by(
+        &mut self,
+        first: &[u8],
+        then: &[u8],
+        send: impl FnOnce(&OwnedFd) -> Result<usize, Errno>,
+    ) -> bool {
         if self.failure.is_some() {
             return true;
         }
@@ -198,7 +203,7 @@ impl Connection {
             return false;
         }
         self.unheard = true;
-        match socket::send(&self.socket, first, then) {
+        match send(&self.socket) {
             Ok(sent) if sent == total => true,
             Ok(sent) => {
                 self.writable = false;
@@ -278,6 +283,10 @@ impl Connection {
             // Without it a dead end is noticed later, when something is sent.
             let _ = socket::look_after(&self.socket, None);
         }
+        if self.wide && !self.queue.is_empty() {
+            self.wide = false;
+            socket::bound_unsent(&self.socket, UNSENT_BYTES);
+        }
         if !self.unheard || self.failure.is_some() || matches!(self.phase, Phase::Connecting(_)) {
             return false;
         }
@@ -287,82 +296,6 @@ impl Connection {
             Delivery::Unanswered => self.fail(IoFailure::TimedOut),
         }
         self.failure.is_some()
-    }
-
-    /// Whether there may be something to move on right now, instead of telling it.
-    #[inline]
-    pub(crate) fn may_forward(&self) -> bool {
-        self.forward.is_some()
-            && self.phase == Phase::Open
-            && self.readable
-            && !self.paused
-            && !self.eof_told
-            && self.failure.is_none()
-    }
-
-    /// Whether bytes can be poured into it: it is open, and nothing waits before them.
-    pub(crate) fn takes(&self) -> bool {
-        self.phase == Phase::Open && self.queue.is_empty() && self.failure.is_none()
-    }
-
-    /// Moves bytes of this socket into an empty pipe.
-    pub(crate) fn draw(&mut self, pipe: &mut Pipe, most: usize) -> Drawn {
-        match pipe.fill(&self.socket, most) {
-            Ok(count) if count > 0 => {
-                self.unheard = false;
-                Drawn::Bytes(count)
-            }
-            Err(Errno::AGAIN) => {
-                self.readable = false;
-                Drawn::NothingNow
-            }
-            // The end, or nothing that can be moved in this way: whoever reads is told which.
-            Ok(_) | Err(Errno::INTR | Errno::INVAL | Errno::NOMEM) => Drawn::NotSo,
-            // The kernel says it once: to whoever reads next, a reset would look like an end.
-            Err(error) => {
-                self.failure.get_or_insert(socket::failure(error));
-                Drawn::NotSo
-            }
-        }
-    }
-
-    /// Sends what is in a pipe, and keeps what the socket doesn't take.
-    pub(crate) fn pour(&mut self, mut pipe: Pipe) -> Sent {
-        self.unheard = true;
-        while pipe.held() > 0 {
-            match pipe.pour(&self.socket) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    self.writable = false;
-                    self.queue.keep(pipe);
-                    return Sent::Queued;
-                }
-                Err(error) => {
-                    self.fail(socket::failure(error));
-                    break;
-                }
-            }
-        }
-        Sent::All
-    }
-
-    /// Empties the pipe in the queue; false while there is something in it.
-    fn flush_pipe(&mut self) -> bool {
-        while let Some(pipe) = self.queue.pipe() {
-            if pipe.held() == 0 {
-                self.queue.end_pipe();
-                break;
-            }
-            match pipe.pour(&self.socket) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return false,
-                Err(error) => {
-                    self.fail(socket::failure(error));
-                    return false;
-                }
-            }
-        }
-        true
     }
 
     /// Sends what is queued; true if that was the last of it.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use fairlead_flow::driver::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent};
 use fairlead_flow::{Question, Ticket};
 use fairlead_model::backend::Endpoint;
-use fairlead_model::limits::{FORWARD_BYTES, FORWARD_LEAST, READS_PER_TURN};
+use fairlead_model::limits::{FAST_BYTES, FORWARD_BYTES, FORWARD_LEAST, READS_PER_TURN};
 use fairlead_model::moment::Moment;
 
 use crate::connect;
@@ -144,10 +144,15 @@ impl Sockets {
             Drawn::NotSo => return None,
         };
         forward.left -= moved as u64;
+        forward.gone += moved as u64;
+        let fast = forward.gone >= FAST_BYTES;
         if forward.left > 0 && moved >= FORWARD_LEAST {
             connection.forward = Some(forward);
         }
         let to = self.slots.get_mut(target)?;
+        if fast {
+            to.widen();
+        }
         let sent = to.pour(pipe);
         if to.is_broken() {
             self.list(target);
@@ -290,6 +295,18 @@ impl Driver for Sockets {
         Sent::All
     }
 
+    #[inline]
+    fn send_last(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent {
+        let Some(connection) = self.in_use(id) else { return Sent::All };
+        if !connection.send_last(first, then) {
+            return Sent::Queued;
+        }
+        if connection.is_broken() {
+            self.list(id);
+        }
+        Sent::All
+    }
+
     fn queued(&self, id: ConnId) -> usize {
         self.slots.get(id).map_or(0, |connection| connection.queue.len())
     }
@@ -316,7 +333,7 @@ impl Driver for Sockets {
 
     fn forward(&mut self, from: ConnId, to: ConnId, most: u64) {
         if let Some(connection) = self.in_use(from) {
-            connection.forward = (most > 0).then(|| Box::new(Forward { to, left: most }));
+            connection.forward = (most > 0).then(|| Box::new(Forward { to, left: most, gone: 0 }));
         }
     }
 

@@ -129,6 +129,12 @@ pub trait Driver {
     /// Sends `first` and then `then` (either may be empty) in as few calls as possible.
     fn send(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent;
 
+    /// The same for the last bytes on a connection: `finish` is called next, so that they and the
+    /// end can leave together. (Should it not be, they leave a little later.)
+    fn send_last(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent {
+        self.send(id, first, then)
+    }
+
     /// Bytes accepted by `send` that the socket has not taken yet.
     fn queued(&self, id: ConnId) -> usize;
 

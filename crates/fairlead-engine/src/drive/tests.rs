@@ -379,6 +379,42 @@ fn abort_resets_and_close_does_not() {
 }
 
 #[test]
+fn the_last_bytes_and_the_end_leave_together() {
+    let mut rig = Rig::new();
+    for closes in [true, false] {
+        let (client, ours) = tcp_pair();
+        let id = rig.adopt(ours);
+        assert_eq!(rig.sockets.send_last(id, b"the", b" end"), Sent::All);
+        rig.sockets.finish(id);
+        if closes {
+            rig.sockets.close(id);
+        }
+        let mut all = String::new();
+        (&client).read_to_string(&mut all).expect("an orderly end");
+        assert_eq!(all, "the end");
+    }
+}
+
+#[test]
+fn the_last_bytes_of_much_follow_in_order() {
+    let mut rig = Rig::new();
+    let (mut client, ours) = tcp_pair();
+    let id = rig.adopt(ours);
+    let much = pattern(8 << 20);
+    assert_eq!(rig.sockets.send_last(id, &much, b"!"), Sent::Queued);
+    rig.sockets.finish(id);
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).expect("an orderly end");
+        all
+    });
+    rig.until(|rig| rig.told(id).contains(&Told::Writable));
+    rig.sockets.close(id);
+    let all = reader.join().expect("reader");
+    assert!(all.len() == much.len() + 1 && all.starts_with(&much));
+}
+
+#[test]
 fn a_closed_connection_sends_what_is_queued_and_tells_nothing() {
     let (mut client, ours) = tcp_pair();
     let mut rig = Rig::new();

@@ -48,7 +48,7 @@ pub(crate) fn set_up_tcp(socket: impl AsFd, keepalive: Option<Keepalive>) -> Res
 pub(crate) fn set_up_at_once(socket: impl AsFd) -> Result<(), Errno> {
     let socket = socket.as_fd();
     sockopt::set_tcp_nodelay(socket, true)?;
-    bound_unsent(socket);
+    bound_unsent(socket, UNSENT_BYTES);
     Ok(())
 }
 
@@ -77,17 +77,18 @@ pub(crate) fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
 }
 
 /// Bounds what the kernel takes for a connection beyond what may be sent.
-fn bound_unsent(socket: BorrowedFd<'_>) {
-    // SAFETY: the pointer and the length are those of a constant; the descriptor is open, as it is
-    // borrowed. The kernel only reads.
+pub(crate) fn bound_unsent(socket: impl AsFd, most: u32) {
+    let socket = socket.as_fd();
+    // SAFETY: the pointer and the length are those of `most`, which outlives the call; the
+    // descriptor is open, as it is borrowed. The kernel only reads.
     unsafe {
         // Where the kernel doesn't know the option, its own bound holds: some MiB.
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_NOTSENT_LOWAT,
-            std::ptr::from_ref(&UNSENT_BYTES).cast(),
-            std::mem::size_of_val(&UNSENT_BYTES) as libc::socklen_t,
+            std::ptr::from_ref(&most).cast(),
+            std::mem::size_of_val(&most) as libc::socklen_t,
         );
     }
 }
@@ -199,14 +200,29 @@ pub(crate) fn peek(socket: impl AsFd) -> Result<usize, Errno> {
 /// Sends as much of `first` and `then` as the socket takes now, in one call.
 #[inline]
 pub(crate) fn send(socket: impl AsFd, first: &[u8], then: &[u8]) -> Result<usize, Errno> {
-    let socket = socket.as_fd();
+    send_so(socket.as_fd(), first, then, SEND)
+}
+
+/// The same, where the end follows at once: TCP holds a last incomplete segment back for it.
+#[inline]
+pub(crate) fn send_last(socket: impl AsFd, first: &[u8], then: &[u8]) -> Result<usize, Errno> {
+    send_so(socket.as_fd(), first, then, SEND.union(SendFlags::MORE))
+}
+
+#[inline]
+fn send_so(
+    socket: BorrowedFd<'_>,
+    first: &[u8],
+    then: &[u8],
+    flags: SendFlags,
+) -> Result<usize, Errno> {
     if then.is_empty() {
-        rustix::net::send(socket, first, SEND)
+        rustix::net::send(socket, first, flags)
     } else if first.is_empty() {
-        rustix::net::send(socket, then, SEND)
+        rustix::net::send(socket, then, flags)
     } else {
         let both = [IoSlice::new(first), IoSlice::new(then)];
-        rustix::net::sendmsg(socket, &both, &mut SendAncillaryBuffer::default(), SEND)
+        rustix::net::sendmsg(socket, &both, &mut SendAncillaryBuffer::default(), flags)
     }
 }
 

@@ -7,7 +7,7 @@ use fairlead_proto::{Refusal, RefusalKind};
 
 use crate::driver::Driver;
 use crate::flow::Flow;
-use crate::http::exchange::Phase;
+use crate::http::exchange::{Next, Phase};
 use crate::log::body_bytes;
 use crate::slab::Key;
 
@@ -104,7 +104,8 @@ impl Flow {
         write_answer(&mut self.out, &answer);
         let conn = client.conn;
         let had_exchange = client.exchange.is_some();
-        let _ = d.send(conn, &self.out, &[]);
+        let next = if keep { Next::Request } else { Next::Unknown };
+        let _ = next.send(d, conn, &self.out, &[]);
         if had_exchange {
             if let Some(exchange) =
                 self.clients.get_mut(key).and_then(|client| client.exchange.as_mut())
@@ -115,7 +116,7 @@ impl Flow {
             self.finish(d, key, false, now);
         } else {
             self.log_refused(key, row.status, reason, now);
-            self.client_drain(d, key, now);
+            self.client_drain(d, key, Next::Unknown, now);
         }
     }
 }

@@ -183,6 +183,7 @@ fn facts_of(head: &RequestHead, leaving: bool) -> Facts {
         method: head.method(),
         version: head.version(),
         keep_alive: head.keep_alive() && !leaving,
+        last: !head.keep_alive(),
         upgrade: head.upgrade().is_some(),
         chunked: head.framing() == Framing::Chunked,
     }

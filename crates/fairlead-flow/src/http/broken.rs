@@ -22,7 +22,7 @@ use fairlead_proto::http1::{Delivery, LAST_CHUNK};
 use crate::driver::{Driver, IoFailure};
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
-use crate::http::exchange::{Noted, Phase, LONG};
+use crate::http::exchange::{Next, Noted, Phase, LONG};
 use crate::http::hedge::{late_after, DOUBTED};
 use crate::seek::millis;
 use crate::slab::Key;
@@ -48,7 +48,7 @@ impl Flow {
         if exchange.response.ends_at_close() {
             if exchange.delivery == Delivery::Chunk {
                 exchange.sent += LAST_CHUNK.len() as u64;
-                let _ = d.send(client.conn, LAST_CHUNK, &[]);
+                let _ = exchange.next().send(d, client.conn, LAST_CHUNK, &[]);
             }
             return self.finish(d, key, false, now);
         }
@@ -143,7 +143,7 @@ impl Flow {
                 d.abort(client.conn);
             }
         } else if sends {
-            self.client_drain(d, key, now);
+            self.client_drain(d, key, Next::Unknown, now);
         } else {
             self.client_close(d, key);
         }

@@ -22,7 +22,7 @@ use fairlead_proto::http1::{Limits, Parsed, Progress, RequestHead};
 use crate::context::Role;
 use crate::driver::{ConnId, Driver, Peer};
 use crate::flow::Flow;
-use crate::http::exchange::{Exchange, Phase, LONG};
+use crate::http::exchange::{Exchange, Next, Phase, LONG};
 use crate::http::pace::Pace;
 use crate::link::Owner;
 use crate::local::LocalListener;
@@ -432,7 +432,9 @@ impl Flow {
     /// for a while, in bounds of bytes (then the client is held back) and of time (then all ends).
     /// Closing at once with unread bytes would make the kernel send a reset, which can destroy the
     /// answer before the client has read it.
-    pub(crate) fn client_drain<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
+    ///
+    /// Who has said that nothing more comes, and has kept to it so far, isn't waited for.
+    pub(crate) fn client_drain<D: Driver>(&mut self, d: &mut D, key: Key, next: Next, now: Moment) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let conn = client.conn;
         // A client that is slow to take the end of its answer has as much time for it as for the
@@ -442,6 +444,7 @@ impl Flow {
             return self.client_close(d, key);
         }
         client.state = State::Draining(DRAIN_BYTES);
+        let silent = client.input.is_empty() && !client.paused;
         client.input = Unread::default();
         client.in_head = false;
         if client.paused {
@@ -449,6 +452,9 @@ impl Flow {
             d.resume(conn);
         }
         d.finish(conn);
+        if next == Next::Nothing && !owed && silent && !d.has_news(conn) {
+            return self.client_close(d, key);
+        }
         let until = if owed {
             client.pace.begin_taking(client.listener.plan().timeouts.idle.duration(), now)
         } else {

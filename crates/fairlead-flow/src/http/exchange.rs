@@ -12,6 +12,7 @@ use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{BodyReader, Delivery, Method, Version};
 
 use crate::answers::Kind;
+use crate::driver::{ConnId, Driver, Sent};
 use crate::http::blame::Blame;
 use crate::idle::Reuse;
 use crate::local::LocalPool;
@@ -20,6 +21,28 @@ use crate::slab::Key;
 
 /// From here on whoever waits for a client may lose patience, and isn't ill for that.
 pub(crate) const LONG: Duration = Duration::from_secs(1);
+
+/// What comes from a client behind a request that is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Its next request, if it has one.
+    Request,
+    /// Its connection ends with the answer, and it may not know that yet.
+    Unknown,
+    /// Nothing: it has said so, and the connection ends with the answer.
+    Nothing,
+}
+
+impl Next {
+    /// Sends the end of the answer.
+    #[inline]
+    pub(crate) fn send<D: Driver>(self, d: &mut D, to: ConnId, one: &[u8], then: &[u8]) -> Sent {
+        match self {
+            Next::Request => d.send(to, one, then),
+            Next::Unknown | Next::Nothing => d.send_last(to, one, then),
+        }
+    }
+}
 
 /// How far an exchange has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +98,8 @@ pub(crate) struct Facts {
     pub(crate) version: Version,
     /// The client's connection can carry another request.
     pub(crate) keep_alive: bool,
+    /// The client has said itself that it sends no further one.
+    pub(crate) last: bool,
     /// It asked for a WebSocket.
     pub(crate) upgrade: bool,
     /// Its body comes in chunks.
@@ -242,6 +267,15 @@ impl Exchange {
         self.head_sent = 0;
         self.blamed.clear();
         self.reason = Reason::Ok;
+    }
+
+    /// What comes from its client when it is answered.
+    pub(crate) fn next(&self) -> Next {
+        match (self.facts.keep_alive && self.request_done, self.facts.last) {
+            (true, _) => Next::Request,
+            (false, true) if self.request_done => Next::Nothing,
+            (false, _) => Next::Unknown,
+        }
     }
 
     /// What it is compared with.

@@ -6,7 +6,7 @@ use fairlead_model::reason::Reason;
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::client::STOP_GRACE;
-use crate::http::exchange::Exchange;
+use crate::http::exchange::{Exchange, Next};
 use crate::http::pace::Pace;
 use crate::slab::Key;
 
@@ -27,14 +27,14 @@ impl Flow {
     ) {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(mut exchange) = client.exchange.take() else { return };
-        let keep_client = exchange.facts.keep_alive && exchange.request_done;
+        let next = exchange.next();
         self.log_exchange(key, &exchange, now);
         if let Some(link) = exchange.link.take() {
             self.give_back(d, &exchange, link, link_is_clean, now);
         }
         self.count(key, &exchange, now);
         self.spare(exchange);
-        self.client_next(d, key, keep_client, now);
+        self.client_next(d, key, next, now);
     }
 
     fn give_back<D: Driver>(
@@ -93,11 +93,11 @@ impl Flow {
     }
 
     /// What comes next on a client's connection.
-    fn client_next<D: Driver>(&mut self, d: &mut D, key: Key, keep: bool, now: Moment) {
+    fn client_next<D: Driver>(&mut self, d: &mut D, key: Key, next: Next, now: Moment) {
         let mut leaving = self.stopping;
         let Some(client) = self.clients.get_mut(key) else { return };
-        if !keep {
-            return self.client_drain(d, key, now);
+        if next != Next::Request {
+            return self.client_drain(d, key, next, now);
         }
         if client.listener.retired.get() {
             let id = client.listener.state.id();

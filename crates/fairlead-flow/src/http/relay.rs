@@ -24,7 +24,7 @@ use fairlead_proto::RefusalKind;
 use crate::driver::{Driver, Sent};
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
-use crate::http::exchange::{Cut, Exchange, Phase};
+use crate::http::exchange::{Cut, Exchange, Next, Phase};
 use crate::http::opinion::is_error;
 use crate::slab::Key;
 
@@ -275,7 +275,8 @@ impl Flow {
         let sent = if self.out.is_empty() && piece.is_empty() {
             Sent::All
         } else {
-            d.send(client.conn, &self.out, piece)
+            let next = if fed.done { exchange.next() } else { Next::Request };
+            next.send(d, client.conn, &self.out, piece)
         };
         if fed.done {
             return self.finish(d, key, clean, now);

@@ -146,9 +146,7 @@ fn an_answer_that_ends_with_its_connection_is_forwarded_to_its_end() {
         .forwards(L0, 100_000, ALL)
         .wants_nothing()
         .finishes(L0)
-        .wants([close(L0), finish(CLIENT)])
-        .client_finishes()
-        .wants([close(CLIENT)])
+        .wants([close(L0), finish(CLIENT), close(CLIENT)])
         .ends();
 }
 

@@ -66,9 +66,7 @@ fn an_old_client_is_spared_interim_answers() {
         .sends(L0, HINTS)
         .wants_nothing()
         .sends(L0, OK)
-        .wants([answer(CLIENT, 200).body("hi"), finish(CLIENT)])
-        .client_finishes()
-        .wants([close(CLIENT)])
+        .wants([answer(CLIENT, 200).body("hi"), finish(CLIENT), close(CLIENT)])
         .ends_with_kept(&[L0]);
 }
 
@@ -94,6 +92,6 @@ fn interim_answers_without_end_are_a_bad_answer() {
     told.sends(L0, HINTS).wants([abort(L0), connect(1)]).failures(0, 1);
     // And what the first one said does not count against the second.
     told.connected(L1).whatever().sends(L1, format!("{HINTS}{OK}"));
-    told.wants([answer(CLIENT, 200).body("hi"), finish(CLIENT)]);
-    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+    told.wants([answer(CLIENT, 200).body("hi"), finish(CLIENT), close(CLIENT)]);
+    told.ends_with_kept(&[L1]);
 }

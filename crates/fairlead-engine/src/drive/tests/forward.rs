@@ -113,6 +113,41 @@ fn a_reader_that_is_slow_gets_all_and_is_told_of_once() {
 }
 
 #[test]
+fn who_goes_fast_may_have_much_waiting_until_it_stops() {
+    let mut rig = Rig::new();
+    let (mut client, from, to, mut backend) = joined(&mut rig, u64::MAX);
+    client.set_nonblocking(true).expect("nonblocking");
+    backend.set_nonblocking(true).expect("nonblocking");
+    let piece = pattern(256 * 1024);
+    let mut taken = vec![0; 1 << 20];
+    let is_wide = |rig: &Rig| rig.sockets.slots.get(to).is_some_and(Connection::is_wide);
+    let mut turn = |rig: &mut Rig| {
+        let _ = client.write(&piece);
+        rig.turn(Duration::from_millis(1));
+        rig.pace(from, to);
+        // As a relay does: what was small is sent on, and forwarding begins anew.
+        let told = rig.bytes(from);
+        rig.heard.retain(|(_, heard)| !matches!(heard, Heard::Bytes(_)));
+        if !told.is_empty() {
+            let _ = rig.sockets.send(to, &told, b"");
+            rig.sockets.forward(from, to, u64::MAX);
+        }
+    };
+    let start = Instant::now();
+    while !is_wide(&rig) {
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", rig.summary());
+        turn(&mut rig);
+        while backend.read(&mut taken).is_ok_and(|count| count > 0) {}
+    }
+    while rig.sockets.queued(to) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", rig.summary());
+        turn(&mut rig);
+    }
+    rig.sockets.look_for_dead();
+    assert!(!is_wide(&rig));
+}
+
+#[test]
 fn small_pieces_are_told_again() {
     let mut rig = Rig::new();
     let (mut client, from, _to, mut backend) = joined(&mut rig, u64::MAX);

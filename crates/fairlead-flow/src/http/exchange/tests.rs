@@ -52,7 +52,7 @@ fn pool() -> Rc<LocalPool> {
 
 fn facts(method: Method) -> Facts {
     let version = Version::Http11;
-    Facts { method, version, keep_alive: true, upgrade: false, chunked: false }
+    Facts { method, version, keep_alive: true, upgrade: false, chunked: false, last: false }
 }
 
 /// Every field is another than in a new one. The fields are named, all of them, so that one that is
