@@ -26,7 +26,7 @@ use crate::link::Owner;
 use crate::local::LocalPool;
 use crate::slab::Key;
 use decision::Decision;
-pub(crate) use race::{note_connected, reason_of_connect};
+pub(crate) use race::{connect_speaks_against, note_connected};
 use race::{Runner, RUNNERS};
 use wait::Patience;
 

@@ -9,7 +9,7 @@ use crate::driver::{Driver, IoFailure};
 use crate::flow::Flow;
 use crate::link::{LinkUse, Owner};
 use crate::local::LocalPool;
-use crate::seek::{note_connected, reason_of_connect};
+use crate::seek::{connect_speaks_against, note_connected};
 use crate::slab::Key;
 
 impl Flow {
@@ -62,8 +62,8 @@ impl Flow {
                     // for a try at the others.
                     let alone = link.backend.endpoints.borrow().len() <= 1;
                     if failure != IoFailure::Exhausted && alone {
-                        let (reason, what) = (reason_of_connect(failure), failure.text());
-                        self.ctx.failed(&link.pool, link.slot, reason, what, String::new(), now);
+                        let begun = (link.slot, link.started);
+                        connect_speaks_against(&mut self.ctx, &link.pool, begun, failure, now);
                     }
                 }
             }

@@ -25,6 +25,7 @@ use super::{millis, Found, Seek, Target};
 use crate::context::{place, Context};
 use crate::driver::{Driver, IoFailure};
 use crate::link::{LinkUse, Owner};
+use crate::local::LocalPool;
 use crate::slab::Key;
 
 /// So many run beside each other at most: as many as are tried in all where the plan says nothing
@@ -290,23 +291,12 @@ impl Seek {
         failure: IoFailure,
         now: Moment,
     ) {
-        let reason = reason_of_connect(failure);
-        self.failure = Some(reason);
+        self.failure = Some(reason_of_connect(failure));
         if failure == IoFailure::Exhausted {
             return; // our own doing, no evidence
         }
-        let state = &self.pool.backend(slot).state;
-        state.shard(ctx.worker).add_connect(false);
-        if failure == IoFailure::TimedOut && state.is_back_since(started) {
-            return; // it tells of an outage that is over
-        }
-        let (what, detail) = match failure {
-            IoFailure::TimedOut => {
-                ("no answer to the connect", format!("within {}", millis(self.pool.connect)))
-            }
-            _ => (failure.text(), String::new()),
-        };
-        ctx.failed(&self.pool, slot, reason, what, detail, now);
+        self.pool.backend(slot).state.shard(ctx.worker).add_connect(false);
+        connect_speaks_against(ctx, &self.pool, (slot, started), failure, now);
     }
 
     fn doubt(&self, ctx: &mut Context, runner: &Runner, now: Moment) {
@@ -326,8 +316,29 @@ impl Seek {
     }
 }
 
+/// Takes a connect, begun then, that failed for evidence; but not one that was given up after an
+/// outage which it is from.
+pub(crate) fn connect_speaks_against(
+    ctx: &mut Context,
+    pool: &Rc<LocalPool>,
+    (slot, started): (Slot, Moment),
+    failure: IoFailure,
+    now: Moment,
+) {
+    let timed_out = failure == IoFailure::TimedOut;
+    if timed_out && pool.backend(slot).state.is_back_since(started) {
+        return;
+    }
+    let (what, detail) = if timed_out {
+        ("no answer to the connect", format!("within {}", millis(pool.connect)))
+    } else {
+        (failure.text(), String::new())
+    };
+    ctx.failed(pool, slot, reason_of_connect(failure), what, detail, now);
+}
+
 /// The reason in our table for a connect that failed.
-pub(crate) fn reason_of_connect(failure: IoFailure) -> Reason {
+fn reason_of_connect(failure: IoFailure) -> Reason {
     match failure {
         IoFailure::Refused => Reason::ConnectRefused,
         IoFailure::TimedOut => Reason::ConnectTimeout,
