@@ -198,12 +198,13 @@ def test_a_host_that_reboots(pair) -> None:
     assert [each.failures for each in seen] == [[], [], []]
     assert sum(each.slow for each in seen) <= 12, [sorted(each.times)[-5:] for each in seen]
 
-    def used() -> bool:
-        return b"two" in during(listen, 0.2).answers
+    def well() -> bool:
+        during(listen, 0.2)
+        return balancer.backends()[two.address]["health"] == "healthy"
 
     # What traffic found out traffic takes back: without any nobody would try it.
-    wait_for(used, 15)
-    balancer.wait_for_health(two.address, "healthy")
+    wait_for(well, 15)
+    assert b"two" in during(listen, 0.2).answers
 
 
 def test_posts_are_executed_at_most_once_and_lost_only_on_their_way(fairlead, backend, host):

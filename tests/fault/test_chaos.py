@@ -87,7 +87,8 @@ def test_tcp_connections_that_are_reset_are_few(streams) -> None:
     seen = during(balancer, listen, one, "reset")
 
     report = settled(balancer)
-    assert 1 <= len(seen.failures) <= 10, "learnt within ten cases"
+    assert len(seen.failures) <= 10, "learnt within ten cases"
+    # Checks may find out before any client does.
     assert report["played"]["suffered"] == len(seen.failures)
     assert report["noticed"] is not None
 

@@ -72,6 +72,7 @@ def test_every_policy_uses_everybody(shares, policy: str) -> None:
     assert min(counts) > 60, counts
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("policy", ["peak-ewma", "least-connections"])
 def test_many_clients_at_once_use_everybody_alike(fairlead, backend, policy: str) -> None:
     """Five equal backends, sixteen clients: a largest share at most 1.3 times the smallest."""
