@@ -360,7 +360,11 @@ impl Tracker {
             true if !down => Health::Healthy,
             true if self.is_down_by_traffic(rules) => Health::Down,
             true if self.checks < rules.rise => Health::Down,
-            true if now < self.trust.passes_from() => Health::Suspect,
+            true if now < self.trust.passes_from() => {
+                // But for its hold it would be well: what it did before it fell is over.
+                self.misdeed = None;
+                Health::Suspect
+            }
             true => Health::Healthy,
             false if self.checks < rules.fall && !down => Health::Suspect,
             // What traffic took out, the check sees too: from now on the check's word counts.

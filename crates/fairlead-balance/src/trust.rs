@@ -166,7 +166,9 @@ impl Trust {
 
     /// Whether nothing has gone wrong for so long that trials which went well are believed.
     pub(crate) fn is_believable(&self, now: Moment) -> bool {
-        self.waived || now >= self.bad + doubled(self.relapses).min(LONGEST_FLAP_HOLD)
+        // Who was never distrusted has no outage, and so no relapse.
+        let held = self.bad + doubled(self.relapses).min(LONGEST_FLAP_HOLD);
+        self.waived || !self.lost || now >= held
     }
 
     /// From when on the passes of the check that took it down count.

@@ -717,3 +717,35 @@ fn what_was_seen_is_forgotten_when_the_operator_says_so() {
     }
     assert_eq!(Tracker::default().forget(at(1)), None);
 }
+
+#[test]
+fn one_failure_long_after_it_has_flapped_is_healed_by_one_trial() {
+    let mut told = Told::with(NO_CHECK);
+    for _ in 0..3 {
+        told.say(Origin::Traffic, false, 3);
+        while told.tracker.health() != Health::Healthy {
+            told.tries(Asker::Protected, true);
+        }
+    }
+    told.wait(FLAPPING * 100);
+    assert_eq!(told.traffic(false), Health::Suspect);
+    told.tries(Asker::Protected, true);
+    assert_eq!(told.tracker.health(), Health::Healthy);
+}
+
+#[test]
+fn what_it_did_before_its_check_took_it_down_is_over_when_that_passes() {
+    let mut told = Told::with(RULES);
+    for _ in 0..3 {
+        told.misbehaves(Misdeed::Error);
+        told.say(Origin::Check, false, RULES.fall);
+        told.wait(FLAPPING / 2);
+        assert_eq!(told.say(Origin::Check, true, RULES.rise), Health::Healthy);
+    }
+    told.misbehaves(Misdeed::Error);
+    told.say(Origin::Check, false, RULES.fall);
+    assert_eq!(told.say(Origin::Check, true, RULES.rise), Health::Suspect, "it flaps");
+    // Sooner or later makes no difference to what ends that.
+    told.wait(FLAPPING);
+    assert_eq!(told.check(true), Health::Healthy);
+}
