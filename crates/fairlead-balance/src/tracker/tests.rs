@@ -69,6 +69,16 @@ impl Told {
         self.tracker.health()
     }
 
+    /// Goes down so often, each time as soon as trials have brought it back.
+    fn flaps(&mut self, times: u32) {
+        for _ in 0..times {
+            self.say(Origin::Traffic, false, 3);
+            while self.tracker.health() != Health::Healthy {
+                self.tries(Asker::Protected, true);
+            }
+        }
+    }
+
     /// A trial as soon as this asker may make one; says how long that took.
     fn tries(&mut self, asker: Asker, passed: bool) -> Duration {
         let hold = self.hold_of(asker);
@@ -321,12 +331,7 @@ fn holds_grow_with_each_relapse_and_shrink_with_health() {
 #[test]
 fn one_that_flaps_and_fails_while_it_proves_itself_begins_anew() {
     let mut told = Told::with(RULES);
-    for _ in 0..3 {
-        told.say(Origin::Traffic, false, 3);
-        while told.tracker.health() != Health::Healthy {
-            told.tries(Asker::Protected, true);
-        }
-    }
+    told.flaps(3);
     told.say(Origin::Traffic, false, 3);
     for _ in 0..9 {
         told.tries(Asker::Protected, true);
@@ -721,12 +726,7 @@ fn what_was_seen_is_forgotten_when_the_operator_says_so() {
 #[test]
 fn one_failure_long_after_it_has_flapped_is_healed_by_one_trial() {
     let mut told = Told::with(NO_CHECK);
-    for _ in 0..3 {
-        told.say(Origin::Traffic, false, 3);
-        while told.tracker.health() != Health::Healthy {
-            told.tries(Asker::Protected, true);
-        }
-    }
+    told.flaps(3);
     told.wait(FLAPPING * 100);
     assert_eq!(told.traffic(false), Health::Suspect);
     told.tries(Asker::Protected, true);

@@ -21,7 +21,19 @@ impl Rig {
         self.told(id).iter().map(of).sum()
     }
 
-    /// Does what a relay does: stops reading while the other side keeps something, and goes on.
+    /// Does what a relay does: sends on what is told because it was too small to be forwarded, and
+    /// then forwards again.
+    fn relay(&mut self, from: ConnId, to: ConnId) {
+        self.pace(from, to);
+        let told = self.bytes(from);
+        self.heard.retain(|(_, heard)| !matches!(heard, Heard::Bytes(_)));
+        if !told.is_empty() {
+            let _ = self.sockets.send(to, &told, b"");
+            self.sockets.forward(from, to, u64::MAX);
+        }
+    }
+
+    /// Stops reading while the other side keeps something, as a relay does, and goes on.
     fn pace(&mut self, from: ConnId, to: ConnId) {
         let queued = matches!(self.told(from).last(), Some(Told::Forwarded(_, Sent::Queued)));
         if queued && self.sockets.queued(to) > 0 {
@@ -56,14 +68,7 @@ fn forwarded_bytes_arrive_whole_and_in_order_before_the_end() {
     while !rig.told(from).contains(&Told::Eof) {
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", rig.summary());
         rig.turn(Duration::from_millis(10));
-        rig.pace(from, to);
-        // As a relay does: what is told, because it was too small to be forwarded, is sent on.
-        let told = rig.bytes(from);
-        rig.heard.retain(|(_, heard)| !matches!(heard, Heard::Bytes(_)));
-        if !told.is_empty() {
-            let _ = rig.sockets.send(to, &told, b"");
-            rig.sockets.forward(from, to, u64::MAX);
-        }
+        rig.relay(from, to);
     }
     assert!(rig.forwarded(from) > 0);
     rig.sockets.close(to);
@@ -124,14 +129,7 @@ fn who_goes_fast_may_have_much_waiting_until_it_stops() {
     let mut turn = |rig: &mut Rig| {
         let _ = client.write(&piece);
         rig.turn(Duration::from_millis(1));
-        rig.pace(from, to);
-        // As a relay does: what was small is sent on, and forwarding begins anew.
-        let told = rig.bytes(from);
-        rig.heard.retain(|(_, heard)| !matches!(heard, Heard::Bytes(_)));
-        if !told.is_empty() {
-            let _ = rig.sockets.send(to, &told, b"");
-            rig.sockets.forward(from, to, u64::MAX);
-        }
+        rig.relay(from, to);
     };
     let start = Instant::now();
     while !is_wide(&rig) {
