@@ -194,6 +194,18 @@ class Instance:
         except (BrokenOff, OSError):
             return None
 
+    def opened(self, count: int) -> tuple[list[Line], list[str]]:
+        """So many connections that stay open, and who took each.
+
+        The name is read before the next is opened: two that are open at once are accepted by two
+        workers, in any order.
+        """
+        lines, names = [], []
+        for _ in range(count):
+            lines.append(self.connect())
+            names.append(lines[-1].read_line().decode())
+        return lines, names
+
     def names(self, count: int) -> list[str | None]:
         """The same, one connection after the other."""
         return [self.who() for _ in range(count)]

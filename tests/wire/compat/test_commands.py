@@ -157,10 +157,12 @@ def test_maxc_changes_a_limit(instance) -> None:
         "maxc of channel 0 changed to 1\nmaxc of channel 1 changed to 1\n"
     )
     assert [row.maxc for row in instance.show()] == [1, 1, 0]
-    lines = [instance.connect() for _ in range(3)]
-    assert [line.read_line() for line in lines] == [b"a", b"b", b"c"]
+    lines, names = instance.opened(3)
+    assert names == ["a", "b", "c"]
     assert instance.ask("maxc 0 0") == "maxc of channel 0 changed to 0\n"
     assert instance.who() == "a"
+    for line in lines:
+        line.close()
     assert instance.ask("maxc 5 1") == "unknown channel\n"
     assert instance.ask("maxc 0") == "syntax error\n"
 
