@@ -7,11 +7,13 @@ something odd fails the test here and not in some real client later.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import struct
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 PATIENCE = 5.0
@@ -135,7 +137,11 @@ class Line:
         # A read of another thread would keep the socket open, so wake it. This sends nothing.
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RD)
-        self.socket.close()
+        # Its number must stay taken: poll(2) looks it up again when it is woken, and if it is
+        # another socket's by then, goes on waiting and holds on to this one, which is never reset.
+        # The null device is always ready, and no socket.
+        with Path(os.devnull).open("rb") as null:
+            os.dup2(null.fileno(), self.socket.fileno(), inheritable=False)
 
     def close(self) -> None:
         """Close: FIN, or RST if bytes lie unread."""
