@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import itertools
 import os
 import random
 import selectors
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from harness.line import BrokenOff, Line, Message
 
@@ -90,7 +94,7 @@ class Backend:
         self._lock = threading.Condition()
         self._hearing = threading.Event()
         self._hearing.set()
-        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = listener or listening()
         self._start()
 
     def _start(self) -> None:
@@ -238,20 +242,37 @@ class Herd:
 _PORTS = itertools.cycle(random.Random(os.getpid()).sample(range(10_000, 32_000), 22_000))
 
 
-def free_ports(count: int = 1) -> Iterator[int]:
-    """Ports that nobody listens on.
+@functools.cache
+def _claims() -> int:
+    """A file of which each byte stands for a port: whose process has it locked may use the port.
 
-    From below the range that the kernel hands out by itself, so that no client's connection and no
-    other backend takes one before it is used.
+    The kernel lets go of all locks of a process that ends.
+    """
+    path = Path(tempfile.gettempdir(), f"fairlead-test-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def free_ports(count: int = 1) -> Iterator[int]:
+    """Ports that nobody listens on, and that no other process of tests is given before this ends.
+
+    Between the asking and the listening there is a moment, and a port that has to refuse stays free
+    for a whole test: without the claim another process would take one of them now and then. From
+    below the range that the kernel hands out by itself, so that no client's connection does either.
     """
     for _ in range(count):
         for port in _PORTS:
             try:
+                fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
                 socket.create_server(("127.0.0.1", port)).close()
             except OSError:
                 continue
             yield port
             break
+
+
+def listening(backlog: int = 512) -> socket.socket:
+    """A listener on loopback whose port stays this process's own while it refuses, too."""
+    return socket.create_server(("127.0.0.1", free_port()), backlog=backlog)
 
 
 def free_port() -> int:

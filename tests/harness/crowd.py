@@ -20,6 +20,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Self
 
+from harness.backend import listening
+
 TICK = 0.005
 """Seconds between two looks at the clock."""
 
@@ -283,7 +285,7 @@ class Crowd:
 
     def origin(self, name: str, listener: socket.socket | None = None) -> Origin:
         """A backend that answers with its name; on loopback unless told where."""
-        sock = listener or socket.create_server(("127.0.0.1", 0), backlog=512)
+        sock = listener or listening()
         new = Origin(self.loop, name)
         asyncio.run_coroutine_threadsafe(new.listen(sock), self.loop).result(5)
         self._origins.append(new)
