@@ -200,12 +200,18 @@ def test_http_2_without_tls_is_refused_as_a_version(http, backend) -> None:
 
 
 def test_a_later_minor_version_is_served_as_1_1(http, backend) -> None:
-    """RFC 9110 §2.5; but a strict reader may refuse it."""
-    line = http(backend()).connect()
+    """RFC 9110 §2.5: read as the highest minor version that the recipient knows; 505 is for a major
+    one. Both neighbours are told the version of fairlead itself (RFC 9112 §2.3)."""
+    one = backend()
+    line = http(one).connect()
 
-    answer = line.ask("GET / HTTP/1.2\r\nHost: app\r\n\r\n")
+    for version in ("HTTP/1.2", "HTTP/1.9"):
+        answer = line.ask(f"GET / {version}\r\nHost: app\r\n\r\n")
+        assert (answer.status, answer.version) == (200, "HTTP/1.1")
 
-    assert answer.status in (200, 400, 505)
+    assert [request.version for request in one.requests] == ["HTTP/1.1"] * 2
+    without_host = line.ask("GET / HTTP/1.2\r\n\r\n")
+    assert (without_host.status, without_host.reason) == (400, "bad_request"), "as of 1.1"
 
 
 def test_an_answer_of_our_own_is_plain_and_says_why(http, backend) -> None:
