@@ -218,16 +218,21 @@ def test_a_client_that_stops_sending_is_no_evidence_against_the_backend(limited)
 
 
 def test_more_clients_than_the_limit_are_refused(limited) -> None:
-    balancer, listen, _ = limited("limits = { connections = 3 }")
+    balancer, listen, one = limited("limits = { connections = 3 }")
     lines = [balancer.connect(listen) for _ in range(3)]
     for line in lines:
-        assert line.get().status == 200
+        # At a request: one that is idle for a second would make room.
+        line.send("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 4\r\n\r\nbo")
+    wait_for(lambda: len(one.requests) == 3)
 
     late = balancer.connect(listen)
     late.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
 
     assert said(late) == (503, "listener_full")
 
+    for line in lines:
+        line.send("dy")
+        assert line.read_response().body == b"body"
     lines[0].close()
     wait_for(lambda: balancer.listener()["connections_active"] < 3)
     assert balancer.connect(listen).get().status == 200, "a place that became free is given away"
