@@ -127,6 +127,7 @@ def test_bodies_up_to_64_kib_are_sent_again(pair, method: str) -> None:
     assert seen.failures == []
 
 
+@pytest.mark.alone  # its bounds are what is promised
 @pytest.mark.parametrize(("method", "size"), [("PUT", 65_536), ("DELETE", 0)])
 def test_what_must_not_be_in_two_places_at_once_is_cut_off_one_that_is_late(
     pair, method: str, size: int

@@ -41,6 +41,7 @@ def pair(fairlead, backend, host):
     return start
 
 
+@pytest.mark.alone  # its bounds are what is promised
 @pytest.mark.parametrize("protocol", ["tcp", "http"])
 def test_last_fm(pair, protocol: str) -> None:
     """One host swallows packets; a backup stands behind `!`.
@@ -99,6 +100,7 @@ def test_without_any_check_traffic_alone_finds_out(pair, protocol: str) -> None:
         wait_for(lambda: balancer.backends()[one.address]["health"] == "healthy", 25)
 
 
+@pytest.mark.alone  # its bounds are what is promised
 def test_one_of_two_in_the_same_group(fairlead, backend, host) -> None:
     """Nobody's slowest of twelve new connections is under 300 ms elsewhere; here it is."""
     first, second = host(), host()
@@ -189,6 +191,7 @@ def test_a_post_is_never_executed_twice_whatever_is_lost(fairlead, backend, host
     assert results.count(200) > 90
 
 
+@pytest.mark.alone  # its bounds are what is promised
 def test_a_host_that_is_unplugged(fairlead, backend, host) -> None:
     """ARP fails: connects end in `no route to host` after seconds; nobody waits for that."""
     first, second = host(), host()
@@ -211,6 +214,7 @@ def test_a_host_that_is_unplugged(fairlead, backend, host) -> None:
     assert max(seen.times) < 0.5
 
 
+@pytest.mark.alone  # its bounds are what is promised
 def test_a_host_that_says_unreachable(fairlead, backend, host) -> None:
     first, second = host(), host()
     one = backend(naming_lines(b"first"), first.listener())

@@ -50,6 +50,7 @@ def two(fairlead, backend, host):
     return balancer, hosts, lines
 
 
+@pytest.mark.alone  # its bounds are what is promised
 @pytest.mark.parametrize("request_bytes", [upload("PUT", 60_000), upload("DELETE", 10)])
 def test_a_put_or_delete_under_way_moves_within_half_a_second(two, request_bytes) -> None:
     balancer, hosts, lines = two
@@ -68,6 +69,7 @@ def test_a_put_or_delete_under_way_moves_within_half_a_second(two, request_bytes
     assert suspicions(balancer) != []
 
 
+@pytest.mark.alone  # its bounds are what is promised
 def test_a_get_is_hedged_as_soon_as_it_is_suspicious(two) -> None:
     balancer, hosts, lines = two
     hosts[0].swallow()
@@ -108,6 +110,7 @@ def test_a_live_host_that_is_slow_is_not_suspected_by_its_silence_alone(
     assert balancer.status()["pools"][0]["steps"]["unacknowledged"]["suspected"] == 0
 
 
+@pytest.mark.alone  # its bounds are what is promised
 def test_a_tcp_connection_that_goes_black_keeps_new_ones_away(fairlead, backend, host) -> None:
     one, other = host(), host()
 

@@ -47,23 +47,23 @@ def test_03_a_black_hole_costs_no_client_the_timeout(
     place, named_backend, black_hole, options
 ) -> None:
     """There: every connection waits for all of `-t`."""
-    instance = place.start("-t", "3", *options, black_hole.address, named_backend("b"))
+    instance = place.start("-t", "20", *options, black_hole.address, named_backend("b"))
 
     started = time.monotonic()
     assert instance.names(10) == ["b"] * 10
 
-    assert time.monotonic() - started < 1.5, "ten connections, of which the first learn"
+    assert time.monotonic() - started < 10, "ten connections, of which the first learn"
 
 
 def test_03_a_black_hole_in_the_first_group_costs_no_client_the_timeout(
     place, named_backend, black_hole
 ) -> None:
-    instance = place.start("-t", "3", black_hole.address, "!", named_backend("spare"))
+    instance = place.start("-t", "20", black_hole.address, "!", named_backend("spare"))
 
     started = time.monotonic()
     assert instance.names(6) == ["spare"] * 6
 
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 10
 
 
 def test_04_a_client_that_has_finished_gets_its_answer(place, backend) -> None:
@@ -107,12 +107,12 @@ def test_05_no_direction_starves_the_other(place, backend) -> None:
 def test_06_the_wait_does_not_grow_with_the_channels(place, named_backend, black_hole) -> None:
     """There: channels times `-t`, in whole seconds."""
     holes = [black_hole.address] * 2
-    instance = place.start("-t", "1.5", *holes, named_backend("last"))
+    instance = place.start("-t", "8", *holes, named_backend("last"))
 
     started = time.monotonic()
     assert instance.who() == "last"
 
-    assert time.monotonic() - started < 1.2, "two would be 3 s one after the other"
+    assert time.monotonic() - started < 4, "two would be 16 s one after the other"
 
 
 def test_06_fractions_of_a_second_count(place, black_hole) -> None:
@@ -121,7 +121,7 @@ def test_06_fractions_of_a_second_count(place, black_hole) -> None:
     started = time.monotonic()
     assert instance.who() is None
 
-    assert 0.4 < time.monotonic() - started < 2
+    assert 0.4 < time.monotonic() - started < 4, "whole seconds would be none, or the default's 5"
 
 
 def test_07_nothing_that_happens_to_a_conversation_leaks_capacity(place, backend) -> None:
@@ -225,11 +225,11 @@ def test_13_old_connections_are_not_counted_in_a_new_instance(place, named_backe
     line.send(b"old")
     assert line.read(3) == b"old", "kill cuts nobody"
     assert old.who() == "a"
-    assert (old.row(0).c, old.row(0).totalc) == (0, 1)
+    wait_for(lambda: (old.row(0).c, old.row(0).totalc) == (0, 1))
     line.close()
 
     wait_for(lambda: len(place.running()) == 1)
-    assert (old.row(0).c, old.row(0).totalc) == (0, 1)
+    wait_for(lambda: (old.row(0).c, old.row(0).totalc) == (0, 1))
 
 
 def test_14_a_daemon_that_can_not_start_says_so(place) -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.backend import free_port, keeping, response, silent_listener
-from harness.balancer import loopback
+from harness.balancer import loopback, wait_for
 from harness.config import site
 from harness.line import BrokenOff
 
@@ -200,7 +200,7 @@ def test_an_answer_that_breaks_off_is_seen_to_be_broken(
     assert head.status == 200
     with pytest.raises((BrokenOff, ConnectionResetError)):
         line.read_body(head)
-    assert balancer.listener()["reasons"]["response_truncated"] == 1
+    wait_for(lambda: balancer.listener()["reasons"].get("response_truncated") == 1)
 
 
 def test_an_answer_that_stalls_is_broken_off(fairlead, backend) -> None:
@@ -217,7 +217,7 @@ def test_an_answer_that_stalls_is_broken_off(fairlead, backend) -> None:
 
     with pytest.raises((BrokenOff, ConnectionResetError)):
         line.read_body(head)
-    assert balancer.listener()["reasons"]["response_stalled"] == 1
+    wait_for(lambda: balancer.listener()["reasons"].get("response_stalled") == 1)
 
 
 def test_a_stream_of_events_with_nothing_to_tell_is_no_illness(fairlead, backend) -> None:
@@ -240,9 +240,9 @@ def test_a_stream_of_events_with_nothing_to_tell_is_no_illness(fairlead, backend
         with pytest.raises((BrokenOff, ConnectionResetError)):
             line.read_body(head)
 
+    wait_for(lambda: balancer.listener()["reasons"].get("stream_idle") == 5)
     row = balancer.backends()[one.address]
     assert (row["health"], row["failures"]) == ("healthy", 0)
-    assert balancer.listener()["reasons"]["stream_idle"] == 5
 
 
 def test_an_answer_with_broken_chunks_is_broken_off(http, backend) -> None:
@@ -268,19 +268,16 @@ def test_an_answer_with_broken_chunks_is_broken_off(http, backend) -> None:
 
 
 def test_a_client_that_went_away_is_counted_and_blames_nobody(http, backend) -> None:
-    from harness.balancer import wait_for
-
     def play(line) -> None:
         line.read_request()
         line.read_some()
 
     one = backend(play)
     balancer = http(one)
-    for _ in range(5):
+    for number in range(1, 6):
         line = balancer.connect()
         line.send(GET)
-        one.wait_for_lines(1)
-        time.sleep(0.05)
+        wait_for(lambda number=number: len(one.requests) == number)
         line.reset()
 
     wait_for(

@@ -63,7 +63,7 @@ def test_an_idle_connection_makes_room_for_a_newcomer(limited) -> None:
 
         assert len(gone) == 1
         assert gone[0].is_closed()
-    assert reasons(balancer)["made_room"] == 1
+    wait_for(lambda: reasons(balancer).get("made_room") == 1)
     for line in kept:
         line.close()
     wait_for(lambda: balancer.listener()["connections_active"] == 0)

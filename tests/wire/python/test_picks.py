@@ -22,15 +22,23 @@ class Mine(fairlead.Policy):
     def pick(self, request, backends):
         {body}
 """
+PATIENT = '\npolicy_timeout = "5s"\n'
 
 
 @pytest.fixture
 def picked(fairlead, backend):
-    """A balancer whose policy picks so, before some backends; and the address to ask."""
+    """A balancer whose policy picks so, before some backends; and the address to ask.
 
-    def start(body: str, count: int = 3, pool: str = "", text: str = MINE, **more):
+    A policy has 20 ms by default, which is little on a busy machine: only what is about lateness
+    says ``patient=False``.
+    """
+
+    def start(
+        body: str, count: int = 3, pool: str = "", text: str = MINE, patient: bool = True, **more
+    ):
         backends = [backend() for _ in range(count)]
         listen = loopback()
+        pool += PATIENT if patient else ""
         config = site(listen, *backends, pool=f'policy = "mine:Mine"\n{pool}', **more)
         balancer = fairlead(config=config, files={"mine.py": text.replace("{body}", body)})
         return balancer, listen, backends
@@ -210,7 +218,7 @@ def test_a_policy_that_computes_for_100_ms_costs_no_request(picked) -> None:
         while time.perf_counter() < end:
             pass
         return backends[0]"""
-    balancer, listen, backends = picked(body)
+    balancer, listen, backends = picked(body, patient=False)
 
     ask(balancer, listen, 30)
 
@@ -222,7 +230,7 @@ def test_a_policy_that_computes_for_100_ms_costs_no_request(picked) -> None:
 
 
 def test_a_policy_that_hangs_costs_no_request_and_soon_no_time(picked) -> None:
-    balancer, listen, backends = picked("import threading; threading.Event().wait()")
+    balancer, listen, backends = picked("import threading; threading.Event().wait()", patient=False)
 
     ask(balancer, listen, 30)
 
@@ -241,13 +249,13 @@ def test_a_policy_that_hangs_costs_no_request_and_soon_no_time(picked) -> None:
 
 
 def test_a_policy_that_holds_the_interpreter_costs_no_request(picked) -> None:
-    body = "import ctypes; ctypes.PyDLL(None).usleep(3_000_000); return backends[0]"
-    balancer, listen, backends = picked(body)
+    body = "import ctypes; ctypes.PyDLL(None).usleep(6_000_000); return backends[0]"
+    balancer, listen, backends = picked(body, patient=False)
 
     began = time.monotonic()
     ask(balancer, listen, 200)
 
-    assert time.monotonic() - began < 2.5, "they were answered while it held it"
+    assert time.monotonic() - began < 5.5, "they were answered while it held it"
     assert max(counts(backends)) - min(counts(backends)) <= 1
     wait_for(lambda: any("answers again" in each for each in trouble(balancer)))
     assert not python(balancer)["stuck"]
@@ -259,7 +267,7 @@ import fairlead
 
 class Mine(fairlead.Policy):
     def pick(self, request, backends):
-        end = time.perf_counter() + (2 if request.path == "/long" else 0)
+        end = time.perf_counter() + (4 if request.path == "/long" else 0)
         while time.perf_counter() < end:
             pass
         return backends[0]
@@ -285,7 +293,9 @@ def test_a_policy_that_computes_gives_way_and_is_asked_again(fairlead, backend, 
         pytest.skip("needs root and setpriv (util-linux), to take the capability away")
     listen = loopback()
     balancer = fairlead(
-        config=site(listen, backend(), backend(), pool='policy = "mine:Mine"'),
+        config=site(
+            listen, backend(), backend(), pool='policy = "mine:Mine"\npolicy_timeout = "500ms"'
+        ),
         files={"mine.py": LONG},
         inside=None if may_return else without,
     )
@@ -296,7 +306,7 @@ def test_a_policy_that_computes_gives_way_and_is_asked_again(fairlead, backend, 
     began = time.monotonic()
     ask(balancer, listen, 1, target="/long")
     wait_for(lambda: GIVES_WAY in classes(balancer))
-    assert time.monotonic() - began < 1.5, "long before its call was over"
+    assert time.monotonic() - began < 3.5, "long before its call was over"
 
     def asked_again() -> bool:
         ask(balancer, listen, 1)
@@ -309,7 +319,7 @@ def test_a_policy_that_computes_gives_way_and_is_asked_again(fairlead, backend, 
 
 def test_other_pools_do_not_notice(fairlead, backend) -> None:
     """A policy that holds the interpreter's lock, beside a pool without Python."""
-    text = MINE.replace("{body}", "import ctypes; ctypes.PyDLL(None).usleep(2_000_000)")
+    text = MINE.replace("{body}", "import ctypes; ctypes.PyDLL(None).usleep(6_000_000)")
     one, two = backend(), backend()
     listen, other = loopback(), loopback()
     more = (
@@ -324,7 +334,7 @@ def test_other_pools_do_not_notice(fairlead, backend) -> None:
         assert held.read_response().status == 200
         for _ in range(500):
             assert line.get().status == 200
-        assert time.monotonic() - began < 1.9, "all while the lock was held"
+        assert time.monotonic() - began < 5.5, "all while the lock was held"
 
 
 def test_a_waiting_request_does_not_hold_up_its_neighbours(picked) -> None:
@@ -333,7 +343,7 @@ def test_a_waiting_request_does_not_hold_up_its_neighbours(picked) -> None:
         import time
         time.sleep(0.015 if request.path == "/slow" else 0)
         return backends[0]"""
-    balancer, listen, backends = picked(body)
+    balancer, listen, backends = picked(body, patient=False)
 
     slow = [balancer.connect(listen) for _ in range(3)]
     for line in slow:
@@ -348,7 +358,7 @@ def test_a_waiting_request_does_not_hold_up_its_neighbours(picked) -> None:
 
 def test_more_time_may_be_given(picked) -> None:
     body = "import time; time.sleep(0.1); return backends[1]"
-    balancer, listen, backends = picked(body, pool='policy_timeout = "5s"')
+    balancer, listen, backends = picked(body)
 
     ask(balancer, listen, 5)
 
@@ -385,7 +395,7 @@ def test_connections_are_picked_for_too(fairlead, backend) -> None:
         assert request.client == "127.0.0.1" and request.listener == "web"
         return backends[1]"""
     balancer = fairlead(
-        config=site(listen, *backends, pool='policy = "mine:Mine"', protocol="tcp"),
+        config=site(listen, *backends, pool='policy = "mine:Mine"' + PATIENT, protocol="tcp"),
         files={"mine.py": MINE.replace("{body}", body)},
     )
 
@@ -412,7 +422,7 @@ class Mine(fairlead.Policy):
         assert len(self.threads) == 1
         return backends[0]
 """
-    balancer, listen, backends = picked("", text=text, pool='policy_timeout = "5s"')
+    balancer, listen, backends = picked("", text=text)
     lines = [balancer.connect(listen) for _ in range(200)]
     for line in lines:
         line.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -425,7 +435,7 @@ class Mine(fairlead.Policy):
 
 
 def test_a_changed_policy_picks_from_then_on(picked) -> None:
-    balancer, listen, backends = picked("import threading; threading.Event().wait()")
+    balancer, listen, backends = picked("import threading; threading.Event().wait()", patient=False)
     ask(balancer, listen, 3)
 
     (balancer.folder / "mine.py").write_text(MINE.replace("{body}", "return backends[2]"))

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness.backend import response
+from harness.balancer import wait_for
 from harness.programs import find
 
 HERE = Path(__file__).parent
@@ -342,6 +343,7 @@ def test_json_of_a_status_reads_back(fairlead, started) -> None:
     for _ in range(10):
         httpx.get(f"http://{listen}/")
 
+    wait_for(lambda: balancer.listener()["requests_total"] == 10)
     status = json.loads(json.dumps(balancer.status()))
     row = status["pools"][0]["backends"][0]
     assert row["requests"] == 10

@@ -123,7 +123,7 @@ def test_without_hold_the_answer_comes_at_once(fairlead, backend) -> None:
     fairlead(config=site(listen, only))
     started = time.monotonic()
     assert dial(listen).get().status == 503
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 2
 
 
 def test_who_leaves_does_not_wait_on(fairlead, backend) -> None:

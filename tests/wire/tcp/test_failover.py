@@ -41,6 +41,7 @@ def test_a_refused_connect_goes_on_to_the_next(tcp, backend) -> None:
     assert all(speaks(balancer.connect()) for _ in range(20))
 
 
+@pytest.mark.alone  # next to nothing is measured
 def test_a_refusal_costs_next_to_nothing(tcp, backend) -> None:
     balancer = tcp(f"127.0.0.1:{free_port()}", backend(echo))
 
@@ -51,6 +52,7 @@ def test_a_refusal_costs_next_to_nothing(tcp, backend) -> None:
     assert time.monotonic() - started < 0.2
 
 
+@pytest.mark.alone  # how soon is measured
 def test_a_connect_without_an_answer_goes_on_to_the_next_soon(tcp, backend, black_hole) -> None:
     """A second backend is tried beside the late one, long before the connect timeout."""
     balancer = tcp(black_hole, backend(echo))
@@ -114,15 +116,15 @@ def test_a_client_that_leaves_ends_the_attempt_at_once(fairlead, black_hole) -> 
     """And makes the silent backend suspect: nginx loses this evidence."""
     listen = loopback()
     balancer = fairlead(
-        config=site(listen, black_hole, protocol="tcp", pool='timeouts = { connect = "10s" }')
+        config=site(listen, black_hole, protocol="tcp", pool='timeouts = { connect = "60s" }')
     )
     line = balancer.connect(listen)
     wait_for(lambda: balancer.backends()[black_hole]["active"] == 1)
     time.sleep(0.3)
     line.reset()
 
-    wait_for(lambda: balancer.backends()[black_hole]["active"] == 0, 1)
-    assert balancer.backends()[black_hole]["health"] == "suspect"
+    wait_for(lambda: balancer.backends()[black_hole]["active"] == 0, 10)
+    balancer.wait_for_health(black_hole, "suspect")
 
 
 def test_a_backend_at_its_limit_overflows_to_the_next(fairlead, backend) -> None:
@@ -150,7 +152,7 @@ def test_all_at_their_limits_is_saturation(fairlead, backend) -> None:
     first.read(1)
 
     assert turned_away(balancer, listen)
-    assert balancer.listener()["reasons"]["saturated"] == 1
+    wait_for(lambda: balancer.listener()["reasons"].get("saturated") == 1)
     first.close()
     wait_for(lambda: balancer.backends()[one.address]["active"] == 0)
     assert speaks(balancer.connect(listen))

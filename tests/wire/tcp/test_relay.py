@@ -221,7 +221,7 @@ def test_many_connections_at_once(tcp, backend) -> None:
     for line in lines:
         line.close()
     wait_for(lambda: balancer.listener()["connections_active"] == 0)
-    assert all(row["active"] == 0 for row in balancer.backends().values())
+    wait_for(lambda: all(row["active"] == 0 for row in balancer.backends().values()))
 
 
 def test_connections_go_round(tcp, backend) -> None:
@@ -242,16 +242,16 @@ def test_a_connection_that_neither_side_uses_ends(fairlead, backend) -> None:
     from harness.config import site
 
     listen = loopback()
-    config = site(listen, backend(echo), protocol="tcp", listener='timeouts = { idle = "400ms" }')
+    config = site(listen, backend(echo), protocol="tcp", listener='timeouts = { idle = "2s" }')
     balancer = fairlead(config=config)
     line = balancer.connect(listen)
 
     for _ in range(3):
         line.send(b"x")
         assert line.read(1) == b"x"
-        assert line.is_silent(0.25), "it was used a moment ago"
-    assert line.is_closed(3)
-    assert balancer.listener()["reasons"]["client_idle"] == 1
+        assert line.is_silent(0.8), "it was used a moment ago"
+    assert line.is_closed(10)
+    wait_for(lambda: balancer.listener()["reasons"].get("client_idle") == 1)
 
 
 def test_traffic_one_way_keeps_a_connection(fairlead, backend) -> None:
