@@ -153,6 +153,11 @@ conformance: setup ## The corpus through fairlead, HAProxy, nginx, Envoy: root; 
 	@cd tests && ../$(BIN)/python -m conformance.differential \
 		--out ../bench/results/conformance.md $(ARGS)
 
+.PHONY: schemathesis
+schemathesis: setup ## All that /openapi.json allows, and more, asked of the admin API: EXAMPLES=300 of each
+	@EXAMPLES='$(or $(EXAMPLES),300)' $(BIN)/pytest --color=no -q -m long \
+		tests/wire/control/test_schemathesis.py
+
 .PHONY: soak
 soak: setup ## A million simulated worlds, then traffic, faults, reloads: WORLDS=1000000 SECONDS=3600
 	@tools/soak_worlds.sh '$(or $(WORLDS),1000000)'

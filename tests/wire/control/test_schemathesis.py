@@ -1,12 +1,14 @@
 """All that `/openapi.json` allows, and much that it doesn't, played by schemathesis.
 
 It makes requests from the description and holds the answers against it: statuses, forms, headers,
-what is refused and what isn't, methods that are not there, tokens that are wrong.
+what is refused and what isn't, methods that are not there, tokens that are wrong. The long play is
+`make schemathesis`.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +77,7 @@ def test_schemathesis_finds_nothing_in_a_short_play(fairlead, tmp_path: Path) ->
 
 @needs_it
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_schemathesis_finds_nothing_in_a_long_play(fairlead, tmp_path: Path) -> None:
-    _play(fairlead, tmp_path, examples=300)
+    """As many examples of each operation as ``EXAMPLES`` says."""
+    _play(fairlead, tmp_path, examples=int(os.environ.get("EXAMPLES", "300")))
