@@ -118,6 +118,7 @@ def test_random_follows_weights(shares) -> None:
     assert 650 < counts[0] < 850
 
 
+@pytest.mark.alone  # where all are late, whoever is later still gets little
 @pytest.mark.parametrize(
     "policy", ["round-robin", "random", "p2c", "least-connections", "peak-ewma"]
 )
@@ -140,7 +141,7 @@ def test_a_slow_answer_now_and_then_does_not_take_a_backend_out(
 
     bodies = [line.get().body for _ in range(1500)]
 
-    # Who is out gets trials and no more. What it gets of one half goes by how late the machine is.
+    # Who is out gets trials and no more: a tenth at most.
     assert bodies.count(b"one") > 300
 
 
