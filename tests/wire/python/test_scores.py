@@ -142,6 +142,7 @@ class Mine(fairlead.Policy):
     balancer.wait_for_output(f"pool app policy mine:Mine {told}")
 
 
+@pytest.mark.alone  # between stuck and lapsed there is one second
 def test_scores_of_a_policy_that_hangs_lapse(scored) -> None:
     text = """
 import threading

@@ -109,7 +109,7 @@ def test_with_nobody_left_the_client_is_closed_at_once(tcp) -> None:
     started = time.monotonic()
     assert turned_away(balancer, balancer.listen)
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
 
 
 def test_a_client_that_leaves_ends_the_attempt_at_once(fairlead, black_hole) -> None:

@@ -32,6 +32,7 @@ def test_the_backend_may_speak_first(tcp, backend) -> None:
     assert line.read(11) == b"220 hello\r\n"
 
 
+@pytest.mark.alone  # Nagle's 40 ms are measured
 def test_a_small_piece_is_not_held_back(tcp, backend) -> None:
     line = tcp(backend(echo)).connect()
     line.send(b"x")
