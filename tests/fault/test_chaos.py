@@ -59,10 +59,11 @@ def streams(fairlead, backend):
 
 
 def during(balancer: Balancer, listen: str, backend: str, fault: str, **more: object) -> Seen:
-    """What tcp clients see of two seconds of it, each of them patient."""
+    """What tcp clients see of two seconds of it and of what follows, each of them patient."""
     with Traffic(listen, 50, by_tcp) as seen:
         play(balancer, backend, fault, 2, **more)
-        wait_for(lambda: not told(balancer)["running"])
+        # What traffic found out, traffic takes back: it goes on until all is well again.
+        settled(balancer)
     return seen
 
 

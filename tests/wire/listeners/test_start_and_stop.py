@@ -219,7 +219,7 @@ def test_what_still_comes_on_kept_connections_is_answered_with_close(http, backe
 
 def test_a_tcp_connection_is_finished_within_the_shutdown_timeout(fairlead, backend) -> None:
     listen = loopback()
-    config = 'shutdown_timeout = "1s"\n' + site(listen, backend(echo), protocol="tcp")
+    config = 'shutdown_timeout = "3s"\n' + site(listen, backend(echo), protocol="tcp")
     balancer = fairlead(config=config)
     quick, slow = balancer.connect(listen), balancer.connect(listen)
     for line in (quick, slow):
@@ -227,14 +227,14 @@ def test_a_tcp_connection_is_finished_within_the_shutdown_timeout(fairlead, back
         line.read(1)
 
     balancer.signal(signal.SIGTERM)
-    time.sleep(0.2)
+    wait_for(lambda: refuses(listen))
     quick.send(b"still here")
     assert quick.read(10) == b"still here"
     quick.close()
     started = time.monotonic()
 
     assert balancer.wait() == 0
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8
     assert slow.is_closed()
 
 
@@ -248,7 +248,7 @@ def test_a_second_interrupt_does_not_wait(http, backend) -> None:
     wait_for(lambda: refuses(balancer.listen))
     balancer.signal(signal.SIGINT)
 
-    assert balancer.wait(3) == 130
+    assert balancer.wait(10) == 130
 
 
 # ----------------------------------------------------------------------------- what must not stop it
