@@ -302,13 +302,10 @@ def test_the_backend_learns_that_the_client_went_away(http, backend) -> None:
     one = backend(play)
     line = http(one).connect()
     line.send(GET)
-    one.wait_for_lines(1)
-    time.sleep(0.1)
+    wait_for(lambda: one.requests)
     line.reset()
 
-    end = time.monotonic() + 3
-    while not gone and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_for(lambda: gone)
     assert gone == [b""]
 
 

@@ -257,8 +257,7 @@ def test_a_client_that_leaves_is_told_without_a_status(http, backend, path) -> N
 
     line = balancer.connect()
     line.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-    slow.wait_for_lines(1)
-    time.sleep(0.1)
+    wait_for(lambda: slow.requests)
     line.reset()
 
     (entry,) = lines(path)

@@ -46,8 +46,7 @@ def test_a_request_under_way_finishes_under_the_old_configuration(fairlead, back
     balancer = fairlead(config=site(listen, old))
     line = balancer.connect(listen)
     line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
-    old.wait_for_lines(1)
-    time.sleep(0.1)
+    wait_for(lambda: old.requests)
 
     balancer.reload(site(listen, new))
     assert balancer.connect(listen).get().body == b"new"

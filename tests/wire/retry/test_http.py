@@ -395,8 +395,7 @@ def test_a_request_whose_only_backend_is_found_down_stays_with_it(fairlead, back
     balancer.wait_for_health(only.address, "healthy")
     line = balancer.connect(listen)
     line.send("GET /slow HTTP/1.1\r\nHost: app\r\n\r\n")
-    only.wait_for_lines(1)
-    time.sleep(0.1)
+    wait_for(lambda: any(request.target == "/slow" for request in only.requests))
     check_fails.set()
     balancer.wait_for_health(only.address, "down")
 
@@ -436,8 +435,7 @@ def test_a_request_that_may_not_try_again_is_answered_when_its_backend_is_down(
     balancer.wait_for_health(first.address, "healthy")
     line = balancer.connect(listen)
     line.send(GET)
-    first.wait_for_lines(1)
-    time.sleep(0.1)
+    wait_for(lambda: any(request.target == "/" for request in first.requests))
     check_fails.set()
 
     answer = line.read_response()
