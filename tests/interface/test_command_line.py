@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -120,9 +119,10 @@ def test_ctrl_c_is_no_traceback(call):
     # Reads a configuration from a pipe that nobody writes to: surely in the middle of something.
     os.mkfifo("slow.toml")
     process = subprocess.Popen([PROGRAM, "check", "slow.toml"], stderr=subprocess.PIPE, text=True)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    # This waits until it has opened the other end.
+    with Path("slow.toml").open("wb"):
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
 
     assert (process.returncode, errors.strip()) == (130, "")
 

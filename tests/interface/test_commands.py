@@ -287,9 +287,9 @@ def test_events_can_be_followed(ask) -> None:
         [str(PROGRAM), "events", "--json"], stdout=subprocess.PIPE, text=True, env=environment
     )
     try:
-        time.sleep(0.5)
-        ask.one.refuse()
         assert process.stdout is not None
+        assert process.stdout.readline(), "what was before, and then what comes"
+        ask.one.refuse()
         while True:
             event = json.loads(process.stdout.readline())
             if event["event"] == "health" and event["to"] == "down":

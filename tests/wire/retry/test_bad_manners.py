@@ -67,7 +67,8 @@ def test_it_is_learnt_within_ten_cases_and_then_under_a_tenth_goes_there(
     failed = asked = 0
     end = time.monotonic() + 1.5
     line = dial(listen)
-    while time.monotonic() < end:
+    # A share of them is judged below: on a slow machine it takes longer until there are enough.
+    while time.monotonic() < end or asked < 300:
         asked += 1
         try:
             assert line.get().body == b"0123456789"

@@ -262,10 +262,10 @@ def test_traffic_one_way_keeps_a_connection(fairlead, backend) -> None:
     def play(line: Line) -> None:
         for _ in range(10):
             line.send(b"tick")
-            time.sleep(0.1)
+            time.sleep(0.3)
 
     listen = loopback()
-    config = site(listen, backend(play), protocol="tcp", listener='timeouts = { idle = "400ms" }')
+    config = site(listen, backend(play), protocol="tcp", listener='timeouts = { idle = "2s" }')
     line = fairlead(config=config).connect(listen)
 
     assert line.read_to_end() == b"tick" * 10
