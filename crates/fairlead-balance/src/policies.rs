@@ -11,7 +11,7 @@
 //! |---|---|---|---|
 //! | `round-robin` | `round_robin.rs` | constant | one turn of the wheel |
 //! | `random` | `random.rs` | constant | aliases |
-//! | `least-connections` | `least.rs` | constant while somebody is idle; then up to 64 rows, 16 of more | aliases |
+//! | `least-connections` | `least.rs` | constant while somebody is idle; then up to 64 rows, 8 of more | aliases |
 //! | `p2c` | `two_choices.rs` | constant | aliases |
 //! | `peak-ewma` | `peak_ewma.rs` | constant | one turn of the wheel, aliases |
 //! | `hash` | `maglev.rs` | constant | 65,537 entries, made when first needed |

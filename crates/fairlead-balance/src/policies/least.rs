@@ -6,10 +6,10 @@
 //! Before anything is scanned, one row is drawn by weight and taken if it is idle: nobody can have
 //! less, and among all idle ones it had its share of the chance. So a pool with slack costs one
 //! draw. Of more than [`EXACT`] rows, [`WINDOW`] in a row from a random place are compared: each
-//! pick takes one of the least busy sixteenth, so that nobody stays ahead. (Two at random are
-//! enough to keep all within a few of each other; sixteen keep a thousand backends with twenty
-//! requests each within three.) A row that is compared is a line of memory to fetch, and a
-//! thousand of them are not in the cache.
+//! pick takes one of the least busy eighth, so that nobody stays ahead. (Two at random are enough
+//! to keep all within a few of each other; eight keep a thousand backends with twenty requests
+//! each within four, and sixteen within three, for half as much again.) A row that is compared is
+//! a line of memory to fetch, and a thousand of them are not in the cache.
 
 use super::random::Aliases;
 use super::Candidates;
@@ -19,7 +19,7 @@ use crate::Random;
 const EXACT: usize = 64;
 
 /// Of more, so many are, as long as one of them may be used.
-const WINDOW: usize = 16;
+const WINDOW: usize = 8;
 
 /// Chooses the least busy.
 #[inline]

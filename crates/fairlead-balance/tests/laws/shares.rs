@@ -126,7 +126,7 @@ fn least_connections_of_a_thousand_keeps_all_within_a_few_of_each_other() {
     (0..20_000).for_each(|_| assert!(world.begin().is_some()));
     let active = world.pool.backends().iter().map(|state| state.active());
     let (least, most) = (active.clone().min(), active.max());
-    assert!(least >= Some(18) && most <= Some(21), "{least:?} {most:?}");
+    assert!(least >= Some(18) && most <= Some(22), "{least:?} {most:?}");
 }
 
 #[test]
