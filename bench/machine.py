@@ -90,6 +90,12 @@ def core_busy(core: int) -> tuple[float, float]:
     return 0.0, 0.0
 
 
+def opened() -> int:
+    """TCP connections that were opened in this network namespace so far."""
+    names, values = (x.split() for x in Path("/proc/net/snmp").read_text().splitlines() if x.startswith("Tcp:"))
+    return int(values[names.index("ActiveOpens")])
+
+
 def wait_quiet(limit: float = 15.0):
     """Other work on this machine spoils a sample: wait until both cores idled for 0.3 s."""
     end = time.monotonic() + limit
@@ -103,11 +109,12 @@ def wait_quiet(limit: float = 15.0):
 
 # ---------------------------------------------------------------- processes
 class Proc:
-    def __init__(self, argv: list[str], core: int, env: dict[str, str] | None = None, log: Path | None = None):
+    def __init__(self, argv: list[str], core: int | None, env: dict[str, str] | None = None, log: Path | None = None):
+        """A program on this core; `None`: on all of them."""
         self.log = open(log, "ab") if log else subprocess.DEVNULL
 
         def pin():
-            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, CORES if core is None else {core})
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             with contextlib.suppress(ValueError, OSError):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -26,6 +26,7 @@ class Ctx:
     backends: list[str] = field(default_factory=list)
     services: int = 1          # many_services: listeners port, port+1, ...
     idle_timeout: int = 300    # seconds
+    workers: int = 1
 
 
 class Peer:
@@ -347,7 +348,7 @@ class Fairlead(Peer):
     """This project, from the checkout's .venv or from wherever FAIRLEAD points."""
 
     name = "fairlead"
-    kinds = frozenset({"http", "tcp", "many"})
+    kinds = frozenset({"http", "tcp", "many", "workers"})
     binary = Path(os.environ.get("FAIRLEAD", Path(__file__).resolve().parent.parent / ".venv/bin/fairlead"))
 
     def available(self):
@@ -361,7 +362,7 @@ class Fairlead(Peer):
         backends = ", ".join(json.dumps(b) for b in ctx.backends)
         check = 'type = "http"\npath = "/healthz"' if kind == "many" else 'type = "tcp"'
         idle = f'timeouts = {{ idle = "{ctx.idle_timeout}s" }}\n'
-        text = [f"workers = 1\n[defaults.pools.check]\n{check}\ninterval = \"2s\"\n"]
+        text = [f"workers = {ctx.workers}\n[defaults.pools.check]\n{check}\ninterval = \"2s\"\n"]
         for i in range(ctx.services):
             text.append(f'[listeners.l{i}]\nbind = "127.0.0.1:{ctx.port + i}"\nprotocol = "{protocol}"\npool = "p{i}"\n{idle}'
                         f"[pools.p{i}]\nbackends = [{backends}]\n")

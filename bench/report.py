@@ -59,6 +59,9 @@ GOALS = (
     Goal("memory of an idle client connection", "idle_http", limits=(("", 1.0),), unit="KiB"),
     Goal("1,000 services: memory", "many_services", limits=(("", 60.0),), unit="MiB"),
     Goal("1,000 services: idle CPU", "many_services", "idle_cpu_percent", (("", 3.0),), "% of a core"),
+    # 1 / 0.9: twice the processors and 0.9 of what each did alone are 1.8 times the throughput.
+    Goal("two workers: CPU per request, times one worker's", "two_workers", "ratio", (("", 1.11),), "×"),
+    Goal("two workers: backend connections per 1,000 requests", "two_workers", "opened_two", (("", 1.0),), "opened"),
 )
 
 
@@ -196,6 +199,10 @@ def table(results: dict, units: dict[str, str]) -> str:
             for peer, r in sorted(shown.items(), key=lambda x: x[1]["cost"]):
                 what = f"{r['processes']:.0f}" + (f" → {r['extrapolated_to']:.0f}" if "extrapolated_to" in r else "")
                 lines.append(f"| {peer} | {what} | {r['rss_mib']:.0f} | {r['idle_cpu_percent']:.1f} | {r['start_s']:.1f} |")
+        elif name == "two_workers":
+            lines += ["| balancer | CPU us/req, one worker | two | two / one | opened in 1,000 requests, one worker | two |", "|---|---|---|---|---|---|"]
+            for peer, r in shown.items():
+                lines.append(f"| {peer} | {r['cost_one']:.3g} | {r['cost']:.3g} | {r['ratio']:.2f} | {r['opened_one']:.2f} | {r['opened_two']:.2f} |")
         else:
             lines += loaded(by_peer, shown, units.get(name, ""))
     return "\n".join(lines)
