@@ -7,11 +7,16 @@
 //! 1. Only bad and slow answers are looked at here; good ones are taken from counters that exist
 //!    anyway. The way of a request that goes well has nothing of this in it.
 //! 2. Each backend is judged by its last [`WINDOW`] answers, those of half a minute ago hardly
-//!    ([`HALF_LIFE`]): it is an outlier if at least [`LEAST`]
+//!    (`recent`): it is an outlier if at least [`LEAST`]
 //!    of them were bad, that is a tenth or more, and if so many would come by chance less than once
 //!    in a million times ([`SURE`]) were it like the others. In the others' answers one more bad
 //!    one is supposed than there was. So the less is known of them, the worse it must be; and what
 //!    happens to everybody is nobody's fault.
+//!    One that has been well for long need not fill its window with bad ones first: its *run* of
+//!    them, from the first on, is judged by the same odds. Who has begun to answer badly does so
+//!    beside others that were well before, and go on to be: the worse of the two counts, and for
+//!    the time of the run, which is short, half a bad one more than there was. It takes seven of
+//!    every other one beside one backend, and six beside two.
 //! 3. An answer is slow if it took [`SLOW`] at least, and longer than what is late at the median of
 //!    the others (`deadline`). A slow outlier is one by rule 2 of whose last answers half were
 //!    slow, for [`SUSTAINED`] at least: no pause for garbage lasts so long.
@@ -29,7 +34,9 @@
 //! The idea and the names are Envoy's (outlier detection); there it needs five hosts and a hundred
 //! requests each, and a mean and a standard deviation instead of rule 2.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod recent;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fairlead_model::backend::{Slot, Wish};
@@ -37,14 +44,12 @@ use fairlead_model::health::{Evidence, Health, Misdeed, Origin, Transition};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
 
+use self::recent::{Flaw, Recent, Sum, SLOW_SHARE};
 use crate::pool::Pool;
+use crate::state::BackendState;
 use crate::tracker::Rules;
 
-/// So many of its last answers are looked at.
-pub const WINDOW: u64 = 64;
-
-/// So many are left when there are more: what is new weighs more than what was.
-const KEPT: u64 = WINDOW / 4;
+pub use self::recent::WINDOW;
 
 /// So few bad ones say nothing.
 pub const LEAST: f64 = 5.0;
@@ -58,25 +63,8 @@ pub const SLOW: Duration = Duration::from_millis(100);
 /// So long slow answers have to go on.
 pub const SUSTAINED: Duration = Duration::from_secs(1);
 
-/// In so long half of what was seen is forgotten: where traffic is thin, the window reaches back to
-/// troubles that are over, and one ordinary error would be one too many for whoever had them.
-const HALF_LIFE: Duration = Duration::from_secs(10);
-
 /// Others looked at for what is usual, at most.
 const OTHERS: usize = 64;
-
-/// What is known of the last answers of one backend.
-#[derive(Debug, Clone, Copy, Default)]
-struct Recent {
-    /// The counter of its answers where the window begins.
-    base: u64,
-    bad: f64,
-    slow: f64,
-    /// Since when half of them and more were slow.
-    slow_since: Moment,
-    /// Until when it has aged.
-    aged: Moment,
-}
 
 /// The last answers of all backends of a pool.
 #[derive(Debug)]
@@ -89,45 +77,37 @@ enum Kind {
     Slow,
 }
 
-impl Recent {
-    /// Forgets what lies before the window. Answers since.
-    fn answers(&mut self, total: u64, now: Moment) -> f64 {
-        if self.aged == Moment::ZERO || total < self.base {
-            *self = Recent { base: total, aged: now, ..Recent::default() };
+impl Kind {
+    fn flaw(self) -> Flaw {
+        match self {
+            Kind::Bad(_) => Flaw::Wrong,
+            Kind::Slow => Flaw::Slow,
         }
-        let half_lives = now.since(self.aged).as_nanos() / HALF_LIFE.as_nanos();
-        if half_lives > 0 {
-            self.keep(0.5_f64.powi(half_lives.min(64) as i32), total);
-            // What is left of the last half-life counts towards the next.
-            self.aged = self.aged + HALF_LIFE * half_lives as u32;
-        }
-        let all = total - self.base;
-        if all > WINDOW {
-            self.keep(KEPT as f64 / all as f64, total);
-        }
-        // Bad ones are counted when they begin, or instead of an answer.
-        ((total - self.base) as f64).max(self.bad).max(self.slow)
+    }
+}
+
+impl Flaw {
+    /// Whether so many bad ones, of so many answers, since then may make an outlier at all.
+    fn is_worth_a_look(self, (bad, answers): (f64, f64), since: Moment, now: Moment) -> bool {
+        let (least, lasts) = match self {
+            Flaw::Wrong => (0.1, true),
+            Flaw::Slow => (SLOW_SHARE, now.since(since) >= SUSTAINED),
+        };
+        bad >= LEAST && bad >= answers * least && lasts
     }
 
-    /// Keeps this part of the answers, as if the bad ones had come evenly.
-    fn keep(&mut self, part: f64, total: u64) {
-        let answers = (total - self.base) as f64 * part;
-        self.bad *= part;
-        self.slow *= part;
-        self.base = total - answers.round() as u64;
-    }
-
-    fn count(&mut self, kind: Kind) -> &mut f64 {
-        match kind {
-            Kind::Bad(_) => &mut self.bad,
-            Kind::Slow => &mut self.slow,
+    fn name(self) -> &'static str {
+        match self {
+            Flaw::Wrong => "bad",
+            Flaw::Slow => "slow",
         }
     }
 }
 
 impl Watch {
-    pub(crate) fn new(backends: usize) -> Watch {
-        Watch(Mutex::new(vec![Recent::default(); backends]))
+    pub(crate) fn new(backends: &[Arc<BackendState>]) -> Watch {
+        let recent = backends.iter().map(|state| Recent::since_ever(state.answered()));
+        Watch(Mutex::new(recent.collect()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Recent>> {
@@ -235,44 +215,108 @@ impl Pool {
         if state.health() == Health::Down {
             return None;
         }
-        let own = &mut recent[slot.index()];
-        let before = own.answers(state.answered(), now);
-        if kind == Kind::Slow && own.slow <= before / 2.0 {
+        let (flaw, total) = (kind.flaw(), state.answered());
+        let mut own = recent[slot.index()];
+        let before = own.answers(total, now);
+        if flaw == Flaw::Slow && own.bad(flaw) <= before * SLOW_SHARE {
             own.slow_since = now;
         }
-        *own.count(kind) += 1.0;
-        let answers = own.answers(state.answered(), now);
-        let (count, since) = (*own.count(kind), own.slow_since);
-        let share = count / answers;
-        let least = if kind == Kind::Slow { 0.5 } else { 0.1 };
-        let lasts = kind != Kind::Slow || now.since(since) >= SUSTAINED;
-        if count < LEAST || share < least || !lasts {
+        own.count(flaw, total, || self.others_ever(recent, slot, flaw), now);
+        recent[slot.index()] = own;
+        let odds = self.window_says(recent, slot, flaw, now);
+        let odds = odds.or_else(|| self.run_says(recent, slot, flaw, now))?;
+        if !self.may_eject(slot) {
             return None;
         }
-        let (mut others, mut of) = (1.0, 2.0);
-        for (index, state) in self.backends().iter().enumerate() {
-            if index != slot.index() && state.health() != Health::Down {
-                let other = &mut recent[index];
-                of += other.answers(state.answered(), now);
-                others += *other.count(kind);
-            }
-        }
-        let known = of >= 2.0 + LEAST;
-        if !known || surprise(share, others / of) * answers < SURE || !self.may_eject(slot) {
-            return None;
-        }
-        recent[slot.index()] = Recent::default();
-        let detail = format!(
-            "{count:.0} of its last {answers:.0} answers were {}, {:.0} of {:.0} of the others': {what}",
-            if kind == Kind::Slow { "slow" } else { "bad" },
-            others - 1.0,
-            of - 2.0,
-        );
+        recent[slot.index()].reset(total, now);
         let misdeed = match kind {
             Kind::Bad(misdeed) => misdeed,
             Kind::Slow => Misdeed::Silence,
         };
-        state.eject(misdeed, &detail, &self.rules(), now)
+        state.eject(misdeed, &format!("{odds}: {what}"), &self.rules(), now)
+    }
+
+    /// Rule 2, of its last answers; in words, if they say that it is an outlier.
+    fn window_says(
+        &self,
+        recent: &mut [Recent],
+        slot: Slot,
+        flaw: Flaw,
+        now: Moment,
+    ) -> Option<String> {
+        let own = &mut recent[slot.index()];
+        let answers = own.answers(self.backend(slot).answered(), now);
+        let (count, since) = (own.bad(flaw), own.slow_since);
+        if !flaw.is_worth_a_look((count, answers), since, now) {
+            return None;
+        }
+        let (others, of) = self.others_lately(recent, slot, flaw, now);
+        let odds = surprise(count / answers, (others + 1.0) / (of + 2.0)) * answers;
+        (of >= LEAST && odds >= SURE).then(|| {
+            let flaw = flaw.name();
+            format!(
+                "{count:.0} of its last {answers:.0} answers were {flaw}, \
+                 {others:.0} of {of:.0} of the others'"
+            )
+        })
+    }
+
+    /// The same of the run that it is in.
+    fn run_says(
+        &self,
+        recent: &mut [Recent],
+        slot: Slot,
+        flaw: Flaw,
+        now: Moment,
+    ) -> Option<String> {
+        let (run, own) = recent[slot.index()].run(flaw, self.backend(slot).answered())?;
+        let (bad, answers) = (own.bad as f64, own.answers as f64);
+        if !flaw.is_worth_a_look((bad, answers), run.began, now) {
+            return None;
+        }
+        let meanwhile = run.meanwhile(self.others_ever(recent, slot, flaw))?;
+        let (others, of) = self.others_lately(recent, slot, flaw, now);
+        let before = (others + 1.0) / (of + 2.0);
+        let usual = (meanwhile.bad as f64 + 0.5) / (meanwhile.answers as f64 + 1.0);
+        let known = meanwhile.answers as f64 >= LEAST;
+        let odds = surprise(bad / answers, usual.max(before)) * answers;
+        (known && odds >= SURE).then(|| {
+            let Sum { answers: of, bad: others } = meanwhile;
+            let flaw = flaw.name();
+            format!(
+                "{bad:.0} of its last {answers:.0} answers were {flaw}, \
+                 {others} of {of} of the others' meanwhile"
+            )
+        })
+    }
+
+    /// Bad answers, and answers, in the windows of the others that are not down.
+    fn others_lately(
+        &self,
+        recent: &mut [Recent],
+        slot: Slot,
+        flaw: Flaw,
+        now: Moment,
+    ) -> (f64, f64) {
+        let (mut bad, mut of) = (0.0, 0.0);
+        for (index, state) in self.backends().iter().enumerate() {
+            if index != slot.index() && state.health() != Health::Down {
+                let other = &mut recent[index];
+                of += other.answers(state.answered(), now);
+                bad += other.bad(flaw);
+            }
+        }
+        (bad, of)
+    }
+
+    /// All answers ever of the next [`OTHERS`] after it.
+    fn others_ever(&self, recent: &[Recent], slot: Slot, flaw: Flaw) -> Sum {
+        let count = recent.len();
+        let nearest = (1..count).take(OTHERS).map(|step| (slot.index() + step) % count);
+        nearest.fold(Sum::default(), |sum, index| {
+            let other = recent[index].ever(flaw, self.backends()[index].answered());
+            Sum { answers: sum.answers + other.answers, bad: sum.bad + other.bad }
+        })
     }
 
     /// The rules, with what the floor says about this backend.
@@ -334,51 +378,4 @@ fn surprise(share: f64, usual: f64) -> f64 {
 /// Evidence of traffic against a backend.
 pub fn against(what: &'static str, detail: String) -> Evidence {
     Evidence { origin: Origin::Traffic, passed: false, what, detail }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: u64) -> Moment {
-        Moment::ZERO + Duration::from_secs(seconds)
-    }
-
-    /// What is left of four bad ones after a minute in which somebody looked so often.
-    fn left_after(looks: &[u64], answers: u64) -> (f64, f64) {
-        let mut recent = Recent::default();
-        recent.answers(0, at(1_000));
-        recent.bad = 4.0;
-        let mut left = 0.0;
-        for seconds in looks {
-            left = recent.answers(answers, at(1_000 + seconds));
-        }
-        (recent.bad, left)
-    }
-
-    #[test]
-    fn it_ages_by_the_clock_however_often_somebody_looks() {
-        let whole = left_after(&[60], 48);
-        assert!((whole.0 - 4.0 / 64.0).abs() < 1e-9, "{whole:?}");
-        for looks in [&[19, 38, 57, 60][..], &[11, 22, 33, 44, 55, 60], &[9, 18, 27, 60]] {
-            let left = left_after(looks, 48);
-            assert!((left.0 - whole.0).abs() < 1e-9, "{looks:?}: {left:?}, not {whole:?}");
-        }
-    }
-
-    #[test]
-    fn bad_answers_before_any_whole_one_are_not_forgotten_at_once() {
-        let (bad, left) = left_after(&[10], 0);
-        assert!((bad - 2.0).abs() < 1e-9 && (left - bad).abs() < 1e-9, "{bad} of {left}");
-    }
-
-    #[test]
-    fn a_window_that_is_full_keeps_its_share_of_bad_ones() {
-        let mut recent = Recent::default();
-        recent.answers(0, at(1));
-        recent.bad = 8.0;
-        let (left, bad) = (recent.answers(80, at(2)), recent.bad);
-        assert!((left - KEPT as f64).abs() < 1e-9, "{left}");
-        assert!((bad / left - 0.1).abs() < 1e-9, "{bad} of {left}");
-    }
 }

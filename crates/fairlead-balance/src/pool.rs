@@ -85,7 +85,7 @@ impl Pool {
         shared: Arc<Shared>,
     ) -> Pool {
         assert_eq!(plan.backends.len(), backends.len(), "one state for each backend of the plan");
-        let watch = Watch::new(backends.len());
+        let watch = Watch::new(&backends);
         Pool { plan, backends, shared, groups: Mutex::new(None), watch }
     }
 

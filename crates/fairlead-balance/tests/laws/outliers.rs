@@ -52,6 +52,17 @@ impl Traffic {
         }
     }
 
+    /// Until it is down, or so often: every other answer of one is bad. How many that were.
+    fn every_other(&mut self, index: usize, most: u32) -> u32 {
+        let before = self.bads[index];
+        while self.health(index) != Health::Down && self.bads[index] - before < most {
+            self.bad[index] = f64::from((self.answers[index] + 1) % 2);
+            self.run(1, MS * 10);
+        }
+        self.bad[index] = 0.0;
+        self.bads[index] - before
+    }
+
     fn answer(&mut self, index: usize) {
         let (now, took) = (self.world.now, self.took[index]);
         let pool = std::sync::Arc::clone(&self.world.pool);
@@ -90,6 +101,47 @@ fn every_other_answer_an_error_is_learnt_within_ten() {
         }
         let why = traffic.world.state(1).stats(traffic.world.now).reason;
         assert!(why.contains("ejected") && why.contains("a server error"), "{why}");
+    }
+}
+
+/// As POSTs show it, which nobody else can be asked about: six or seven, so a chance or two more.
+#[test]
+fn where_all_went_well_it_is_learnt_from_the_first_bad_answers() {
+    for (count, most) in [(2, 8), (3, 7), (5, 7), (20, 7)] {
+        for again in [0, 1] {
+            let mut traffic = Traffic::new(count);
+            traffic.run(count * 10_000, MS * 10);
+            if again == 1 {
+                // What it did a minute ago makes no difference.
+                traffic.every_other(1, 2);
+                traffic.run(count * 3_000, MS * 10);
+            }
+            let bads = traffic.every_other(1, 20);
+            assert_eq!(traffic.health(1), Health::Down, "{count}: {bads}");
+            assert!(bads <= most, "{count}: {bads}");
+        }
+    }
+}
+
+/// The others' good answers of before are no argument once they answer badly, too. As each looks
+/// at its own first bad one, that is where chance has its best time: less than once in a hundred.
+#[test]
+fn errors_that_begin_everywhere_at_once_are_hardly_ever_somebodys() {
+    for count in [2, 3, 5] {
+        for share in [0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0] {
+            let mut out = Vec::new();
+            for seed in 0..100 {
+                let mut traffic = Traffic::new(count);
+                traffic.chance = Random::new(seed);
+                traffic.run(count * 200, MS * 200);
+                traffic.bad = vec![share; count];
+                traffic.run(count * 100, MS * 10);
+                let ill = (0..count).filter(|index| traffic.health(*index) == Health::Down);
+                let why = |index| traffic.world.state(index).stats(traffic.world.now).reason;
+                out.extend(ill.map(why));
+            }
+            assert!(out.len() <= 1, "of 100 among {count} at {share}: {out:#?}");
+        }
     }
 }
 
