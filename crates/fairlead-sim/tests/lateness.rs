@@ -7,6 +7,7 @@ use std::time::Duration;
 use fairlead_model::event::Event;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
+use fairlead_model::plan::CheckKind;
 use fairlead_sim::scenario::{watch, Scenario, BEFORE, POLL};
 use fairlead_sim::{Outcome, Report, Request, Service, Setting, Trouble};
 
@@ -15,6 +16,20 @@ const MS: Duration = Duration::from_millis(1);
 fn usual() -> Scenario {
     let plan = Setting::quiet(MS, Duration::from_secs(1), (1, "GET"), 0).plan;
     Scenario { methods: &["GET"], ..Scenario::of(plan) }
+}
+
+/// The same checked by requests, by connects, and not at all: what is seen of traffic must do. One
+/// seed each, but three of the first, which is what most have.
+fn checked() -> impl Iterator<Item = (u64, Scenario)> {
+    (0..3).chain([0, 0]).zip([None, None, None, Some(CheckKind::Tcp), Some(CheckKind::None)]).map(
+        |(seed, other)| {
+            let mut scenario = Scenario { seed, ..usual() };
+            if let Some(kind) = other {
+                scenario.plan.pools[0].check.kind = kind;
+            }
+            (seed, scenario)
+        },
+    )
 }
 
 fn played(scenario: &Scenario) -> Report {
@@ -56,13 +71,12 @@ fn went_down(report: &Report) -> Vec<String> {
 
 #[test]
 fn all_slow_at_once_is_nobodys_fault_and_adds_little_load() {
-    for seed in 0..3 {
+    for (seed, usual) in checked() {
         let scenario = Scenario {
             fault: Some(Trouble::Lags(500)),
             lasts: Duration::from_secs(30),
             rate: 200,
-            seed,
-            ..usual()
+            ..usual
         };
         let report = played(&scenario);
         let (from, until) = (Moment::ZERO + BEFORE, Moment::ZERO + BEFORE + scenario.lasts);
@@ -76,15 +90,14 @@ fn all_slow_at_once_is_nobodys_fault_and_adds_little_load() {
 
 #[test]
 fn a_tail_on_every_backend_is_cut_off_for_few_requests_more() {
-    for seed in 0..3 {
+    for (seed, usual) in checked() {
         let run = |hedge: bool| {
             let mut scenario = Scenario {
                 lasts: Duration::from_secs(60),
                 rate: 200,
                 usual: MS * 10,
                 tail: 100,
-                seed,
-                ..usual()
+                ..usual.clone()
             };
             scenario.plan.pools[0].retry.hedge = hedge;
             let report = played(&scenario);
@@ -103,15 +116,14 @@ fn a_tail_on_every_backend_is_cut_off_for_few_requests_more() {
 
 #[test]
 fn what_is_stuck_on_a_frozen_backend_is_answered_within_a_quarter_of_a_second() {
-    for seed in 0..3 {
+    for (seed, usual) in checked() {
         let mut scenario = Scenario {
             backend: Some(1),
             fault: Some(Trouble::Frozen),
             lasts: Duration::from_secs(4),
             rate: 1_000,
             usual: MS * 2,
-            seed,
-            ..usual()
+            ..usual
         };
         scenario.plan.pools[0].backends.truncate(2);
         let report = played(&scenario);
@@ -130,8 +142,8 @@ fn what_is_stuck_on_a_frozen_backend_is_answered_within_a_quarter_of_a_second() 
 
 #[test]
 fn long_polls_are_left_in_peace() {
-    for seed in 0..3 {
-        let scenario = Scenario { lasts: POLL * 26, rate: 50, polls: 20, seed, ..usual() };
+    for (seed, usual) in checked() {
+        let scenario = Scenario { lasts: POLL * 26, rate: 50, polls: 20, ..usual };
         let report = played(&scenario);
         let polls = || report.requests.iter().filter(|one| took(one) >= POLL / 2);
         assert!(polls().count() > 400, "seed {seed}: {}", polls().count());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fairlead_model::plan::{Millis, Plan, PythonPlan};
+use fairlead_model::plan::{CheckKind, Millis, Plan, PythonPlan};
 use fairlead_sim::scenario::{play, Scenario, Seen};
 use fairlead_sim::{Setting, Trouble};
 
@@ -11,10 +11,24 @@ fn plan() -> Plan {
     Setting::quiet(Duration::from_millis(5), Duration::from_secs(1), (1, "GET"), 0).plan
 }
 
+/// The same, checked by connects, and not checked at all.
+fn unchecked() -> [Plan; 2] {
+    [CheckKind::Tcp, CheckKind::None].map(|kind| {
+        let mut plan = plan();
+        plan.pools[0].check.kind = kind;
+        plan
+    })
+}
+
 fn seen(fault: Option<Trouble>, flaps: Option<Duration>) -> Seen {
+    seen_of(&plan(), 5, fault, flaps)
+}
+
+fn seen_of(plan: &Plan, seeds: u64, fault: Option<Trouble>, flaps: Option<Duration>) -> Seen {
     let mut all = Seen::default();
-    for seed in 0..5 {
-        let scenario = Scenario { backend: Some(1), fault, flaps, seed, ..Scenario::of(plan()) };
+    for seed in 0..seeds {
+        let scenario =
+            Scenario { backend: Some(1), fault, flaps, seed, ..Scenario::of(plan.clone()) };
         all.add(play(&scenario).expect("it can be played"));
     }
     all
@@ -22,9 +36,12 @@ fn seen(fault: Option<Trouble>, flaps: Option<Duration>) -> Seen {
 
 #[test]
 fn without_a_fault_nobody_notices_anything() {
-    let seen = seen(None, None);
-    assert!(seen.requests > 5_000, "{seen:?}");
-    assert_eq!((seen.failed, seen.late, seen.trouble), (0, 0, None), "{seen:?}");
+    let [tcp, none] = unchecked();
+    for (plan, seeds) in [(plan(), 5), (tcp, 2), (none, 2)] {
+        let seen = seen_of(&plan, seeds, None, None);
+        assert!(seen.requests > 1_000 * seeds as usize, "{seen:?}");
+        assert_eq!((seen.failed, seen.late, seen.trouble), (0, 0, None), "{seen:?}");
+    }
 }
 
 /// The simulator has a policy of its own for that, which tests the asking and not the pool.
@@ -40,22 +57,24 @@ fn a_policy_in_python_is_not_asked() {
     assert_eq!(seen(asking), seen(plan()));
 }
 
+const FAULTS: [Trouble; 12] = [
+    Trouble::Killed { by_reset: true },
+    Trouble::Swallows,
+    Trouble::SwallowsIn,
+    Trouble::PowerLoss,
+    Trouble::Frozen,
+    Trouble::Slow(200),
+    Trouble::Sick,
+    Trouble::Loses(300),
+    Trouble::LosesLarge,
+    Trouble::LosesWays,
+    Trouble::Closes,
+    Trouble::Errs,
+];
+
 #[test]
 fn no_fault_of_one_costs_a_request_that_may_be_repeated() {
-    for fault in [
-        Trouble::Killed { by_reset: true },
-        Trouble::Swallows,
-        Trouble::SwallowsIn,
-        Trouble::PowerLoss,
-        Trouble::Frozen,
-        Trouble::Slow(200),
-        Trouble::Sick,
-        Trouble::Loses(300),
-        Trouble::LosesLarge,
-        Trouble::LosesWays,
-        Trouble::Closes,
-        Trouble::Errs,
-    ] {
+    for fault in FAULTS {
         let seen = seen(Some(fault), None);
         assert_eq!(seen.failed, seen.failed_posts, "{fault:?}: {seen:?}");
         assert!(
@@ -63,6 +82,20 @@ fn no_fault_of_one_costs_a_request_that_may_be_repeated() {
             "{fault:?}: {seen:?}"
         );
         assert!(seen.back.is_some_and(|time| time < Duration::from_secs(9)), "{fault:?}: {seen:?}");
+    }
+}
+
+/// What traffic shows has to do where the check only connects, or where there is none.
+#[test]
+fn nor_does_it_where_a_check_sees_less_or_there_is_none() {
+    for plan in unchecked() {
+        let kind = &plan.pools[0].check.kind;
+        for fault in FAULTS {
+            let seen = seen_of(&plan, 3, Some(fault), None);
+            let what = format!("{kind:?} {fault:?}: {seen:?}");
+            assert_eq!(seen.failed, seen.failed_posts, "{what}");
+            assert!(seen.back.is_some_and(|time| time < Duration::from_secs(15)), "{what}");
+        }
     }
 }
 
