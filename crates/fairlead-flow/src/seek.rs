@@ -126,6 +126,16 @@ impl Seek {
         }
     }
 
+    /// It had come to this backend, after so many attempts, and that failed.
+    pub(crate) fn goes_on(&mut self, slot: Slot, attempts: u32, reason: Reason) {
+        self.tried.add(slot);
+        self.attempts = attempts;
+        self.last = Some(slot);
+        self.failure = Some(reason);
+        self.loss = Some(reason);
+        self.losses = attempts;
+    }
+
     /// Begins anew, for another request.
     pub(crate) fn renew(&mut self, pool: Rc<LocalPool>) {
         self.pool = pool;

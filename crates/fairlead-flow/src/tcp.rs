@@ -6,9 +6,11 @@
 //!    doesn't answer.
 //! 2. Who is not read from is not being read from because the other side is slower: at most one
 //!    receive buffer waits in each direction.
-//! 3. A FIN is passed on and the other direction goes on. A reset is passed on as a reset.
+//! 3. A FIN is passed on and the other direction goes on. A reset is passed on as a reset, unless
+//!    nothing was said yet (`again`).
 //! 4. A client that leaves ends the search for a backend at once.
 
+mod again;
 mod end;
 mod silence;
 

@@ -18,10 +18,13 @@ impl Flow {
         failure: IoFailure,
         now: Moment,
     ) {
-        let Some(relay) = self.relays.get(key) else { return };
         if of_client {
             return self.relay_drop(d, key, Reason::ClientGone, now);
         }
+        if self.relay_again(d, key, failure, now) {
+            return;
+        }
+        let Some(relay) = self.relays.get(key) else { return };
         let reason = match failure {
             IoFailure::TimedOut => Reason::ResponseStalled,
             _ => Reason::ResponseTruncated,

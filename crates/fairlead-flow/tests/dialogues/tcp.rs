@@ -79,8 +79,72 @@ fn a_reset_is_passed_on_as_a_reset() {
         .whatever()
         .connected(L0)
         .whatever()
+        .client_sends(b"question")
+        .whatever()
         .resets(L0)
         .wants([abort(CLIENT)])
+        .ends();
+}
+
+#[test]
+fn a_reset_before_anything_was_said_is_not_the_clients_to_notice() {
+    dialogue(tcp())
+        .client_connects()
+        .whatever()
+        .connected(L0)
+        .wants([resume(CLIENT)])
+        .resets(L0)
+        .wants([pause(CLIENT), connect(1)])
+        .active(0, 0)
+        .connected(L1)
+        .wants([resume(CLIENT)])
+        .active(1, 1)
+        .client_sends(b"question")
+        .wants([write(L1, b"question")])
+        .sends(L1, b"answer")
+        .wants([write(CLIENT, b"answer")])
+        .client_finishes()
+        .wants([finish(L1)])
+        .finishes(L1)
+        .wants([close(CLIENT), close(L1)])
+        .ends();
+}
+
+#[test]
+fn a_reset_of_everybody_is_passed_on() {
+    dialogue(tcp())
+        .client_connects()
+        .whatever()
+        .connected(L0)
+        .whatever()
+        .resets(L0)
+        .whatever()
+        .connected(L1)
+        .whatever()
+        .resets(L1)
+        .whatever()
+        .after(ms(25))
+        .whatever()
+        .connected(L2)
+        .whatever()
+        .resets(L2)
+        .wants([pause(CLIENT), abort(CLIENT)])
+        .active(0, 0)
+        .active(1, 0)
+        .ends();
+}
+
+#[test]
+fn an_end_without_a_word_is_an_answer() {
+    dialogue(tcp())
+        .client_connects()
+        .whatever()
+        .connected(L0)
+        .whatever()
+        .finishes(L0)
+        .wants([finish(CLIENT)])
+        .client_finishes()
+        .wants([close(CLIENT), close(L0)])
         .ends();
 }
 
