@@ -292,6 +292,9 @@ impl Context {
         now: Moment,
     ) {
         pool.backend(slot).state.shard(self.worker).add_failure(reason);
+        if pool.has_moved(slot) {
+            return;
+        }
         let change = pool.pool.failed(slot, &against(what, detail), now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
@@ -308,6 +311,9 @@ impl Context {
         now: Moment,
     ) {
         pool.backend(slot).state.shard(self.worker).add_failure(reason);
+        if pool.has_moved(slot) {
+            return;
+        }
         let change = pool.pool.silent(slot, what, detail, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
@@ -399,6 +405,9 @@ impl Context {
         detail: String,
         now: Moment,
     ) {
+        if pool.has_moved(slot) {
+            return;
+        }
         let change = pool.backend(slot).state.doubt(what, detail, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
@@ -428,6 +437,9 @@ impl Context {
         detail: String,
         now: Moment,
     ) {
+        if pool.has_moved(slot) {
+            return;
+        }
         let change = pool.backend(slot).state.overdue(what, detail, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));

@@ -232,6 +232,14 @@ impl LocalPool {
         others.any(|(index, backend)| index != slot.index() && backend.answers.was_whole(moment))
     }
 
+    /// Whether a backend is at none of the places any more where this pool, which may be one from
+    /// before a reload, has connected to: its name means another host now, which has nothing to do
+    /// with what the old one did.
+    pub(crate) fn has_moved(&self, slot: Slot) -> bool {
+        let places = &self.backend_plan(slot).endpoints;
+        !self.backend(slot).endpoints.borrow().iter().any(|now| places.contains(now))
+    }
+
     pub(crate) fn backend_plan(&self, slot: Slot) -> &BackendPlan {
         &self.pool.plan.backends[slot.index()]
     }

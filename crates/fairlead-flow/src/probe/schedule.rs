@@ -139,7 +139,8 @@ impl Flow {
     pub(crate) fn probes_doubt<D: Driver>(&mut self, d: &mut D, now: Moment) {
         for (pool, slot) in std::mem::take(&mut self.ctx.doubts) {
             let backend = pool.backend(slot);
-            if self.stopping || backend.retired.get() {
+            // Whoever has moved is asked where it is now, by those who find it wanting there.
+            if self.stopping || backend.retired.get() || pool.has_moved(slot) {
                 continue;
             }
             let Some(question) = question(&pool, pool.backend_plan(slot)) else { continue };

@@ -188,6 +188,35 @@ fn a_doubt_ends_where_its_backend_is_no_more() {
 }
 
 #[test]
+fn a_connect_to_where_it_was_says_nothing_about_who_has_moved() {
+    for refused in [true, false] {
+        let mut told = dialogue(http().backends(2).checked());
+        told.after(ms(1)).whatever();
+        for probe in told.connecting(0).into_iter().chain(told.connecting(1)) {
+            told.connected(probe).whatever();
+        }
+        told.is(0, Health::Healthy).client_connects().wants_nothing();
+        told.client_sends(GET).wants([connect(0)]);
+        let late = told.connecting(0).pop().expect("it connects");
+        // It is moved while the client waits for a connect to where it was.
+        let moved = http().backends(2).checked();
+        let moved = moved.pool(|pool| pool.backends[0].endpoints = backend(9).endpoints);
+        told.reloads(moved).after(ms(2)).whatever();
+        for probe in told.connecting(9) {
+            told.connected(probe).whatever();
+        }
+        if refused {
+            told.refused(late).whatever();
+        } else {
+            told.after(ms(200)).whatever();
+        }
+        told.is(0, Health::Healthy).after(ms(400)).whatever();
+        assert!(told.connecting(0).len() <= usize::from(!refused), "nobody asks there any more");
+        assert_eq!(told.is(0, Health::Healthy).connecting(9).len(), 0);
+    }
+}
+
+#[test]
 fn checks_need_no_traffic_and_never_stop() {
     let mut told = dialogue(http().backends(1).checked().pool(|pool| {
         pool.check.interval = Millis(1_000);
