@@ -15,8 +15,8 @@
 //!    One that has been well for long need not fill its window with bad ones first: its *run* of
 //!    them, from the first on, is judged by the same odds. Who has begun to answer badly does so
 //!    beside others that were well before, and go on to be: the worse of the two counts, and for
-//!    the time of the run, which is short, half a bad one more than there was. It takes seven of
-//!    every other one beside one backend, and six beside two.
+//!    the time of the run, which is short, half a bad one more than there was. It takes seven or
+//!    eight of every other one beside one backend, and six or seven beside two.
 //! 3. An answer is slow if it took [`SLOW`] at least, and longer than what is late at the median of
 //!    the others (`deadline`). A slow outlier is one by rule 2 of whose last answers half were
 //!    slow, for [`SUSTAINED`] at least: no pause for garbage lasts so long.
@@ -224,7 +224,10 @@ impl Pool {
         own.count(flaw, total, || self.others_ever(recent, slot, flaw), now);
         recent[slot.index()] = own;
         let odds = self.window_says(recent, slot, flaw, now);
-        let odds = odds.or_else(|| self.run_says(recent, slot, flaw, now))?;
+        // Late answers to what was sent before it was distrusted are old news: trials judge it now.
+        let is_news = flaw != Flaw::Slow || !state.is_on_probation();
+        let run = || is_news.then(|| self.run_says(recent, slot, flaw, now)).flatten();
+        let odds = odds.or_else(run)?;
         if !self.may_eject(slot) {
             return None;
         }

@@ -104,7 +104,7 @@ fn every_other_answer_an_error_is_learnt_within_ten() {
     }
 }
 
-/// As POSTs show it, which nobody else can be asked about: six or seven, so a chance or two more.
+/// As POSTs show it, which nobody else can be asked about: six to eight, depending on how many others there are.
 #[test]
 fn where_all_went_well_it_is_learnt_from_the_first_bad_answers() {
     for (count, most) in [(2, 8), (3, 7), (5, 7), (20, 7)] {
@@ -280,6 +280,22 @@ fn a_slow_one_is_out_and_comes_back_when_it_is_fast_again() {
         traffic.run(4_000, MS * 20);
         assert_eq!(traffic.health(1), Health::Healthy);
     }
+}
+
+/// What was sent before it was distrusted is answered at last, all of it late: that is known.
+#[test]
+fn late_answers_of_one_that_is_distrusted_do_not_take_it_down() {
+    let mut traffic = Traffic::new(2);
+    traffic.run(4_000, MS * 10);
+    let (pool, now) = (std::sync::Arc::clone(&traffic.world.pool), traffic.world.now);
+    let _ = traffic.world.state(1).overdue("no answer", "for 201 ms".to_owned(), now);
+    for _ in 0..13 {
+        traffic.world.wait(MS * 120);
+        (0..5).for_each(|_| traffic.answer_alone(0));
+        let _ = pool.slow(Slot(1), MS * 2_000, traffic.world.now);
+        traffic.world.state(1).shard(0).add_request(MS * 2_000);
+    }
+    assert_eq!(traffic.health(1), Health::Suspect);
 }
 
 #[test]
