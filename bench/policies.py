@@ -3,6 +3,7 @@
 
     python3 bench/policies.py                      # about eight minutes
     python3 bench/policies.py --short              # a minute, rough
+    python3 bench/policies.py --only held          # the third question alone, some five minutes
     python3 bench/policies.py --out bench/results/policies-YYYYMMDD.json
 
 Three questions, each answered by a ratio of runs that take turns on one machine:
@@ -11,7 +12,7 @@ Three questions, each answered by a ratio of runs that take turns on one machine
 2. `pick`: how much longer a request takes whose policy picks, alone and 64 at once.
 3. `held`: p99 of another pool at a constant rate while a policy, or a check, holds the interpreter's
    lock for 30 s without a break, against the same pool of a second instance beside it, second by
-   second in turns (issue: within 10 %); and while a policy computes in Python, against before and
+   second in turns (issue: within 10 %), both p99s and their ratio; and while a policy computes in Python, against before and
    after.
 
 Needs a C compiler and OpenSSL's headers, for the tools that bench.py uses, and this checkout's .venv.
@@ -169,6 +170,7 @@ def measure_held(work: Path, rounds: int, seconds: int) -> dict:
     found: dict = {}
     for kind in ("policy", "check"):
         ratios: list[float] = []
+        p99_us: dict[str, list[float]] = {"held": [], "free": []}
         errors = requests = 0
         what = "mine:Holds" if kind == "policy" else "check mine:holds"
         pools = {"other": "round-robin", "bad": what}
@@ -187,11 +189,19 @@ def measure_held(work: Path, rounds: int, seconds: int) -> dict:
                 while time.monotonic() < end:
                     turn = [stuck, free] if len(ratios) % 2 else [free, stuck]
                     runs = {id(each): each.load("other", "-r", 2000, seconds=1) for each in turn}
-                    ratios.append(runs[id(stuck)]["p99_us"] / runs[id(free)]["p99_us"])
+                    for which, each in (("held", stuck), ("free", free)):
+                        p99_us[which].append(runs[id(each)]["p99_us"])
+                    ratios.append(p99_us["held"][-1] / p99_us["free"][-1])
                     errors += sum(run["errors"] for run in runs.values())
                     requests += sum(run["all_requests"] for run in runs.values())
                 time.sleep(4)
-        found[kind] = {"p99_ratio": spread(ratios), "errors": errors, "requests": requests}
+        found[kind] = {
+            "held_seconds": seconds,
+            "p99_us": {which: spread(values) for which, values in p99_us.items()},
+            "p99_ratio": spread(ratios),
+            "errors": errors,
+            "requests": requests,
+        }
     found["computes"] = measure_computing(work, rounds, min(seconds, 8))
     return found
 
@@ -219,9 +229,11 @@ def measure_computing(work: Path, rounds: int, seconds: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--short", action="store_true", help="rough, in about a minute")
-    parser.add_argument("--only", choices=("score", "pick", "held"))
+    parser.add_argument("--only", choices=("score", "pick", "held"), help="one question alone")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     short = options.short
