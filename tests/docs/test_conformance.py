@@ -14,7 +14,7 @@ ROWS = {
     "requests": {rule.name for rule in requests.RULES},
     "responses": {rule.name for rule in responses.RULES},
 }
-LEVELS = {"MUST", "MUST NOT", "SHOULD", "MAY", "–"}
+LEVELS = {"MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY", "–"}
 
 
 def _named(kind: str) -> set[str]:

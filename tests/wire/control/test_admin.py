@@ -211,6 +211,30 @@ def test_a_token_is_wanted_and_can_be_changed_by_a_reload(fairlead, port):
     assert Admin(port, "another-token-of-length").ask("GET", "/v1/status")[0] == 200
 
 
+def _headers_of(port: int, method: str, path: str, token: str = "") -> tuple[int, dict[str, str]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, headers={"Authorization": token} if token else {})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status, dict(answer.headers)
+
+
+@pytest.mark.parametrize("shown", ["", f"Bearer {TOKEN}0", f"Basic {TOKEN}"])
+def test_who_has_no_token_is_challenged(fairlead, port, shown):
+    fairlead(config=site(loopback(), "127.0.0.1:1", more=_admin(port, f'token = "{TOKEN}"')))
+
+    code, headers = _headers_of(port, "GET", "/v1/status", shown)
+    assert (code, headers["WWW-Authenticate"]) == (401, 'Bearer realm="fairlead"')
+
+
+def test_a_method_that_is_not_possible_names_those_that_are(fairlead, port):
+    fairlead(config=site(loopback(), "127.0.0.1:1", more=_admin(port)))
+
+    code, headers = _headers_of(port, "DELETE", "/v1/status")
+    assert (code, headers["Allow"]) == (405, "GET, HEAD")
+
+
 def test_an_address_that_strangers_reach_needs_a_token(fairlead, port):
     from harness.balancer import run
 
