@@ -121,6 +121,8 @@ When all places for connections are taken, this comes one after the other:
 Requests under way, WebSockets and tcp connections are never closed to make room.
 
 When the process has as much memory as `limits.memory` allows, newcomers and new requests get 503 (`memory_full`) until it has a tenth less, what is under way goes on, and an event `memory` says so.
+Each of them closes a few connections that idle: up to four clients' that have been without a request for a second, those idle for longest first (`made_room`), and up to four that are kept for backends.
+Whoever is refused has not got their place: an idle connection holds little, and what was freed shows when memory is looked at next, ten times a second. Newcomers are let in again when there is a tenth less, so that nothing swings.
 A connection takes about a kilobyte while it is idle; the most that one can make fairlead hold is a head, `pipelined`, the 64 KiB of a body that may be sent again, and one receive buffer each way: some 320 KiB.
 
 ## To be set

@@ -73,6 +73,8 @@ pub(crate) struct Worker {
     /// When this worker last looked after the desks of policies.
     looked: Moment,
     ended: bool,
+    /// Newcomers that came while memory was full: whose turn it is.
+    refusals: usize,
 }
 
 /// The whole life of a worker's thread.
@@ -115,6 +117,7 @@ impl Worker {
             lines: Lines::default(),
             looked: Moment::ZERO,
             ended: false,
+            refusals: number,
             common,
         }
     }
@@ -265,10 +268,15 @@ impl Worker {
     }
 
     /// Serves an accepted connection here, or lets the least loaded worker do it. Where all places
-    /// are taken it is the one with the most clients, because somebody of its own has to go.
+    /// are taken it is the one with the most clients, because somebody of its own has to go. Where
+    /// memory is full all have their turn: whoever refuses one sheds some of its own that idle, and
+    /// a worker that is woken by nobody else's newcomers would keep all of them.
     fn place(&mut self, socket: OwnedFd, listener: ListenerId, peer: Peer) {
         let ours = self.flow.open_clients();
-        let (other, near) = if self.flow.is_full(listener) {
+        let (other, near) = if self.common.memory.is_full() {
+            self.refusals = self.refusals.wrapping_add(1);
+            (self.refusals % self.common.boxes.len(), false)
+        } else if self.flow.is_full(listener) {
             let (other, theirs) = self.common.board.most_loaded();
             (other, theirs <= ours)
         } else {

@@ -78,6 +78,11 @@ pub const ROOM_LOOKS: usize = 256;
 /// longest tenth in four cases of five.
 pub const ROOM_CHOICE: usize = 16;
 
+/// Idle clients' connections, and as many kept for backends, that are closed for each newcomer or
+/// request that is refused for want of memory. More than come in, so that what idles goes before
+/// those who ask do; few, so that a flood of newcomers costs each some microseconds.
+pub const SHED_AT_ONCE: usize = 4;
+
 /// How far a client may fall behind `limits.min_rate` with a request's body, in milliseconds: a
 /// mobile phone in a tunnel, and a while for its connection to become fast again.
 pub const BEHIND_MS: u64 = 30_000;

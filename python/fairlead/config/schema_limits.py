@@ -130,9 +130,9 @@ class OverallLimits(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         Key(
             Size("64MiB", "1024TiB"),
-            "Memory that the process may have. At the limit newcomers and new requests get 503 "
-            "(`memory_full`) until it has a tenth less; what is under way goes on. What the kernel "
-            "keeps for sockets is not in it.",
+            "Memory that the process may have. At the limit idle connections are closed for "
+            "newcomers and new requests, and these get 503 (`memory_full`) until it has a tenth "
+            "less; what is under way goes on. What the kernel keeps for sockets is not in it.",
             default="half of what the machine or the container has",
             why="Some hundred KiB are the most that a connection may need, so only very many "
             "come near it; the other half is for the kernel's buffers, and for others.",

@@ -1,56 +1,109 @@
-"""Memory in all: at the limit nothing new is begun, what is under way goes on, and it recovers."""
+"""Memory in all: at the limit what idles goes, nothing new is begun, what is under way goes on."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 
+import pytest
+
 from harness.backend import keeping, response
 from harness.balancer import loopback, wait_for
 from harness.config import site
-from harness.line import Line
+from harness.line import Line, Message
 
 MIB = 1 << 20
+IDLE = 12
 
 
-def test_without_memory_newcomers_are_refused_and_it_recovers(fairlead, backend) -> None:
+class Siege:
     """Hundreds of uploads that nobody answers: each is kept, so that it can be sent again."""
-    go = threading.Event()
-    one = backend(keeping(lambda _: response(b"hello") if go.wait(25) else None))
-    listen = loopback()
-    balancer = fairlead(
-        config=site(
-            listen,
-            one,
-            more='[limits]\nmemory = "64MiB"\nconnections = 2000',
-        )
-    )
+
+    def __init__(self, fairlead, backend) -> None:
+        self._go = threading.Event()
+        self.backend = backend(keeping(self._answer))
+        self.listen = loopback()
+        limits = '[limits]\nmemory = "64MiB"\nconnections = 2000'
+        self.balancer = fairlead(config=site(self.listen, self.backend, more=limits))
+        self._uploads: list[Line] = []
+
+    def _answer(self, request: Message) -> bytes | None:
+        quick = request.target == "/quick"
+        return response(b"hello") if quick or self._go.wait(25) else None
+
+    def is_full(self) -> bool:
+        return bool(self.balancer.status()["memory"]["full"])
+
+    def fill(self) -> None:
+        """Until memory is full."""
+        assert not self.is_full()
+        head = b"PUT / HTTP/1.1\r\nHost: app\r\nContent-Length: 60000\r\n\r\n"
+        for _ in range(1_500):
+            with contextlib.suppress(OSError):
+                line = self.balancer.connect(self.listen)
+                line.send(head + b"x" * 60_000)
+                self._uploads.append(line)
+            if len(self._uploads) % 50 == 0 and self.is_full():
+                break
+        wait_for(self.is_full)
+
+    def release(self) -> None:
+        """Everybody is answered, and leaves."""
+        self._go.set()
+        for line in self._uploads:
+            line.close()
+
+    def made_room(self) -> int:
+        return int(self.balancer.listener("web")["reasons"].get("made_room", 0))
+
+
+@pytest.fixture
+def siege(fairlead, backend):
+    return Siege(fairlead, backend)
+
+
+def test_without_memory_newcomers_are_refused_and_it_recovers(siege) -> None:
+    balancer, listen = siege.balancer, siege.listen
     early = balancer.connect(listen)
     early.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
-    wait_for(lambda: one.requests)
-    uploads: list[Line] = []
-
-    def is_full() -> bool:
-        return bool(balancer.status()["memory"]["full"])
-
-    assert not is_full()
-    body = b"x" * 60_000
-    for _ in range(1_500):
-        with contextlib.suppress(OSError):
-            line = balancer.connect(listen)
-            line.send(b"PUT / HTTP/1.1\r\nHost: app\r\nContent-Length: 60000\r\n\r\n" + body)
-            uploads.append(line)
-        if len(uploads) % 50 == 0 and is_full():
-            break
-    wait_for(is_full)
+    wait_for(lambda: siege.backend.requests)
+    siege.fill()
 
     assert balancer.connect(listen).get().reason == "memory_full"
     assert balancer.resident_bytes() < 96 * MIB
-    go.set()
+    siege.release()
     assert early.read_response().body == b"hello", "what was under way goes on"
-    for line in uploads:
-        line.close()
-    wait_for(lambda: not is_full(), 10)
+    wait_for(lambda: not siege.is_full(), 10)
     assert balancer.connect(listen).get().status == 200
     told = [each["full"] for each in balancer.events() if each["event"] == "memory"]
     assert told == [True, False]
+
+
+def test_without_memory_what_idles_goes_before_newcomers_are_let_in(siege) -> None:
+    """Idle connections are closed, requests under way are not, and afterwards all are served."""
+    balancer, listen = siege.balancer, siege.listen
+    early = balancer.connect(listen)
+    early.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+    wait_for(lambda: siege.backend.requests)
+    idle = [balancer.connect(listen) for _ in range(IDLE)]
+    for line in idle:
+        assert line.get("/quick").status == 200
+    siege.fill()
+
+    def turned_away_until_nobody_idles() -> bool:
+        with balancer.connect(listen) as newcomer:
+            assert newcomer.get("/quick").reason == "memory_full"
+        return all(line.is_closed(0.01) for line in idle)
+
+    # Each closes four of the worker that refuses it, and the workers take turns.
+    wait_for(turned_away_until_nobody_idles, 10)
+    made_room = siege.made_room()
+    assert made_room >= IDLE
+    siege.release()
+    assert early.read_response().body == b"hello", "who was at a request stayed"
+    wait_for(lambda: not siege.is_full(), 10)
+    for _ in range(IDLE):
+        assert balancer.connect(listen).get("/quick").status == 200
+    assert siege.made_room() == made_room, "nobody more is closed when there is memory"
+    told = [each["full"] for each in balancer.events() if each["event"] == "memory"]
+    assert told == [True, False], "it has not swung"

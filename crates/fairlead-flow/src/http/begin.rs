@@ -81,6 +81,9 @@ impl Flow {
         exchange.request_done = exchange.request.is_done();
         client.exchange = Some(exchange);
         if let Some(reason) = self.unwanted(listener.plan(), head) {
+            if reason == Reason::MemoryFull {
+                self.shed_idle(d, now);
+            }
             self.answer(d, key, reason, "", now);
             return 0;
         }

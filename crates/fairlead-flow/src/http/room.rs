@@ -9,11 +9,15 @@
 //!    where the last one ended.
 //! 3. Where the limit is one address's, one of that address goes.
 //! 4. It is this worker's clients that are looked at. When all places are taken the engine gives
-//!    newcomers to the worker that has the most.
+//!    newcomers to the worker that has the most, and when memory is full to each in turn.
+//! 5. Where it is memory that is full, whoever is refused for it (a newcomer, or a request on a kept
+//!    connection) sheds a few that idle, on both sides, and stays refused: one place more is not
+//!    what is missing, and what was freed shows when memory is looked at next, within a tenth of a
+//!    second. So nothing swings: newcomers are let in when there is a tenth less, and not before.
 
 use std::time::Duration;
 
-use fairlead_model::limits::{ROOM_AFTER_MS, ROOM_CHOICE, ROOM_LOOKS};
+use fairlead_model::limits::{ROOM_AFTER_MS, ROOM_CHOICE, ROOM_LOOKS, SHED_AT_ONCE};
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -34,7 +38,7 @@ enum Whose {
 
 impl Flow {
     /// Closes an idle client's connection, so that a newcomer can have its place. `full` is the
-    /// limit that stands against that one. False if there was nobody.
+    /// limit that stands against that one. False if there was nobody, or if that doesn't help.
     pub(crate) fn make_room<D: Driver>(
         &mut self,
         d: &mut D,
@@ -46,8 +50,10 @@ impl Flow {
         let id = listener.state.id();
         let whose = match full {
             Reason::ListenerFull => Whose::Of(id),
-            // An idle connection has next to none.
-            Reason::MemoryFull => return false,
+            Reason::MemoryFull => {
+                self.shed_idle(d, now);
+                return false;
+            }
             Reason::ClientFull => {
                 let Some(source) = counted(peer, &listener.plan().trusted_proxies) else {
                     return false;
@@ -59,6 +65,21 @@ impl Flow {
         let Some(key) = self.longest_idle(d, whose, now) else { return false };
         self.send_home(d, key);
         true
+    }
+
+    /// Closes a few connections that idle, because somebody is refused for want of memory: clients'
+    /// that have idled for longest, and as many that are kept for backends.
+    #[cold]
+    pub(crate) fn shed_idle<D: Driver>(&mut self, d: &mut D, now: Moment) {
+        for _ in 0..SHED_AT_ONCE {
+            let Some(key) = self.longest_idle(d, Whose::Anybodys, now) else { break };
+            self.send_home(d, key);
+        }
+        for _ in 0..SHED_AT_ONCE {
+            if !self.ctx.give_up_kept(d) {
+                break;
+            }
+        }
     }
 
     /// Gives up a descriptor, because there are none left: a connection that is kept for a backend,

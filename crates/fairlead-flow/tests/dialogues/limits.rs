@@ -1,10 +1,10 @@
 //! What is too much, and what is wrong in any case.
 
-use fairlead_model::limits::TURNED_AWAY;
+use fairlead_model::limits::{SHED_AT_ONCE, TURNED_AWAY};
 
 use crate::keep::{GET, OK};
 use crate::script::dialogue;
-use crate::setup::{http, ms};
+use crate::setup::{http, ms, tcp};
 use crate::wants::*;
 
 /// What a client sends at once, and how it is refused.
@@ -215,11 +215,66 @@ fn without_memory_nothing_new_is_begun_and_what_is_under_way_goes_on() {
     told.connected(L0).whatever().memory_full(true).wants_nothing();
     told.client_connects().wants([refusal(OTHER, 503, "memory_full"), finish(OTHER)]);
     told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
-    // The next request on a kept connection is refused, but the connection stays.
-    told.client_sends(GET).wants([refusal(CLIENT, 503, "memory_full").without("connection:")]);
+    // The next request on a kept connection is refused, but the connection stays; the backend's
+    // goes, as nobody needs it now.
+    let refused = refusal(CLIENT, 503, "memory_full").without("connection:");
+    told.client_sends(GET).wants([abort(L0), refused]);
     told.memory_full(false).wants_nothing();
-    told.client_sends(GET).wants([request(L0, "GET /a")]).sends(L0, OK);
-    told.wants([answer(CLIENT, 200).body("hi")]).counted("memory_full", 2);
+    told.client_sends(GET).wants([connect(0)]).connected(L1).wants([request(L1, "GET /a")]);
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]).counted("memory_full", 2);
+}
+
+#[test]
+fn without_memory_those_that_idle_go_before_newcomers_are_let_in() {
+    assert_eq!(SHED_AT_ONCE, 4);
+    let mut told = dialogue(http());
+    for _ in 0..6 {
+        told.client_connects().wants_nothing().after(ms(10)).wants_nothing();
+    }
+    told.after(ms(1_000)).wants_nothing().memory_full(true).wants_nothing();
+    let idle = |nth| close(Who::Client(nth));
+    let refused = |nth| refusal(Who::Client(nth), 503, "memory_full");
+    let ended = |nth| finish(Who::Client(nth));
+    // Four for each newcomer, who idled for longest first; the newcomer itself is refused still.
+    told.client_connects().wants([idle(0), idle(1), idle(2), idle(3), refused(6), ended(6)]);
+    told.client_connects().wants([idle(4), idle(5), refused(7), ended(7)]);
+    told.client_connects().wants([refused(8), ended(8)]);
+    told.memory_full(false).wants_nothing().client_connects().wants_nothing();
+    told.sends(Who::Client(9), GET).wants([connect(0)]);
+    told.counted("made_room", 6).counted("memory_full", 3).nobody_is_blamed();
+}
+
+#[test]
+fn without_memory_nobody_at_work_is_closed() {
+    let mut told = dialogue(http());
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.connected(L0).whatever();
+    // Another has sent half a head, and one more is between two requests.
+    told.client_connects().wants_nothing().sends(OTHER, "GET /a HT").wants_nothing();
+    told.after(ms(1_500)).whatever().client_connects().wants_nothing();
+    told.after(ms(900)).whatever().memory_full(true).wants_nothing();
+    let newcomer = Who::Client(3);
+    told.client_connects().wants([refusal(newcomer, 503, "memory_full"), finish(newcomer)]);
+    told.counted("made_room", 0).sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+}
+
+#[test]
+fn a_request_that_is_refused_for_memory_sheds_what_idles_but_not_its_own_connection() {
+    let mut told = dialogue(http());
+    told.client_connects().wants_nothing().client_connects().wants_nothing();
+    told.after(ms(1_000)).wants_nothing().memory_full(true).wants_nothing();
+    told.client_sends(GET);
+    told.wants([close(OTHER), refusal(CLIENT, 503, "memory_full").without("connection:")]);
+    told.memory_full(false).wants_nothing().client_sends(GET).wants([connect(0)]);
+}
+
+#[test]
+fn a_tcp_client_that_is_refused_for_memory_sheds_what_idles_and_no_relay() {
+    let mut told = dialogue(tcp());
+    told.client_connects().wants([pause(CLIENT), connect(0)]);
+    told.connected(L0).wants([resume(CLIENT)]).after(ms(5_000)).wants_nothing();
+    told.memory_full(true).wants_nothing().client_connects().wants([abort(OTHER)]);
+    told.counted("memory_full", 1).counted("made_room", 0);
 }
 
 #[test]
