@@ -59,6 +59,7 @@ class LoadedConfig:
         plan: The plan as the engine takes it, JSON.
         source: What the configuration is called: a path, or ``command line``.
         unresolved: Names that could not be resolved this time; their last good addresses stand in.
+        problems: Of each of them, why not.
         admin_token: What has to be shown at the admin address; ``None`` if nothing.
     """
 
@@ -74,7 +75,8 @@ class LoadedConfig:
         self._parsed = parsed
         self._resolver = resolver
         self.admin_token = _admin_token(parsed)
-        self._answers, self.unresolved = _answers(parsed.config, resolver, known)
+        self._answers, self.problems = _answers(parsed.config, resolver, known)
+        self.unresolved = tuple(self.problems)
         self.value = lower(parsed.config, self._answers, descriptors(), parsed.places, memory())
         self.plan = self.value.encode()
 
@@ -259,8 +261,8 @@ def _admin_token(parsed: Parsed) -> str | None:
 
 def _answers(
     config: Config, resolver: Resolver, known: Mapping[str, Answer]
-) -> tuple[dict[str, Answer], tuple[str, ...]]:
-    """What each name resolves to, and which had to keep what was known."""
+) -> tuple[dict[str, Answer], dict[str, str]]:
+    """What each name resolves to; and why, for those that had to keep what was known."""
     answers = dict(resolve_all(names(config), resolver))
     nowhere = Answer(())
     kept = {
@@ -268,7 +270,7 @@ def _answers(
         for name, answer in answers.items()
         if not answer.addresses and known.get(name, nowhere).addresses
     }
-    return answers | kept, tuple(kept)
+    return answers | kept, {name: answers[name].problem for name in kept}
 
 
 def memory() -> int | None:

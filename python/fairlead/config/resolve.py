@@ -6,10 +6,16 @@ what the addresses are for.
 The system's resolver has no time-out of its own worth the name (a dead DNS server costs 10 s or
 more) and can't be stopped once it was asked. So it is asked in threads that nobody waits for
 longer than the bound; a late answer is thrown away.
+
+Whoever can answer for a name must not lead requests to what gives machines their credentials
+(metadata services of clouds): link-local IPv4 addresses in an answer are not used. One that is
+written in the configuration itself is, and so are loopback and private ones from any name, which
+many a hosts file has.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import queue
 import socket
 import threading
@@ -27,6 +33,14 @@ WAIT_SECONDS = 5.0
 
 # Names at once. The system's resolver mostly waits, so more than there are CPUs.
 _THREADS = 32
+
+# 169.254.169.254 of most clouds and 169.254.170.2 of AWS's containers are in the first; the others
+# are AWS's by IPv6 and Alibaba's. IPv6's link-local addresses stay: they lead nowhere beyond the
+# wire, no metadata service is there, and mDNS gives them to machines in earnest.
+_METADATA = tuple(
+    ipaddress.ip_network(network)
+    for network in ("169.254.0.0/16", "fd00:ec2::254/128", "100.100.100.200/32")
+)
 
 
 class Answer(NamedTuple):
@@ -104,7 +118,33 @@ def resolve_all(
         ).start()
     answers = _collect(len(waiting), answered, wait_seconds)
     late = Answer((), f"no answer within {wait_seconds:g} s")
-    return {name: answers.get(name, late) for name in waiting}
+    return {name: _trusted(answers.get(name, late)) for name in waiting}
+
+
+def _trusted(answer: Answer) -> Answer:
+    """The answer without addresses that a name must not lead to.
+
+    >>> _trusted(Answer(("169.254.169.254", "10.0.0.1"))).addresses
+    ('10.0.0.1',)
+    """
+    kept = tuple(each for each in answer.addresses if not _is_metadata(each))
+    if kept or not answer.addresses:
+        return Answer(kept, answer.problem)
+    found = ", ".join(answer.addresses)
+    return Answer(
+        (), f"it leads to {found}, where clouds keep credentials; write the address if it is meant"
+    )
+
+
+def _is_metadata(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        # What is no address is for the engine to refuse.
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    return any(address in network for network in _METADATA)
 
 
 def _ask(

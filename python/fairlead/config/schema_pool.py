@@ -77,7 +77,8 @@ class Backend(msgspec.Struct, frozen=True):
                 'an address such as "app1:8000", "http://app1:8000" or "unix:/path"',
             ),
             'Where it is: "host:port", "http://host:port" or "unix:/path". Names are resolved, '
-            "and again while fairlead runs.",
+            "and again while fairlead runs; none is followed to 169.254.0.0/16 or a cloud's metadata "
+            "service, which take the address itself.",
         ),
     ]
     weight: Annotated[

@@ -104,7 +104,7 @@ class Names:
         if self._current() is not before:
             return ()
         for name in sorted(set(after.unresolved) - set(before.unresolved)):
-            self._tell("unresolved", name=name, why="the lookup failed")
+            self._tell("unresolved", name=name, why=after.problems[name])
         moved = list(moves(json.loads(before.plan), json.loads(after.plan)))
         if not moved and after.unresolved == before.unresolved:
             return after.unresolved

@@ -74,6 +74,25 @@ def test_a_name_that_goes_keeps_its_last_good_addresses():
     assert again.plan == first.plan
 
 
+def test_a_name_that_leads_to_a_metadata_service_keeps_its_last_good_addresses():
+    dns = Dns(app1="192.0.2.1")
+    first = load_text(NAMED, _engine, resolver=dns)
+    dns.addresses["app1"] = "169.254.169.254"
+    again = first.resolve()
+
+    assert endpoint(again) == "192.0.2.1:80"
+    assert again.unresolved == ("app1",)
+    with pytest.raises(ConfigErrors) as refused:
+        load_text(NAMED, _engine, resolver=dns)
+    assert "write the address if it is meant" in refused.value.errors[0].found
+
+
+def test_an_address_that_is_written_is_meant():
+    made = load_text(NAMED.replace("app1", "169.254.169.254"), _engine, resolver=Dns())
+
+    assert endpoint(made) == "169.254.169.254:80"
+
+
 def test_a_new_configuration_keeps_the_addresses_of_names_that_stay():
     dns = Dns(app1="192.0.2.1")
     first = load_text(NAMED, _engine, resolver=dns)

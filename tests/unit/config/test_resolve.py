@@ -4,6 +4,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 from fairlead.config import resolve
 from fairlead.config.resolve import Answer, resolve_all, system_resolver
 
@@ -55,6 +57,36 @@ def test_a_resolver_that_fails_is_an_answer():
         raise RuntimeError("no luck")
 
     assert resolve_all(["a"], fails)["a"].problem == "the resolver failed: no luck"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "169.254.0.0",
+        "169.254.255.255",
+        "::ffff:169.254.169.254",
+        "fd00:ec2::254",
+        "100.100.100.200",
+    ],
+)
+def test_no_name_leads_to_where_clouds_keep_credentials(address):
+    both = resolve_all(["app"], lambda _: Answer((address, "10.0.0.1")))
+    alone = resolve_all(["app"], lambda _: Answer((address,)))
+
+    assert both["app"] == Answer(("10.0.0.1",))
+    assert alone["app"].addresses == ()
+    assert alone["app"].problem == (
+        f"it leads to {address}, where clouds keep credentials; write the address if it is meant"
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.253.255.255", "169.255.0.0", "127.0.0.1", "::1", "10.0.0.1", "fe80::1%2", "192.0.2.1"],
+)
+def test_other_addresses_of_a_name_are_used(address):
+    assert resolve_all(["app"], lambda _: Answer((address,)))["app"] == Answer((address,))
 
 
 def test_the_system_is_asked(monkeypatch):

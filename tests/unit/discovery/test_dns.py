@@ -74,7 +74,7 @@ def test_a_name_that_vanished_keeps_its_addresses_and_is_told_once(world):
     del world.addresses["app"]
     assert step(world, times=3) == ("app",)
     assert world.endpoints() == ["10.0.0.1:80"]
-    assert world.told == [("unresolved", {"name": "app", "why": "the lookup failed"})]
+    assert world.told == [("unresolved", {"name": "app", "why": "no such"})]
 
 
 def test_a_name_that_came_back_is_forgiven_without_a_word(world):
