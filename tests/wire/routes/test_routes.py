@@ -69,6 +69,20 @@ def test_a_host_is_the_same_in_any_case_and_with_a_port(routed, host: str) -> No
     assert ask(host=host) == "api"
 
 
+@pytest.mark.parametrize("length", [101, 128, 200, 253])
+@pytest.mark.parametrize("star", [False, True], ids=["exact", "below a star"])
+def test_a_long_host_is_the_same_in_any_case(routed, length: int, star: bool) -> None:
+    end = ".Example.COM"
+    labels = ("Label-of-a-service." * 20)[: length - len(end) - 1] + "x"
+    host = labels + end
+    assert len(host) == length
+    ask = routed({"host": "*.eXample.com" if star else host, "pool": "long"})
+
+    assert ask(host=host) == ask(host=host.lower()) == ask(host=host.upper()) == "long"
+    assert ask(host=host.swapcase() + ":8080") == "long"
+    assert ask(host=host[:-1] + "n") == "default"
+
+
 def test_a_host_may_begin_with_a_star(routed) -> None:
     ask = routed({"host": "*.example.com", "pool": "any"})
 
