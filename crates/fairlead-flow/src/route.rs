@@ -82,7 +82,7 @@ impl Routes {
         if self.all.is_empty() {
             return self.default;
         }
-        let mut host = [0_u8; 256];
+        let mut host = [0_u8; 255];
         let named = facts.host();
         // `example.com.` is the same name, written out to the root (RFC 1034 §3.1).
         let named = named.strip_suffix(b".").unwrap_or(named);
@@ -164,6 +164,29 @@ mod tests {
         assert_eq!(find("example.com", "/v1/"), Some(4));
         assert_eq!(find("example.com", "/V1/"), Some(0));
         assert_eq!(find("example.com", "/v1"), Some(0));
+    }
+
+    #[test]
+    fn a_long_host_is_the_same_in_any_case() {
+        // From short to the longest that a name may be, and one byte beyond what is looked at.
+        for length in [100, 101, 127, 128, 200, 253, 255, 256] {
+            let end = ".example.com";
+            let label = "abcdefgh-z.".repeat(30);
+            let host = label[..length - end.len() - 1].to_owned() + "z" + end;
+            let mixed: String = host
+                .char_indices()
+                .map(|(at, each)| if at % 3 == 0 { each.to_ascii_uppercase() } else { each })
+                .collect();
+            let (mixed, asked) = (&*mixed.leak(), &*host.to_ascii_uppercase().leak());
+            let below = HostMatch::Below(end[1..].into());
+            for (matched, pool) in [(HostMatch::Exact(host), 1), (below, 2)] {
+                let routes = Routes::compile(&[plan(Some(matched), None, pool)], Some(0));
+                let routes = routes.expect("compiles");
+                let wanted = Some(if length > 255 { 0 } else { pool });
+                assert_eq!(routes.find(&Request("GET", mixed, "/")), wanted, "{length}");
+                assert_eq!(routes.find(&Request("GET", asked, "/")), wanted, "{length}");
+            }
+        }
     }
 
     /// Ten thousand routes of all kinds that overlap in all ways.
