@@ -37,6 +37,10 @@ pub const INTERIM_RESPONSES: u32 = 16;
 /// nobody uses and which attacks are made of (Go's CVE-2023-39326).
 pub const CHUNK_LINE_BYTES: usize = 256;
 
+/// Bytes of chunk framing beyond what plain chunks of the same data need, with 16 allowed for each
+/// chunk. Go draws its line at the same place.
+pub const CHUNK_EXCESS_BYTES: usize = 16 * 1024;
+
 /// Bytes of all trailer lines of a message.
 pub const TRAILER_BYTES: usize = 8 * 1024;
 
