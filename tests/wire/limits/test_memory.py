@@ -24,7 +24,10 @@ class Siege:
         self.backend = backend(keeping(self._answer))
         self.listen = loopback()
         limits = '[limits]\nmemory = "64MiB"\nconnections = 2000'
-        self.balancer = fairlead(config=site(self.listen, self.backend, more=limits))
+        # Its queue of connections is short, and who waits for a place in it keeps what it sent.
+        patient = 'timeouts = { connect = "30s" }'
+        config = site(self.listen, self.backend, pool=patient, more=limits)
+        self.balancer = fairlead(config=config)
         self._uploads: list[Line] = []
 
     def _answer(self, request: Message) -> bytes | None:
