@@ -120,7 +120,7 @@ class Backend:
         """All requests so far, by connection."""
         return [request for line in list(self.lines) for request in line.requests]
 
-    def wait_for_lines(self, count: int, patience: float = 5.0) -> list[Line]:
+    def wait_for_lines(self, count: int, patience: float = 10.0) -> list[Line]:
         """The connections, once there are at least so many."""
         with self._lock:
             assert self._lock.wait_for(lambda: len(self.lines) >= count, patience), (

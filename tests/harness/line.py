@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds that a read waits unless it says otherwise. Long: a busy machine is no failure."""
 
 
