@@ -35,6 +35,9 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// Between two looks for connections whose other end is dead though nothing said so.
 const ROUND: Duration = Duration::from_secs(10);
 
+/// So many connections may have something to do, or be closing, without room being made anew.
+const KEPT: usize = 256;
+
 /// All sockets of a worker.
 #[derive(Debug)]
 pub(crate) struct Sockets {
@@ -189,17 +192,23 @@ impl Sockets {
     /// When [`Sockets::run_timers`] wants to be called next.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         let closing = self.closing.front().map(|(last, _)| *last);
-        let round = (!self.slots.is_empty()).then_some(self.round);
+        let round = (!self.slots.is_at_rest()).then_some(self.round);
         closing.into_iter().chain(round).min()
     }
 
-    /// Gives up closed connections whose time is over, and looks for dead ones.
-    pub(crate) fn run_timers(&mut self) {
+    /// Gives up closed connections whose time is over, and looks for dead ones. True if it has
+    /// looked: then the flow may give back what a peak has left, too.
+    pub(crate) fn run_timers(&mut self) -> bool {
         self.expire();
-        if self.round <= self.now {
+        let looks = self.round <= self.now;
+        if looks {
             self.round = self.now + ROUND;
             self.look_for_dead();
+            self.slots.give_back();
+            self.ready.shrink_to(KEPT);
+            self.closing.shrink_to(KEPT);
         }
+        looks
     }
 
     fn look_for_dead(&mut self) {

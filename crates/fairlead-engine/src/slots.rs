@@ -12,16 +12,21 @@ struct Place<T> {
     value: Option<T>,
 }
 
+/// So many places are never given back: ordinary traffic comes and goes in them.
+const KEPT: usize = 256;
+
 /// Values in numbered places.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     places: Vec<Place<T>>,
     free: Vec<u32>,
+    /// The generation of a place that is made: later than any that was given back.
+    born: u32,
 }
 
 impl<T> Slots<T> {
     pub(crate) fn new() -> Self {
-        Slots { places: Vec::new(), free: Vec::new() }
+        Slots { places: Vec::new(), free: Vec::new(), born: 0 }
     }
 
     pub(crate) fn insert(&mut self, value: T) -> ConnId {
@@ -31,8 +36,8 @@ impl<T> Slots<T> {
             return ConnId { index, generation: place.generation };
         }
         let index = self.places.len() as u32;
-        self.places.push(Place { generation: 0, value: Some(value) });
-        ConnId { index, generation: 0 }
+        self.places.push(Place { generation: self.born, value: Some(value) });
+        ConnId { index, generation: self.born }
     }
 
     #[inline]
@@ -55,8 +60,32 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Gives back the memory of the places behind the last one that is taken, where a peak has left
+    /// three of four free. Not for the hot path: it looks at all places.
+    ///
+    /// From then on the first places are taken first, so that a few that stay for long don't hold
+    /// the others' memory for ever.
+    pub(crate) fn give_back(&mut self) {
+        let taken = self.places.len() - self.free.len();
+        if self.places.len() <= KEPT || taken > self.places.len() / 4 {
+            return;
+        }
+        let last = self.places.iter().rposition(|place| place.value.is_some());
+        let kept = last.map_or(0, |last| last + 1).max(KEPT);
+        let given = self.places.drain(kept..).map(|place| place.generation);
+        self.born = given.fold(self.born, u32::max);
+        self.places.shrink_to_fit();
+        let is_free = |index: &usize| self.places[*index].value.is_none();
+        self.free = (0..kept).rev().filter(is_free).map(|index| index as u32).collect();
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.free.len() == self.places.len()
+    }
+
+    /// Whether nothing is in them, and a peak's places have been given back.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.is_empty() && self.places.len() <= KEPT
     }
 
     /// All values with their ids.
@@ -97,5 +126,40 @@ mod tests {
         assert_eq!(slots.iter_mut().collect::<Vec<_>>(), [(second, &mut "two")]);
         slots.remove(second);
         assert!(slots.is_empty());
+    }
+
+    #[test]
+    fn a_peak_gives_its_places_back_and_an_old_id_of_them_finds_nothing() {
+        let mut slots = Slots::new();
+        let peak: Vec<_> = (0..10_000).map(|number| slots.insert(number)).collect();
+        slots.remove(peak[9_000]);
+        let again = slots.insert(9_000);
+        let stays = peak[400];
+        for id in peak.iter().filter(|id| **id != stays).chain([&again]) {
+            slots.remove(*id);
+        }
+
+        slots.give_back();
+        let room = (slots.places.capacity(), slots.free.capacity());
+        assert!(room.0 <= 401 && room.1 <= 512, "{room:?}");
+        assert_eq!(slots.get(stays), Some(&400));
+
+        let fresh: Vec<_> = (0..10_000).map(|number| slots.insert(number)).collect();
+        assert_eq!(fresh[0].index, 0, "the first ones first");
+        for id in peak.iter().filter(|id| **id != stays).chain([&again]) {
+            assert_eq!(slots.get(*id), None);
+        }
+        for (number, id) in fresh.iter().enumerate() {
+            assert_eq!(slots.get(*id), Some(&number));
+        }
+    }
+
+    #[test]
+    fn places_that_are_needed_are_not_given_back() {
+        let mut slots = Slots::new();
+        let all: Vec<_> = (0..1_000).map(|number| slots.insert(number)).collect();
+        all[300..].iter().for_each(|id| assert!(slots.remove(*id).is_some()));
+        slots.give_back();
+        assert_eq!(slots.places.len(), 1_000, "more than a quarter is in use");
     }
 }

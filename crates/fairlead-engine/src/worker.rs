@@ -326,7 +326,9 @@ impl Worker {
 
     fn run_timers(&mut self) {
         self.listening.resume(self.sockets.poller(), self.now);
-        self.sockets.run_timers();
+        if self.sockets.run_timers() {
+            self.flow.give_memory_back();
+        }
         let due = self.flow.deadline().is_some_and(|at| at <= self.now);
         if !due || self.now < self.timers_from {
             return;

@@ -68,6 +68,15 @@ impl Roles {
             self.0[id.index as usize].1 = Role::None;
         }
     }
+
+    /// Gives back the places behind the last one that has a role.
+    pub(crate) fn give_back(&mut self) {
+        let last = self.0.iter().rposition(|(_, role)| *role != Role::None);
+        self.0.truncate(last.map_or(0, |last| last + 1));
+        if self.0.len() <= self.0.capacity() / 4 {
+            self.0.shrink_to_fit();
+        }
+    }
 }
 
 /// Shared by all machines of one worker.

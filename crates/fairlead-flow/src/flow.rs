@@ -29,6 +29,9 @@ use crate::snapshot::Snapshot;
 use crate::tcp::Relay;
 use crate::wheel::Alarm;
 
+/// So many ended exchanges are kept for use again, whatever has become of their clients.
+const SPARE_AT_REST: usize = 16;
+
 /// The machines of one worker. See [`crate::driver`] for who calls what when.
 #[derive(Debug)]
 pub struct Flow {
@@ -465,6 +468,29 @@ impl Flow {
     /// Client connections still open.
     pub fn open_clients(&self) -> usize {
         self.clients.len() + self.relays.len() + self.arrivals.len()
+    }
+
+    /// Gives back the memory that a peak of connections has left behind. Once in some seconds: it
+    /// looks at all places.
+    pub fn give_memory_back(&mut self) {
+        self.clients.give_back();
+        self.relays.give_back();
+        self.arrivals.give_back();
+        self.ready.shrink_to(self.clients.len());
+        // Some kilobytes each: as many as those who are here may need, and some more.
+        self.spare.truncate(self.clients.len().max(SPARE_AT_REST));
+        let (clients, relays, arrivals) = (&self.clients, &self.relays, &self.arrivals);
+        let (links, probes) = (&mut self.ctx.links, &self.probes);
+        links.give_back();
+        self.ctx.roles.give_back();
+        let machines = clients.len() + relays.len() + arrivals.len() + links.len() + probes.len();
+        self.ctx.timers.give_back(machines, |alarm| match alarm {
+            Alarm::Client(key) => clients.get(key).is_none(),
+            Alarm::Relay(key) => relays.get(key).is_none(),
+            Alarm::Arrival(key) => arrivals.get(key).is_none(),
+            Alarm::Link(key) => links.get(key).is_none(),
+            Alarm::Probe(_) | Alarm::Chaos | Alarm::Holds => false,
+        });
     }
 
     /// The time for a graceful stop is over: everything ends.

@@ -26,6 +26,9 @@ const REACH: u64 = 1 << (BITS * LEVELS as u32);
 /// So many entries a slot has room for when it is empty: what ordinary traffic puts there costs no
 /// allocation. The room that a flood has taken is given back: there are 256 slots, and each sees it.
 const KEPT: usize = 64;
+/// More entries for each machine than this, and most are of machines that are gone: one files up
+/// to four, and up to twelve with deadlines that come and go.
+const STALE: usize = 16;
 
 /// What fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,6 +216,26 @@ impl Wheel {
         }
     }
 
+    /// Forgets the alarms of machines that are no more, where a flood of them has left so many that
+    /// those who are still there (`machines`) can hardly have filed them; and gives their room back.
+    /// Else a flood's alarms wait for their time, some 50 bytes for each connection.
+    pub(crate) fn give_back(&mut self, machines: usize, is_gone: impl Fn(Alarm) -> bool) {
+        self.due.shrink_to(KEPT);
+        if self.len <= STALE * (machines + KEPT) {
+            return;
+        }
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let before = slot.len();
+            slot.retain(|entry| !is_gone(entry.alarm));
+            self.len -= before - slot.len();
+            slot.shrink_to(KEPT);
+            if slot.is_empty() {
+                self.occupied[index / SLOTS] &= !(1 << (index % SLOTS));
+            }
+        }
+        self.soonest = self.seek();
+    }
+
     /// One alarm that is due, if any is left.
     pub(crate) fn pop(&mut self) -> Option<Alarm> {
         self.due.pop()
@@ -268,6 +291,28 @@ mod tests {
         }
         let kept: usize = wheel.slots.iter().map(Vec::capacity).sum();
         assert!(kept <= LEVELS * SLOTS * KEPT, "room for {kept} entries");
+    }
+
+    #[test]
+    fn alarms_of_a_flood_that_is_gone_are_forgotten_and_others_fire() {
+        let mut wheel = Wheel::new();
+        for index in 0..10_000_u32 {
+            let mut filed = Filed::NOTHING;
+            wheel.arm(key(index), Moment((60_000 + u64::from(index)) * MS), &mut filed);
+        }
+        let is_gone = |alarm| alarm != key(4_000);
+        wheel.give_back(9_999, is_gone);
+        assert_eq!(wheel.len, 10_000, "as many as that many machines may have filed");
+
+        wheel.give_back(1, is_gone);
+        let kept: usize = wheel.slots.iter().map(Vec::capacity).sum();
+        assert!(wheel.len == 1 && kept <= LEVELS * SLOTS * KEPT, "room for {kept} entries");
+        let mut fired = Vec::new();
+        while let Some(next) = wheel.next() {
+            wheel.advance(next);
+            fired.extend(std::iter::from_fn(|| wheel.pop()).map(|alarm| (alarm, next)));
+        }
+        assert_eq!(fired, [(key(4_000), Moment(64_000 * MS))]);
     }
 
     #[test]

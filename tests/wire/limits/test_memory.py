@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness.backend import keeping, response
+from harness.backend import keeping, response, saying
 from harness.balancer import loopback, wait_for
 from harness.config import site
 from harness.line import Line, Message
@@ -110,3 +110,32 @@ def test_without_memory_what_idles_goes_before_newcomers_are_let_in(siege) -> No
     assert siege.made_room() == made_room, "nobody more is closed when there is memory"
     told = [each["full"] for each in balancer.events() if each["event"] == "memory"]
     assert told == [True, False], "it has not swung"
+
+
+@pytest.mark.alone
+def test_what_many_clients_have_taken_is_given_back_when_they_have_left(fairlead, backend) -> None:
+    """Places, deadlines: half a kibibyte for each. Some rooms between what is still in use stay."""
+    listen, one = loopback(), backend(saying(b"hello"))
+    balancer = fairlead(config=site(listen, one, more="[limits]\nconnections = 8000"))
+
+    def come(count: int) -> list[Line]:
+        lines = [balancer.connect(listen) for _ in range(count)]
+        assert {line.get().status for line in lines} == {200}
+        return lines
+
+    def leave(lines: list[Line]) -> None:
+        for line in lines:
+            line.close()
+        wait_for(lambda: balancer.listener()["connections_active"] == 0, 20)
+
+    leave(come(200))
+    before = balancer.resident_bytes()
+    many = come(4_000)
+    peak = balancer.resident_bytes() - before
+    leave(many)
+
+    # The look for what can be given back is made every ten seconds.
+    def left() -> int:
+        return balancer.resident_bytes() - before
+
+    wait_for(lambda: left() < peak * 2 // 3, 22, lambda: f"{left() >> 10} KiB of {peak >> 10} KiB")

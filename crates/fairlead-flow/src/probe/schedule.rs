@@ -36,6 +36,11 @@ impl Probes {
         Probes { all: Slab::new(), regular: BTreeMap::new(), all_had_results: false }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Probe> {
         self.all.get_mut(key)
     }
