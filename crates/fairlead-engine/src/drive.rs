@@ -196,19 +196,18 @@ impl Sockets {
         closing.into_iter().chain(round).min()
     }
 
-    /// Gives up closed connections whose time is over, and looks for dead ones. True if it has
-    /// looked: then the flow may give back what a peak has left, too.
+    /// Gives up closed connections whose time is over, looks for dead ones, and gives back the
+    /// memory that a peak has left. True if there was any: then others have some to give back, too.
     pub(crate) fn run_timers(&mut self) -> bool {
         self.expire();
-        let looks = self.round <= self.now;
-        if looks {
-            self.round = self.now + ROUND;
-            self.look_for_dead();
-            self.slots.give_back();
-            self.ready.shrink_to(KEPT);
-            self.closing.shrink_to(KEPT);
+        if self.round > self.now {
+            return false;
         }
-        looks
+        self.round = self.now + ROUND;
+        self.look_for_dead();
+        self.ready.shrink_to(KEPT);
+        self.closing.shrink_to(KEPT);
+        self.slots.give_back()
     }
 
     fn look_for_dead(&mut self) {

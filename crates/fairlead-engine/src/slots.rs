@@ -64,11 +64,11 @@ impl<T> Slots<T> {
     /// three of four free. Not for the hot path: it looks at all places.
     ///
     /// From then on the first places are taken first, so that a few that stay for long don't hold
-    /// the others' memory for ever.
-    pub(crate) fn give_back(&mut self) {
-        let taken = self.places.len() - self.free.len();
-        if self.places.len() <= KEPT || taken > self.places.len() / 4 {
-            return;
+    /// the others' memory for ever. True if there were any to give back.
+    pub(crate) fn give_back(&mut self) -> bool {
+        let (taken, all) = (self.places.len() - self.free.len(), self.places.len());
+        if all <= KEPT || taken > all / 4 {
+            return false;
         }
         let last = self.places.iter().rposition(|place| place.value.is_some());
         let kept = last.map_or(0, |last| last + 1).max(KEPT);
@@ -77,6 +77,7 @@ impl<T> Slots<T> {
         self.places.shrink_to_fit();
         let is_free = |index: &usize| self.places[*index].value.is_none();
         self.free = (0..kept).rev().filter(is_free).map(|index| index as u32).collect();
+        kept < all
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -139,7 +140,7 @@ mod tests {
             slots.remove(*id);
         }
 
-        slots.give_back();
+        assert!(slots.give_back());
         let room = (slots.places.capacity(), slots.free.capacity());
         assert!(room.0 <= 401 && room.1 <= 512, "{room:?}");
         assert_eq!(slots.get(stays), Some(&400));
@@ -159,7 +160,7 @@ mod tests {
         let mut slots = Slots::new();
         let all: Vec<_> = (0..1_000).map(|number| slots.insert(number)).collect();
         all[300..].iter().for_each(|id| assert!(slots.remove(*id).is_some()));
-        slots.give_back();
+        assert!(!slots.give_back());
         assert_eq!(slots.places.len(), 1_000, "more than a quarter is in use");
     }
 }

@@ -28,6 +28,7 @@ use crate::log::AccessLog;
 use crate::mailbox::{Command, Mailbox, Open};
 use crate::memory::Memory;
 use crate::policy::{Asking, Desks};
+use crate::sys::memory;
 use crate::sys::poll::{self, Poller, Source};
 use crate::sys::signals;
 use crate::worker::lines::Lines;
@@ -328,6 +329,7 @@ impl Worker {
         self.listening.resume(self.sockets.poller(), self.now);
         if self.sockets.run_timers() {
             self.flow.give_memory_back();
+            memory::give_back_now();
         }
         let due = self.flow.deadline().is_some_and(|at| at <= self.now);
         if !due || self.now < self.timers_from {

@@ -14,6 +14,7 @@ const PURGE_DELAY: c_int = 15;
 
 extern "C" {
     fn mi_option_set(option: c_int, value: c_long);
+    fn mi_collect(force: bool);
 }
 
 /// Has the allocator give back at once what is free: pages of which nothing is in use, so that
@@ -22,4 +23,12 @@ pub(crate) fn give_back_at_once() {
     // SAFETY: it stores a number in a table of the allocator's own, and takes any index and value:
     // one that it doesn't know it passes over.
     unsafe { mi_option_set(PURGE_DELAY, 0) }
+}
+
+/// Has the allocator give back what it keeps for the calling thread: pages that are empty, and the
+/// rooms between them that others have freed. After a peak, not on the hot path: it looks at all
+/// pages of this thread.
+pub(crate) fn give_back_now() {
+    // SAFETY: it may be called by any thread at any time, and touches nothing that is allocated.
+    unsafe { mi_collect(true) }
 }
