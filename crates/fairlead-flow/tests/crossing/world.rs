@@ -130,7 +130,10 @@ impl World {
             11 => self.client_leaves(who, how),
             12 => self.time_passes(how),
             13 => self.stuff(who, how),
-            14 => self.network.refuses = how & 1 == 1,
+            14 => {
+                self.network.refuses = how & 1 == 1;
+                self.flow.set_memory_full(how % 8 == 7);
+            }
             _ => self.reload(how),
         }
     }
