@@ -16,7 +16,7 @@
 //!    them, from the first on, is judged by the same odds. Who has begun to answer badly does so
 //!    beside others that were well before, and go on to be: the worse of the two counts, and for
 //!    the time of the run, which is short, half a bad one more than there was. It takes seven or
-//!    eight of every other one beside one backend, and six or seven beside two.
+//!    eight of every other one.
 //! 3. An answer is slow if it took [`SLOW`] at least, and longer than what is late at the median of
 //!    the others (`deadline`). A slow outlier is one by rule 2 of whose last answers half were
 //!    slow, for [`SUSTAINED`] at least: no pause for garbage lasts so long.
@@ -53,6 +53,10 @@ pub use self::recent::WINDOW;
 
 /// So few bad ones say nothing.
 pub const LEAST: f64 = 5.0;
+
+/// The same of a run. Where one answer in twenty is an error anyway, five in a row come by chance
+/// once in some hours.
+const RUN_LEAST: f64 = 7.0;
 
 /// The logarithm of the odds against chance: a million to one.
 pub const SURE: f64 = 14.0;
@@ -281,7 +285,7 @@ impl Pool {
         let (others, of) = self.others_lately(recent, slot, flaw, now);
         let before = (others + 1.0) / (of + 2.0);
         let usual = (meanwhile.bad as f64 + 0.5) / (meanwhile.answers as f64 + 1.0);
-        let known = meanwhile.answers as f64 >= LEAST;
+        let known = meanwhile.answers as f64 >= LEAST && bad >= RUN_LEAST;
         let odds = surprise(bad / answers, usual.max(before)) * answers;
         (known && odds >= SURE).then(|| {
             let Sum { answers: of, bad: others } = meanwhile;
