@@ -135,11 +135,13 @@ class Layout(LoadedConfig):
         wanted = names(self.config)
         asked = [name for name in wanted if resolve_again or name not in self._known]
         answers = resolve_all(asked, resolver)
-        self.unresolved = tuple(
-            name for name, answer in answers.items() if not answer.addresses and name in self._known
-        )
+        self.problems = {
+            name: answer.problem
+            for name, answer in answers.items()
+            if not answer.addresses and name in self._known
+        }
         self._known |= {
-            name: answer for name, answer in answers.items() if name not in self.unresolved
+            name: answer for name, answer in answers.items() if name not in self.problems
         }
         made = lower(self.config, self._known, descriptors(), memory=memory())
         self.value = _finished(made, settings, shape)

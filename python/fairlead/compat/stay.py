@@ -20,6 +20,7 @@ from fairlead.compat.silence import Silences
 from fairlead.compat.table import Table
 from fairlead.control.loop import ControlLoop
 from fairlead.control.stay import Signals
+from fairlead.control.tasks import for_ever
 from fairlead.control.teller import Teller
 from fairlead.control.thread import in_thread
 from fairlead.errors import EngineError, ReloadError
@@ -79,9 +80,7 @@ async def stay(opened: Opened, tell: Callable[[str], None], early: list[int]) ->
     instance.on_kill = door.leave
     await control.start(opened.control, None)
     door.open()
-    tasks = [asyncio.ensure_future(work) for work in instance.work()]
-    for task in tasks:
-        task.add_done_callback(lambda task: _tell_of_fault(task, teller.say))
+    tasks = [for_ever(work, teller.say) for work in instance.work()]
     await _first_of(signals.ended, asyncio.ensure_future(instance.killed.wait()))
     for task in tasks:
         task.cancel()
@@ -96,12 +95,6 @@ async def stay(opened: Opened, tell: Callable[[str], None], early: list[int]) ->
     door.close()
     teller.say("stopped")
     teller.flush(_LAST_WORDS_SECONDS)
-
-
-def _tell_of_fault(task: asyncio.Task[None], say: Callable[[str], None]) -> None:
-    """Say why what should go on for ever has ended. Nobody waits for it who would be told."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        say(f"a fault in fairlead: {error!r}")
 
 
 async def _finish(control: ControlLoop, signals: Signals) -> None:

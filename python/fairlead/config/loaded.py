@@ -58,8 +58,8 @@ class LoadedConfig:
         value: The plan, as a value.
         plan: The plan as the engine takes it, JSON.
         source: What the configuration is called: a path, or ``command line``.
-        unresolved: Names that could not be resolved this time; their last good addresses stand in.
-        problems: Of each of them, why not.
+        problems: Names that could not be resolved this time, and why not; their last good addresses
+            stand in.
         admin_token: What has to be shown at the admin address; ``None`` if nothing.
     """
 
@@ -76,9 +76,13 @@ class LoadedConfig:
         self._resolver = resolver
         self.admin_token = _admin_token(parsed)
         self._answers, self.problems = _answers(parsed.config, resolver, known)
-        self.unresolved = tuple(self.problems)
         self.value = lower(parsed.config, self._answers, descriptors(), parsed.places, memory())
         self.plan = self.value.encode()
+
+    @property
+    def unresolved(self) -> tuple[str, ...]:
+        """Names that could not be resolved this time."""
+        return tuple(self.problems)
 
     @property
     def has_python(self) -> bool:

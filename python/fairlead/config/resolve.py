@@ -34,12 +34,20 @@ WAIT_SECONDS = 5.0
 # Names at once. The system's resolver mostly waits, so more than there are CPUs.
 _THREADS = 32
 
-# 169.254.169.254 of most clouds and 169.254.170.2 of AWS's containers are in the first; the others
-# are AWS's by IPv6 and Alibaba's. IPv6's link-local addresses stay: they lead nowhere beyond the
-# wire, no metadata service is there, and mDNS gives them to machines in earnest.
+# 169.254.169.254 of most clouds and 169.254.170.2 of AWS's containers are in the first; then those
+# of AWS (metadata, credentials of pods), Google and Oracle by IPv6, Alibaba's, and Azure's.
+# IPv6's link-local addresses stay: they lead nowhere beyond the wire, no metadata service is there,
+# and mDNS gives them to machines in earnest.
 _METADATA = tuple(
     ipaddress.ip_network(network)
-    for network in ("169.254.0.0/16", "fd00:ec2::254/128", "100.100.100.200/32")
+    for network in (
+        "169.254.0.0/16",
+        "fd00:ec2::/32",
+        "fd20:ce::254/128",
+        "fd00:c1::a9fe:a9fe/128",
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+    )
 )
 
 

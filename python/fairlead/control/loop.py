@@ -17,6 +17,7 @@ from fairlead.control.guard import Access
 from fairlead.control.http import ApiError
 from fairlead.control.reload import Reloader
 from fairlead.control.socket import Door
+from fairlead.control.tasks import for_ever
 from fairlead.control.thread import in_thread
 from fairlead.control.wants import wrong_config
 from fairlead.discovery.dns import Names, has_names
@@ -278,7 +279,7 @@ class ControlLoop:
         loaded = self.running.loaded
         self._checks.update(self.running.checks())
         if self.running.code is not None and self._code is None:
-            self._code = asyncio.ensure_future(self._follow_code(self.running.code))
+            self._code = for_ever(self._follow_code(self.running.code), self._say)
         named = has_names(loaded)
         if named and self._names is None:
             self._followed = Names(
@@ -287,7 +288,7 @@ class ControlLoop:
                 use=self._use_resolved,
                 tell=self._tell_own,
             )
-            self._names = asyncio.ensure_future(self._followed.run())
+            self._names = for_ever(self._followed.run(), self._say)
         elif not named and self._names is not None:
             self._names.cancel()
             self._names = self._followed = None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from fairlead import _engine
@@ -10,6 +12,7 @@ from fairlead.compat.table import first_shape
 from fairlead.config import plan as plans
 from fairlead.config.loaded import load_text
 from fairlead.config.resolve import Answer
+from fairlead.discovery import dns
 from fairlead.errors import ConfigErrors
 
 
@@ -131,6 +134,32 @@ def test_names_are_followed_and_never_forgotten():
 
     assert moved.addresses("a:80") == [("10.0.0.2", 80)]
     assert (gone.addresses("a:80"), gone.unresolved) == ([("10.0.0.2", 80)], ("a",))
+    assert gone.problems == {"a": "gone"}
+
+
+def test_following_a_name_that_vanishes_says_why_and_goes_on():
+    names = Names(a="10.0.0.1")
+    settings = Settings(80, None, Arguments())
+    layouts = [Layout(settings, first_shape(parse_channels(["a"], 80)), resolver=names)]
+    told = []
+
+    async def resolve(loaded):
+        return loaded.resolve()
+
+    async def use(_, after):
+        layouts.append(after)
+        return True
+
+    def tell(kind, **fields):
+        told.append((kind, fields))
+
+    followed = dns.Names(lambda: layouts[-1], resolve, use, tell)
+    names.addresses.clear()
+    assert asyncio.run(followed.step()) == ("a",)
+    assert told == [("unresolved", {"name": "a", "why": "gone"})]
+    names.addresses["a"] = "10.0.0.2"
+    assert asyncio.run(followed.step()) == ()
+    assert layouts[-1].addresses("a:80") == [("10.0.0.2", 80)]
 
 
 def test_a_change_asks_for_new_names_only():

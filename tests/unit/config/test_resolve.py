@@ -68,6 +68,9 @@ def test_a_resolver_that_fails_is_an_answer():
         "::ffff:169.254.169.254",
         "fd00:ec2::254",
         "100.100.100.200",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "168.63.129.16",
     ],
 )
 def test_no_name_leads_to_where_clouds_keep_credentials(address):
