@@ -118,12 +118,11 @@ MUTATIONS = [
     Mutation(
         "late-back",
         "too long",
-        "flapping is held 32 times as long",
+        "what a backend did is dated 80 s later",
         f"{BALANCE}/trust.rs",
-        "self.bad + doubled(relapses).min(LONGEST_FLAP_HOLD)",
-        "self.bad + doubled(relapses) * 32",
+        "        self.bad = now;\n",
+        "        self.bad = now + Duration::from_secs(80);\n",
         "claims::who_is_well",
-        seeds=600,
     ),
     Mutation(
         "dead-back",
