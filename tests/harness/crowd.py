@@ -78,10 +78,12 @@ class Origin:
         self._held: list[Callable[[], None]] = []
         self._lines: set[_Backend] = set()
         self._listening: asyncio.Server | None = None
+        self._closed = False
 
     async def listen(self, listener: socket.socket) -> None:
         """Serve what this socket accepts."""
         self.address = "{}:{}".format(*listener.getsockname()[:2])
+        self._closed = False
         self._listening = await self.loop.create_server(lambda: _Backend(self), sock=listener)
 
     def handle(self, line: _Backend, request: Request) -> None:
@@ -112,6 +114,9 @@ class Origin:
 
     def began(self, line: _Backend) -> None:
         """A connection was accepted."""
+        if self._closed:
+            line.reset()
+            return
         if self.closes:
             line.end()
         self._lines.add(line)
@@ -144,8 +149,14 @@ class Origin:
 
     def close(self) -> None:
         """The same, from the loop itself."""
-        if self._listening is not None:
-            self._listening.close()
+        self._closed = True
+        server, self._listening = self._listening, None
+        if server is not None:
+            for listener in server.sockets:
+                self.loop.remove_reader(listener.fileno())
+            # After what was accepted in this turn: asyncio gives up on a connection whose server is
+            # closed by then, and its socket is left to the collector.
+            self.loop.call_soon(server.close)
         for line in list(self._lines):
             line.reset()
 

@@ -120,11 +120,15 @@ def test_answers_that_come_late_are_the_hedges_business(lab) -> None:
     assert traffic.slowest < 1.5, "each was answered by somebody else"
 
 
-def test_a_person_reads_a_report_and_sees_it_run(lab) -> None:
+def _played(lab, *words: str) -> tuple[subprocess.Popen[str], str]:
+    """A run that a person looks on at, and its first line.
+
+    On a busy machine the other backend may be suspect for a moment; then it is refused, rightly.
+    """
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(lab.balancer.runtime), "NO_COLOR": "1"}
-    with Traffic(lab.listen):
+    for _ in range(10):
         process = subprocess.Popen(
-            [PROGRAM, "chaos", "--backend", lab.target, "--fault", "freeze", "--for", "2s"],
+            [PROGRAM, "chaos", "--backend", lab.target, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -132,6 +136,15 @@ def test_a_person_reads_a_report_and_sees_it_run(lab) -> None:
         )
         assert process.stderr is not None
         first = process.stderr.readline()
+        if "no other backend" not in first:
+            break
+        process.communicate(timeout=20)
+    return process, first
+
+
+def test_a_person_reads_a_report_and_sees_it_run(lab) -> None:
+    with Traffic(lab.listen):
+        process, first = _played(lab, "--fault", "freeze", "--for", "2s")
         status = lab("status")
         report = process.communicate(timeout=20)[0]
 
