@@ -135,7 +135,6 @@ A connection takes about a kilobyte while it is idle; the most that one can make
 
 Nobody was found yet who needs another value; they stand in one file.
 
-What bounds the framing of chunks and the trailers costs no memory here worth a setting: extensions are taken out as they pass, and of trailers at most one line is held. The bounds are for who reads behind fairlead, and a few lines of trailers is what real programs send.
 Requests that come behind one that is being answered are bounded in bytes (`limits.pipelined`) and not in number: they aren't read as requests before their turn, so nobody knows yet how many they are, and their bytes are all that they cost. `limits.requests` counts those that had their turn.
 
 | name | value | what it is for |

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TIMEOUTS = {"head": 10_000, "body": 30_000, "idle": 60_000, "tunnel": 3_600_000}
-LIMITS = {"head": 65_536, "headers": 128, "body": None, "connections": 1000}
+LIMITS = {
+    "head": 65_536,
+    "headers": 128,
+    "body": None,
+    "connections": 1000,
+    "trailers": 32,
+    "trailer_bytes": 8_192,
+    "chunk_line": 256,
+    "chunk_excess": 16_384,
+}
 
 
 def plan_for(*backends: str) -> dict[str, Any]:

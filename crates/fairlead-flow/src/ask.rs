@@ -14,7 +14,7 @@ use fairlead_balance::Pool;
 use fairlead_model::backend::Slot;
 use fairlead_model::limits::REPLAY_BYTES;
 use fairlead_model::moment::Moment;
-use fairlead_proto::http1::{BodyReader, Framing, RequestHead};
+use fairlead_proto::http1::{BodyReader, ChunkLimits, Framing, RequestHead};
 
 use crate::driver::Driver;
 use crate::flow::Flow;
@@ -93,8 +93,9 @@ fn prefix<'a>(exchange: &'a Exchange, into: &'a mut Vec<u8>) -> &'a [u8] {
     let mut plain = &exchange.body[..];
     if exchange.facts.chunked {
         into.clear();
-        // It was read once already, so it can be read again.
-        let _ = BodyReader::new(Framing::Chunked).feed(&exchange.body, false, into);
+        // It was read once already, so it can be read again; the limits were kept then.
+        let _ =
+            BodyReader::new(Framing::Chunked, ChunkLimits::NONE).feed(&exchange.body, false, into);
         plain = into;
     }
     &plain[..plain.len().min(wanted as usize)]

@@ -33,20 +33,6 @@ pub const RESPONSE_HEADERS: usize = 256;
 /// bound a backend could hold a client for ever.
 pub const INTERIM_RESPONSES: u32 = 16;
 
-/// Bytes of one chunk-size line. A size takes at most 16 digits; the rest is extension, which
-/// nobody uses and which attacks are made of (Go's CVE-2023-39326).
-pub const CHUNK_LINE_BYTES: usize = 256;
-
-/// Bytes of chunk framing beyond what plain chunks of the same data need, with 16 allowed for each
-/// chunk. Go draws its line at the same place.
-pub const CHUNK_EXCESS_BYTES: usize = 16 * 1024;
-
-/// Bytes of all trailer lines of a message.
-pub const TRAILER_BYTES: usize = 8 * 1024;
-
-/// Trailer lines of a message.
-pub const TRAILERS: usize = 32;
-
 /// Empty lines before a request line that are passed over (RFC 9112 §2.2 wants at least one).
 pub const EMPTY_LINES: usize = 2;
 

@@ -15,11 +15,13 @@ use std::time::Instant;
 
 use fairlead_proto::forwarded::Scheme;
 use fairlead_proto::http1::{
-    write_request, write_response, BodyReader, Delivery, ForwardRequest, ForwardResponse, Framing,
-    Limits, Method, Parsed, Progress, RequestHead, ResponseHead, Version,
+    write_request, write_response, BodyReader, ChunkLimits, Delivery, ForwardRequest,
+    ForwardResponse, Framing, Limits, Method, Parsed, Progress, RequestHead, ResponseHead, Version,
 };
 
 const LIMITS: Limits = Limits { head: 64 * 1024, headers: 128 };
+const CHUNKS: ChunkLimits =
+    ChunkLimits { line: 256, excess: 16 * 1024, trailers: 32, trailer_bytes: 8 * 1024 };
 const ROUNDS: usize = 9;
 const REPETITIONS: u32 = 400_000;
 
@@ -120,7 +122,7 @@ fn response() {
 fn chunks() {
     let piece = [&b"400\r\n"[..], &[b'x'; 1024], b"\r\n"].concat().repeat(16);
     let mut out = Vec::new();
-    let mut body = BodyReader::new(Framing::Chunked);
+    let mut body = BodyReader::new(Framing::Chunked, CHUNKS);
     let walking = measure(|| {
         let fed = body.feed(black_box(&piece), true, &mut out);
         assert!(fed.is_ok_and(|fed| fed.verbatim));

@@ -22,7 +22,7 @@ pub mod write;
 
 pub use answer::{write_answer, Answer};
 pub use body::BodyReader;
-pub use chunk::{chunk_head, ChunkReader, Fed, CHUNK_END, LAST_CHUNK};
+pub use chunk::{chunk_head, ChunkLimits, ChunkReader, Fed, CHUNK_END, LAST_CHUNK};
 pub use framing::Framing;
 pub use head::{Fields, Limits, Parsed, Progress, Version};
 pub use method::Method;

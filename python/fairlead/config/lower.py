@@ -200,6 +200,10 @@ def _limits(limits: Limits, overall: plan.OverallLimits) -> plan.Limits:
         limits.connections_per_client,
         limits.requests,
         limits.min_rate,
+        limits.trailers,
+        limits.trailer_bytes,
+        limits.chunk_line,
+        limits.chunk_excess,
     )
 
 

@@ -137,6 +137,10 @@ class Limits(msgspec.Struct, frozen=True):
     connections_per_client: int | None
     requests: int | None
     min_rate: int | None
+    trailers: int
+    trailer_bytes: int
+    chunk_line: int
+    chunk_excess: int
 
 
 class Network(msgspec.Struct, frozen=True):

@@ -36,6 +36,42 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             why="Browsers send about twenty.",
         ),
     ] = 128
+    trailers: Annotated[
+        int,
+        Key(
+            Whole(0, 1024),
+            "Trailer lines behind the chunks of a body, either way. Beyond it a request gets 400, "
+            "and an answer becomes a 502, or breaks off if its head is out.",
+            why="Programs that send any send a few; the bound is for who reads behind fairlead.",
+        ),
+    ] = 32
+    trailer_bytes: Annotated[
+        int,
+        Key(
+            Size("16B", "1MiB"),
+            "Bytes of all trailer lines of a body; beyond it as with `trailers`.",
+            why="At most one line is held here, and the bound is for who reads behind fairlead.",
+        ),
+    ] = 8 * 1024
+    chunk_line: Annotated[
+        int,
+        Key(
+            Size("32B", "64KiB"),
+            "Bytes of a chunk's size line; beyond it as with `trailers`.",
+            why="A size takes at most 16 digits; the rest is extension, which nobody uses and "
+            "which attacks are made of (Go's CVE-2023-39326).",
+        ),
+    ] = 256
+    chunk_excess: Annotated[
+        int,
+        Key(
+            Size("0B", "16MiB"),
+            "Bytes of chunk framing in excess of what plain chunks of the same data need, with 16 "
+            "allowed for each chunk; beyond it as with `trailers`.",
+            why="Extensions are taken out as they pass and cost nothing but work. Go draws its "
+            "line at the same place.",
+        ),
+    ] = 16 * 1024
     target: Annotated[
         int | None,
         Key(

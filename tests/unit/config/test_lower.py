@@ -172,6 +172,19 @@ def test_no_limit_is_none():
     assert listener("").limits.min_rate == 240
 
 
+def test_limits_of_chunks_go_to_the_engine():
+    made = listener(
+        'limits = { trailers = 0, trailer_bytes = "1KiB", chunk_line = "32B", '
+        'chunk_excess = "0B" }\n'
+    ).limits
+    usual = listener("").limits
+
+    assert (made.trailers, made.trailer_bytes) == (0, 1024)
+    assert (made.chunk_line, made.chunk_excess) == (32, 0)
+    assert (usual.trailers, usual.trailer_bytes) == (32, 8192)
+    assert (usual.chunk_line, usual.chunk_excess) == (256, 16_384)
+
+
 def test_networks_have_one_spelling():
     made = listener('trusted_proxies = ["10.0.0.0/8", "FD00:0::/16", "::1"]\n')
 

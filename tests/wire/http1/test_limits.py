@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from harness.backend import keeping, response
 from harness.balancer import loopback, wait_for
 from harness.config import site
+from harness.line import BrokenOff
 
 
 @pytest.fixture
@@ -84,15 +86,87 @@ def test_a_target_may_have_exactly_its_limit(limited, length: int, expected) -> 
     assert (answer.status, answer.reason) == expected
 
 
-@pytest.mark.parametrize(("count", "expected"), [(32, 200), (33, 400)])
-def test_trailers_may_be_exactly_so_many(limited, count: int, expected: int) -> None:
-    balancer, listen, _ = limited("")
-    line = balancer.connect(listen)
-    trailers = "".join(f"X-{number}: y\r\n" for number in range(count))
-    line.send("POST / HTTP/1.1\r\nHost: app\r\nTransfer-Encoding: chunked\r\n\r\n")
-    line.send(f"1\r\nx\r\n0\r\n{trailers}\r\n")
+def _trailers(count: int) -> str:
+    return "1\r\nx\r\n0\r\n" + "".join(f"X-{number}: y\r\n" for number in range(count)) + "\r\n"
 
-    assert line.read_response().status == expected
+
+def _trailer(length: int) -> str:
+    return f"1\r\nx\r\n0\r\nX: {'y' * (length - 5)}\r\n\r\n"
+
+
+def _size_line(length: int) -> str:
+    return f"1;{'e' * (length - 4)}\r\nx\r\n0\r\n\r\n"
+
+
+CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"
+# A limit, and bodies that reach it and pass it by one.
+CHUNKS = [
+    pytest.param("", _trailers(32), _trailers(33), id="trailers by default"),
+    pytest.param("trailers = 0", _trailers(0), _trailers(1), id="no trailers"),
+    pytest.param("trailers = 3", _trailers(3), _trailers(4), id="few trailers"),
+    pytest.param("trailers = 300", _trailers(300), _trailers(301), id="many trailers"),
+    pytest.param("", _trailer(8192), _trailer(8193), id="trailer bytes by default"),
+    pytest.param('trailer_bytes = "16B"', _trailer(16), _trailer(17), id="short trailers"),
+    pytest.param('trailer_bytes = "9KiB"', _trailer(9216), _trailer(9217), id="long trailers"),
+    pytest.param("", _size_line(256), _size_line(257), id="chunk line by default"),
+    pytest.param('chunk_line = "32B"', _size_line(32), _size_line(33), id="short chunk line"),
+    pytest.param('chunk_line = "1KiB"', _size_line(1024), _size_line(1025), id="long chunk line"),
+    pytest.param('chunk_excess = "0B"', _size_line(18), _size_line(19), id="no excess"),
+]
+
+
+@pytest.mark.parametrize(("limits", "fits", "more"), CHUNKS)
+def test_the_chunks_of_a_request_may_have_exactly_their_limits(
+    limited, limits: str, fits: str, more: str
+) -> None:
+    balancer, listen, one = limited(f"limits = {{ {limits} }}")
+    line = balancer.connect(listen)
+
+    assert line.ask(f"POST / HTTP/1.1\r\nHost: app\r\n{CHUNKED}{fits}").body == b"x"
+    line.send(f"POST / HTTP/1.1\r\nHost: app\r\n{CHUNKED}{more}")
+
+    assert said(line) == (400, "bad_framing")
+    assert len([request for request in one.requests if request.body]) == 1
+
+
+@pytest.mark.parametrize(("limits", "fits", "more"), CHUNKS)
+def test_the_chunks_of_an_answer_may_have_exactly_their_limits(
+    fairlead, backend, limits: str, fits: str, more: str
+) -> None:
+    bodies = {"/fits": fits, "/more": more}
+    one = backend(
+        keeping(lambda request: f"HTTP/1.1 200 OK\r\n{CHUNKED}{bodies[request.target]}".encode())
+    )
+    listen = loopback()
+    balancer = fairlead(config=site(listen, one, listener=f"limits = {{ {limits} }}"))
+    line = balancer.connect(listen)
+
+    answer = line.get("/fits")
+    assert (answer.status, answer.body) == (200, b"x")
+    answer = line.get("/more")
+    assert (answer.status, answer.reason) == (502, "bad_response")
+
+
+def test_an_answer_whose_head_went_out_is_broken_off_at_the_limit(fairlead, backend) -> None:
+    head_came = threading.Event()
+
+    def play(line) -> None:
+        line.read_request()
+        line.send(f"HTTP/1.1 200 OK\r\n{CHUNKED}1\r\nx\r\n")
+        assert head_came.wait(10)
+        line.send("0\r\nA: b\r\nC: d\r\n\r\n")
+        line.read_some()
+
+    listen = loopback()
+    balancer = fairlead(config=site(listen, backend(play), listener="limits = { trailers = 1 }"))
+    line = balancer.connect(listen)
+    line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+    head = line.read_head()
+    head_came.set()
+
+    with pytest.raises((BrokenOff, ConnectionResetError)):
+        line.read_body(head)
+    wait_for(lambda: balancer.listener()["reasons"].get("response_truncated") == 1)
 
 
 def test_a_target_that_is_too_long_is_refused(http, backend) -> None:

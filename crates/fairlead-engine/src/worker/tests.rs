@@ -20,7 +20,10 @@ fn plan(backend: SocketAddr) -> Plan {
         "name": "web", "bind": [{"tcp": "127.0.0.1:0"}], "protocol": "tcp", "pool": 0,
         "routes": [], "trusted_proxies": [],
         "timeouts": {"head": long, "body": long, "idle": long, "tunnel": long},
-        "limits": {"head": 65_536, "headers": 128, "body": null, "connections": 100},
+        "limits": {
+            "head": 65_536, "headers": 128, "body": null, "connections": 100,
+            "trailers": 32, "trailer_bytes": 8_192, "chunk_line": 256, "chunk_excess": 16_384,
+        },
     });
     let pool = json!({
         "name": "app", "policy": "round-robin", "hash_on": "source_ip", "source": null,

@@ -22,6 +22,7 @@ use crate::ask::{body_until, wants_body};
 use crate::context::Context;
 use crate::driver::{Driver, Peer};
 use crate::flow::Flow;
+use crate::http::body::chunk_limits;
 use crate::http::exchange::{Exchange, Facts};
 use crate::idle::Reuse;
 use crate::link::Owner;
@@ -77,7 +78,7 @@ impl Flow {
             via: listener.plan().via.as_deref(),
         };
         write_request(&mut exchange.head, bytes, head, &how);
-        exchange.request = head.body(bytes);
+        exchange.request = head.body(bytes, chunk_limits(listener.plan()));
         exchange.request_done = exchange.request.is_done();
         client.exchange = Some(exchange);
         if let Some(reason) = self.unwanted(listener.plan(), head) {

@@ -7,7 +7,9 @@
 
 use fairlead_model::limits::{RECEIVE_BYTES, REPLAY_BYTES};
 use fairlead_model::moment::Moment;
+use fairlead_model::plan::ListenerPlan;
 use fairlead_model::reason::Reason;
+use fairlead_proto::http1::ChunkLimits;
 
 use crate::ask::has_prefix;
 use crate::driver::{Driver, Sent};
@@ -17,6 +19,19 @@ use crate::http::exchange::{Kept, Phase};
 use crate::http::hedge::late_at;
 use crate::link::Owner;
 use crate::slab::Key;
+
+/// How much framing bodies in chunks may have at a listener: those of its clients, and the answers
+/// to them.
+#[inline]
+pub(crate) fn chunk_limits(plan: &ListenerPlan) -> ChunkLimits {
+    let limits = &plan.limits;
+    ChunkLimits {
+        line: limits.chunk_line,
+        excess: limits.chunk_excess,
+        trailers: limits.trailers,
+        trailer_bytes: limits.trailer_bytes,
+    }
+}
 
 impl Flow {
     /// A piece of the request's body. Answers how much of `bytes` belongs to it.

@@ -15,8 +15,8 @@ use fairlead_model::limits::{
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{
-    chunk_head, write_interim, write_response, Delivery, ForwardResponse, Framing, Limits, Parsed,
-    ResponseHead, Version, CHUNK_END,
+    chunk_head, write_interim, write_response, ChunkLimits, Delivery, ForwardResponse, Framing,
+    Limits, Parsed, ResponseHead, Version, CHUNK_END,
 };
 
 use fairlead_proto::RefusalKind;
@@ -24,6 +24,7 @@ use fairlead_proto::RefusalKind;
 use crate::driver::{Driver, Sent};
 use crate::flow::Flow;
 use crate::http::attempt::Failure;
+use crate::http::body::chunk_limits;
 use crate::http::exchange::{Cut, Exchange, Next, Phase};
 use crate::http::opinion::is_error;
 use crate::slab::Key;
@@ -177,7 +178,8 @@ impl Flow {
         let Some(exchange) = client.exchange.as_mut() else { return };
         let Some(link_key) = exchange.link else { return };
         let Some(link) = self.ctx.links.get(link_key) else { return };
-        exchange.take_head(bytes, head, self.stopping);
+        let limits = chunk_limits(client.listener.plan());
+        exchange.take_head((bytes, limits), head, self.stopping);
         let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
         link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
         if link.watch.suspected {
@@ -388,11 +390,16 @@ impl Flow {
 
 impl Exchange {
     /// What the head of an answer says of the rest of it, and of both connections.
-    fn take_head(&mut self, bytes: &[u8], head: &ResponseHead, stopping: bool) {
+    fn take_head(
+        &mut self,
+        (bytes, limits): (&[u8], ChunkLimits),
+        head: &ResponseHead,
+        stopping: bool,
+    ) {
         let framing = head.framing();
         self.phase = Phase::Relaying;
         self.status = head.status();
-        self.response = head.body(bytes);
+        self.response = head.body(bytes, limits);
         self.link_keeps = head.keep_alive() && framing != Framing::UntilClose;
         self.delivery = Delivery::of(framing, self.facts.version);
         // Some answers can only end with the connection. One that begins before the request was

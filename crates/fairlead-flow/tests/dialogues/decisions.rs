@@ -208,6 +208,19 @@ fn chunks_are_shown_without_their_framing() {
 }
 
 #[test]
+fn a_body_is_shown_whatever_its_listener_allows_around_it() {
+    let setup = http().asking(4).listener(|listener| listener.limits.trailers = 100);
+    let trailers = "X-A: b\r\n".repeat(100);
+    let mut told = dialogue(setup);
+    told.policy_listens().client_connects().wants_nothing();
+    told.client_sends("PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .wants_nothing()
+        .client_sends(format!("3\r\nabc\r\n0\r\n{trailers}\r\n"))
+        .wants([ask_with(&[0, 1], "PUT /a HTTP/1.1", "abc")]);
+    told.client_resets().wants_nothing().ends();
+}
+
+#[test]
 fn a_body_is_not_waited_for_longer_than_a_second_or_where_its_client_waits() {
     let head = "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n";
     let mut told = dialogue(http().asking(4));

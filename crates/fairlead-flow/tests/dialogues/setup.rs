@@ -66,6 +66,10 @@ fn setup(protocol: Protocol) -> Setup {
         connections_per_client: None,
         requests: None,
         min_rate: None,
+        trailers: 32,
+        trailer_bytes: 8 * 1024,
+        chunk_line: 256,
+        chunk_excess: 16 * 1024,
     };
     let listener = ListenerPlan {
         name: "web".into(),

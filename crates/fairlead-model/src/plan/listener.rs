@@ -161,6 +161,15 @@ pub struct ListenerLimits {
     /// take; `None`: any progress will do.
     #[serde(default)]
     pub min_rate: Option<u64>,
+    /// Trailer lines of a message, in either direction; so with those below.
+    pub trailers: u32,
+    /// Bytes of all trailer lines of a message.
+    pub trailer_bytes: u32,
+    /// Bytes of a chunk-size line.
+    pub chunk_line: u32,
+    /// Bytes of chunk framing beyond what plain chunks of the same data need, with 16 allowed for
+    /// each chunk.
+    pub chunk_excess: u32,
 }
 
 /// A network: `10.0.0.0/8`.

@@ -3,7 +3,7 @@
 //! Bytes are counted or walked, never kept. A body that stops before its end is not a shorter body:
 //! [`BodyReader::ends_at_close`] says whether the connection's end is the body's.
 
-use crate::http1::chunk::{ChunkReader, Fed};
+use crate::http1::chunk::{ChunkLimits, ChunkReader, Fed};
 use crate::http1::framing::Framing;
 use crate::refusal::Refusal;
 
@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 ///
 /// ```
 /// # use fairlead_proto::http1::*;
-/// let mut body = BodyReader::new(Framing::Length(3));
+/// let mut body = BodyReader::new(Framing::Length(3), ChunkLimits::NONE);
 /// let mut out = Vec::new();
 /// let fed = body.feed(b"abcGET /", true, &mut out)?;
 /// assert_eq!(fed, Fed { consumed: 3, done: true, verbatim: true });
@@ -39,12 +39,12 @@ impl Default for Kind {
 }
 
 impl BodyReader {
-    /// A reader at the start of a body.
-    pub fn new(framing: Framing) -> BodyReader {
+    /// A reader at the start of a body; if it comes in chunks, within `limits`.
+    pub fn new(framing: Framing, limits: ChunkLimits) -> BodyReader {
         let kind = match framing {
             Framing::None => Kind::default(),
             Framing::Length(left) => Kind::Length { data: 0, left },
-            Framing::Chunked => Kind::Chunked(ChunkReader::default()),
+            Framing::Chunked => Kind::Chunked(ChunkReader::new(limits)),
             Framing::UntilClose => Kind::UntilClose { data: 0 },
         };
         BodyReader { kind }
@@ -55,12 +55,13 @@ impl BodyReader {
     #[inline]
     pub(crate) fn without(
         framing: Framing,
+        limits: ChunkLimits,
         nominated: impl FnOnce() -> Option<Box<[u8]>>,
     ) -> BodyReader {
         if framing != Framing::Chunked {
-            return BodyReader::new(framing);
+            return BodyReader::new(framing, limits);
         }
-        BodyReader { kind: Kind::Chunked(ChunkReader::without(nominated())) }
+        BodyReader { kind: Kind::Chunked(ChunkReader::without(limits, nominated())) }
     }
 
     /// Takes the next piece; see [`ChunkReader::feed`]. `keep_framing` makes a difference to
@@ -156,6 +157,9 @@ impl BodyReader {
 mod tests {
     use super::*;
 
+    const LIMITS: ChunkLimits =
+        ChunkLimits { line: 256, excess: 16 * 1024, trailers: 32, trailer_bytes: 8 * 1024 };
+
     fn fed(consumed: usize, done: bool) -> Fed {
         Fed { consumed, done, verbatim: true }
     }
@@ -163,7 +167,7 @@ mod tests {
     #[test]
     fn no_body_takes_nothing() {
         for framing in [Framing::None, Framing::Length(0)] {
-            let mut body = BodyReader::new(framing);
+            let mut body = BodyReader::new(framing, LIMITS);
             assert!(body.is_done() && body.ends_at_close());
             assert_eq!(body.feed(b"next", true, &mut Vec::new()), Ok(fed(0, true)));
         }
@@ -171,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_length_is_counted_down() {
-        let mut body = BodyReader::new(Framing::Length(5));
+        let mut body = BodyReader::new(Framing::Length(5), LIMITS);
         assert_eq!(body.feed(b"ab", true, &mut Vec::new()), Ok(fed(2, false)));
         assert_eq!((body.data_bytes(), body.left()), (2, Some(3)));
         assert!(!body.ends_at_close());
@@ -182,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_body_until_close_is_never_done_but_whole_at_any_end() {
-        let mut body = BodyReader::new(Framing::UntilClose);
+        let mut body = BodyReader::new(Framing::UntilClose, LIMITS);
         assert_eq!(body.feed(b"abc", true, &mut Vec::new()), Ok(fed(3, false)));
         assert!(!body.is_done() && body.ends_at_close());
         assert_eq!((body.data_bytes(), body.left()), (3, None));
@@ -190,17 +194,17 @@ mod tests {
 
     #[test]
     fn what_is_passed_on_unseen_is_counted() {
-        let mut body = BodyReader::new(Framing::Length(10));
+        let mut body = BodyReader::new(Framing::Length(10), LIMITS);
         assert_eq!(body.feed(b"ab", true, &mut Vec::new()), Ok(fed(2, false)));
         assert_eq!(body.countable(), Some(8));
         body.count(7);
         assert_eq!((body.data_bytes(), body.left(), body.is_done()), (9, Some(1), false));
         body.count(1);
         assert!(body.is_done() && body.countable() == Some(0));
-        let mut endless = BodyReader::new(Framing::UntilClose);
+        let mut endless = BodyReader::new(Framing::UntilClose, LIMITS);
         endless.count(5);
         assert_eq!((endless.data_bytes(), endless.countable()), (5, Some(u64::MAX)));
-        assert_eq!(BodyReader::new(Framing::Chunked).countable(), None);
+        assert_eq!(BodyReader::new(Framing::Chunked, LIMITS).countable(), None);
     }
 
     #[test]
@@ -208,7 +212,7 @@ mod tests {
         let nominated = || Some(b"close, X-Mine".to_vec().into_boxed_slice());
         let last = "0\r\nx-mine: 1\r\nX-Sum: 2\r\n\r\n";
         for cut in 0..last.len() {
-            let mut body = BodyReader::without(Framing::Chunked, nominated);
+            let mut body = BodyReader::without(Framing::Chunked, LIMITS, nominated);
             let mut whole = Vec::new();
             for piece in [&last[..cut], &last[cut..]] {
                 let mut out = Vec::new();
@@ -218,12 +222,12 @@ mod tests {
             assert!(body.is_done());
             assert_eq!(whole, b"0\r\nX-Sum: 2\r\n\r\n", "cut at {cut}");
         }
-        assert_eq!(BodyReader::without(Framing::Length(3), nominated).left(), Some(3));
+        assert_eq!(BodyReader::without(Framing::Length(3), LIMITS, nominated).left(), Some(3));
     }
 
     #[test]
     fn chunks_are_walked() {
-        let mut body = BodyReader::new(Framing::Chunked);
+        let mut body = BodyReader::new(Framing::Chunked, LIMITS);
         let mut out = Vec::new();
         assert_eq!(body.feed(b"3\r\nabc\r\n", true, &mut out), Ok(fed(8, false)));
         assert!(!body.ends_at_close());

@@ -23,12 +23,29 @@ pub const CHUNK_END: &[u8] = b"\r\n";
 /// Digits of a chunk size: 16 are 64 bits.
 const DIGITS_MAX: u8 = 16;
 
-/// Bytes of a size line with extensions and CRLF.
-const LINE_MAX: u16 = 256;
+/// How much framing a chunked body may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkLimits {
+    /// Bytes of a size line with extensions and CRLF.
+    pub line: u32,
+    /// Bytes of framing in excess of what plain chunks of the same data would need, with an
+    /// allowance of 16 a chunk.
+    pub excess: u32,
+    /// Trailer lines.
+    pub trailers: u32,
+    /// Bytes of all trailer lines.
+    pub trailer_bytes: u32,
+}
 
-/// Bytes of framing in excess of what plain chunks of the same data would need, with an allowance
-/// of 16 a chunk. Go draws its line at the same place.
-const EXCESS_MAX: u32 = 16 * 1024;
+impl ChunkLimits {
+    /// For a body that was read within its limits before.
+    pub const NONE: ChunkLimits = ChunkLimits {
+        line: u32::MAX,
+        excess: u32::MAX,
+        trailers: u32::MAX,
+        trailer_bytes: u32::MAX,
+    };
+}
 
 /// Writes the head of a chunk of `length` bytes (more than 0) into `space`.
 ///
@@ -63,21 +80,24 @@ pub struct Fed {
 }
 
 /// Walks a chunked body.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ChunkReader {
     state: State,
     /// The size being read, then what is left of the chunk's data.
     left: u64,
     /// Bytes of data so far.
     data: u64,
-    /// Bytes of the size line so far.
-    line: u16,
+    /// Bytes of the size line so far, and how many it may have.
+    line: u32,
+    line_most: u32,
     /// Digits of the size so far, leading zeros included.
     digits: u8,
     /// Whether a zero at the end of the last piece is held back: it is the last chunk's size if no
     /// digit follows, and a leading zero otherwise.
     held_zero: bool,
+    /// Bytes of framing in excess so far, and how many there may be.
     excess: u32,
+    excess_most: u32,
     trailers: Trailers,
 }
 
@@ -94,12 +114,6 @@ enum State {
     Done,
     /// Nothing: it was refused.
     Broken(Refusal),
-}
-
-impl Default for State {
-    fn default() -> State {
-        State::Framing(Expect::Size)
-    }
 }
 
 /// Which byte of framing comes next.
@@ -122,10 +136,26 @@ enum Expect {
 }
 
 impl ChunkReader {
+    /// A reader at the start of a body within `limits`.
+    pub fn new(limits: ChunkLimits) -> ChunkReader {
+        ChunkReader::without(limits, None)
+    }
+
     /// A reader at the start of a body whose message's `Connection` names these trailers, as a
     /// list: they are left out.
-    pub(crate) fn without(nominated: Option<Box<[u8]>>) -> ChunkReader {
-        ChunkReader { trailers: Trailers::without(nominated), ..ChunkReader::default() }
+    pub(crate) fn without(limits: ChunkLimits, nominated: Option<Box<[u8]>>) -> ChunkReader {
+        ChunkReader {
+            state: State::Framing(Expect::Size),
+            left: 0,
+            data: 0,
+            line: 0,
+            line_most: limits.line,
+            digits: 0,
+            held_zero: false,
+            excess: 0,
+            excess_most: limits.excess,
+            trailers: Trailers::new((limits.trailers, limits.trailer_bytes), nominated),
+        }
     }
 
     /// Bytes of data so far, without framing.
@@ -291,7 +321,7 @@ impl ChunkReader {
     /// Counts a byte of a size line. The LF is not counted, hence one less than the bound.
     fn count_line(&mut self) -> Result<(), Refusal> {
         self.line += 1;
-        if self.line >= LINE_MAX {
+        if self.line >= self.line_most {
             return Err(strict::CHUNK_LINE);
         }
         Ok(())
@@ -301,10 +331,11 @@ impl ChunkReader {
     fn end_size_line(&mut self) -> Result<(), Refusal> {
         let allowed = 16_u64.saturating_add(self.left.saturating_mul(2));
         let needed = u64::from(self.excess) + u64::from(self.line) + 1;
-        self.excess = needed.saturating_sub(allowed) as u32;
-        if self.excess > EXCESS_MAX {
+        let excess = needed.saturating_sub(allowed);
+        if excess > u64::from(self.excess_most) {
             return Err(strict::CHUNK_EXCESS);
         }
+        self.excess = excess as u32;
         (self.line, self.digits) = (0, 0);
         self.state = if self.left == 0 { State::Trailer } else { State::Data };
         Ok(())

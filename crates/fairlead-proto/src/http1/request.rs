@@ -9,6 +9,7 @@
 
 use crate::hop::Options;
 use crate::http1::body::BodyReader;
+use crate::http1::chunk::ChunkLimits;
 use crate::http1::framing::{Framing, Transfer};
 use crate::http1::grammar;
 use crate::http1::head::{line_end, Fields, Limits, Line, Notes, Parsed, Progress, Span, Stop};
@@ -22,7 +23,7 @@ use crate::upgrade::Upgrade;
 
 /// Empty lines before a request line that are passed over: RFC 9112 §2.2 wants one (old clients
 /// send it after a body), and two cost nothing.
-const EMPTY_LINES_MAX: usize = 2;
+pub const EMPTY_LINES: usize = 2;
 
 /// A request head, and the memory for reading the next one.
 ///
@@ -184,9 +185,10 @@ impl RequestHead {
     }
 
     /// A reader at the start of the body, which knows what `Connection` takes out of its trailers.
-    pub fn body(&self, input: &[u8]) -> BodyReader {
+    /// Chunks have to keep within `limits`.
+    pub fn body(&self, input: &[u8], limits: ChunkLimits) -> BodyReader {
         let nominated = || self.facts.options.nominated(&self.fields.lines, input);
-        BodyReader::without(self.framing(), nominated)
+        BodyReader::without(self.framing(), limits, nominated)
     }
 
     /// Whether the line with the length can go on as it is.
@@ -232,7 +234,7 @@ impl RequestHead {
 fn skip_empty_lines(input: &[u8]) -> Result<usize, Stop> {
     let mut at = 0;
     while matches!(input.get(at), Some(b'\r' | b'\n')) {
-        if at == EMPTY_LINES_MAX * 2 {
+        if at == EMPTY_LINES * 2 {
             return Err(strict::EMPTY_LINES.into());
         }
         at = line_end(input, at)?;

@@ -8,6 +8,7 @@
 
 use crate::hop::{self, Options};
 use crate::http1::body::BodyReader;
+use crate::http1::chunk::ChunkLimits;
 use crate::http1::framing::{Framing, Transfer};
 use crate::http1::grammar;
 use crate::http1::head::{line_end, Fields, Limits, Line, Notes, Parsed, Progress, Span, Stop};
@@ -137,9 +138,10 @@ impl ResponseHead {
     }
 
     /// A reader at the start of the body, which knows what `Connection` takes out of its trailers.
-    pub fn body(&self, input: &[u8]) -> BodyReader {
+    /// Chunks have to keep within `limits`.
+    pub fn body(&self, input: &[u8], limits: ChunkLimits) -> BodyReader {
         let nominated = || self.facts.options.nominated(&self.fields.lines, input);
-        BodyReader::without(self.framing(), nominated)
+        BodyReader::without(self.framing(), limits, nominated)
     }
 
     /// Whether it says when it was made.

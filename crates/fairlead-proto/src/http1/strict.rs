@@ -62,15 +62,15 @@ rules! {
     // Chunks
     BAD_CHUNK_SIZE, BadFraming, "RFC 9112 §7.1", "a chunk size that is no hexadecimal number";
     CHUNK_TOO_LARGE, BadFraming, "RFC 9112 §7.1", "a chunk size of more than 16 digits";
-    CHUNK_LINE, BadFraming, "RFC 9112 §7.1.1", "a chunk-size line of more than 256 bytes";
+    CHUNK_LINE, BadFraming, "RFC 9112 §7.1.1", "a chunk-size line longer than the limit";
     CHUNK_EXCESS, BadFraming, "RFC 9112 §7.1.1", "far more chunk framing than data";
     CHUNK_BARE_LF, BadFraming, "RFC 9112 §7.1", "a line of chunk framing ends with LF alone";
     CHUNK_BARE_CR, BadFraming, "RFC 9112 §7.1", "a CR without LF in chunk framing";
     CHUNK_EXTENSION, BadFraming, "RFC 9112 §7.1.1", "a byte in a chunk extension that may not stand there";
     CHUNK_OVERRUN, BadFraming, "RFC 9112 §7.1", "chunk data that does not end where its size says";
     BAD_TRAILER, BadFraming, "RFC 9112 §7.1.2", "a trailer line that is no header line";
-    TRAILERS_TOO_LARGE, BadFraming, "", "trailers of more than 8 KiB";
-    TOO_MANY_TRAILERS, BadFraming, "", "more than 32 trailers";
+    TRAILERS_TOO_LARGE, BadFraming, "", "trailers of more bytes than the limit";
+    TOO_MANY_TRAILERS, BadFraming, "", "more trailers than the limit";
     // Sizes
     REQUEST_LINE_TOO_LONG, TargetTooLong, "RFC 9112 §3", "the request line is longer than the limit";
     HEAD_TOO_LARGE, HeadTooLarge, "RFC 6585 §5", "the head is longer than the limit";

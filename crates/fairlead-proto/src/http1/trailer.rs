@@ -10,27 +10,22 @@ use crate::http1::head::{Line, Stop};
 use crate::http1::strict;
 use crate::refusal::Refusal;
 
-/// Bytes of all trailer lines of a message.
-const BYTES_MAX: usize = 8 * 1024;
-
-/// Trailer lines of a message.
-const LINES_MAX: u8 = 32;
-
 /// The trailers of one body so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Trailers {
     /// The beginning of a line whose rest has not come.
     held: Vec<u8>,
-    bytes: u16,
-    lines: u8,
+    /// Lines that may still come, and bytes of them.
+    lines_left: u32,
+    bytes_left: u32,
     /// Names that `Connection` took away, as a list.
     nominated: Option<Box<[u8]>>,
 }
 
 impl Trailers {
-    /// Those of a message whose `Connection` names these.
-    pub(crate) fn without(nominated: Option<Box<[u8]>>) -> Trailers {
-        Trailers { nominated, ..Trailers::default() }
+    /// At most so many lines and bytes, of a message whose `Connection` names these.
+    pub(crate) fn new((lines, bytes): (u32, u32), nominated: Option<Box<[u8]>>) -> Trailers {
+        Trailers { held: Vec::new(), lines_left: lines, bytes_left: bytes, nominated }
     }
 
     /// Whether the next byte begins a line.
@@ -40,11 +35,8 @@ impl Trailers {
 
     /// Counts bytes of trailer lines.
     pub(crate) fn count(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let sum = usize::from(self.bytes) + bytes;
-        if sum > BYTES_MAX {
-            return Err(strict::TRAILERS_TOO_LARGE);
-        }
-        self.bytes = sum as u16;
+        let left = u64::from(self.bytes_left).checked_sub(bytes as u64);
+        self.bytes_left = left.ok_or(strict::TRAILERS_TOO_LARGE)? as u32;
         Ok(())
     }
 
@@ -60,10 +52,7 @@ impl Trailers {
 
     /// Judges a line that ends with LF; says whether it goes on.
     pub(crate) fn judge(&mut self, line: &[u8]) -> Result<bool, Refusal> {
-        self.lines += 1;
-        if self.lines > LINES_MAX {
-            return Err(strict::TOO_MANY_TRAILERS);
-        }
+        self.lines_left = self.lines_left.checked_sub(1).ok_or(strict::TOO_MANY_TRAILERS)?;
         match Line::read(line, 0) {
             Ok(found) => Ok(!found.known.is_no_trailer() && !self.is_nominated(found.name(line))),
             Err(Stop::Refused(strict::BARE_LF)) => Err(strict::CHUNK_BARE_LF),

@@ -7,14 +7,17 @@
 
 use fairlead_proto::forwarded::Scheme;
 use fairlead_proto::http1::{
-    write_request, write_response, BodyReader, Delivery, ForwardRequest, ForwardResponse, Framing,
-    Limits, Method, Parsed, Progress, RequestHead, ResponseHead, Version,
+    write_request, write_response, BodyReader, ChunkLimits, Delivery, ForwardRequest,
+    ForwardResponse, Framing, Limits, Method, Parsed, Progress, RequestHead, ResponseHead, Version,
 };
 use fairlead_proto::Refusal;
 
 use crate::second::{self, Body, Field, Message};
 
 const LIMITS: Limits = Limits { head: 8192, headers: 64 };
+/// As the second reader has them.
+const CHUNKS: ChunkLimits =
+    ChunkLimits { line: 256, excess: 16 * 1024, trailers: 32, trailer_bytes: 8 * 1024 };
 
 const HOW: ForwardRequest<'static> = ForwardRequest {
     client: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
@@ -361,7 +364,7 @@ fn onward_response(message: &Message, old_client: bool, close: bool) -> Vec<Fiel
 /// Feeds a chunked body in the pieces that `cuts` makes: what goes on, how much was consumed, and
 /// whether it ended.
 fn walk(input: &[u8], keep_framing: bool, cuts: &[u8]) -> Result<(Vec<u8>, usize, bool), Refusal> {
-    let mut body = BodyReader::new(Framing::Chunked);
+    let mut body = BodyReader::new(Framing::Chunked, CHUNKS);
     let (mut whole, mut start) = (Vec::new(), 0);
     for end in ends(input.len(), cuts) {
         let piece = &input[start..end];

@@ -4,7 +4,7 @@ use fairlead_model::plan::{
     CheckKind, CheckPlan, HashOn, HashTable, Millis, OutlierPlan, Plan, Policy, PoolPlan,
     PoolTimeouts, RetryPlan,
 };
-use fairlead_proto::http1::Framing;
+use fairlead_proto::http1::{ChunkLimits, Framing};
 
 use super::*;
 use crate::local::Local;
@@ -67,7 +67,7 @@ fn used(pool: Rc<LocalPool>) -> Exchange {
         head: b"head".to_vec(),
         body: b"body".to_vec(),
         kept: Kept::Dropped,
-        request: BodyReader::new(Framing::Length(1)),
+        request: BodyReader::new(Framing::Length(1), ChunkLimits::NONE),
         request_done: true,
         link: Some(key),
         second: Some(key),
@@ -88,7 +88,7 @@ fn used(pool: Rc<LocalPool>) -> Exchange {
         begun: true,
         sent_anything: true,
         sent_at: at,
-        response: BodyReader::new(Framing::Length(1)),
+        response: BodyReader::new(Framing::Length(1), ChunkLimits::NONE),
         moved_at: at,
         promising: true,
         link_keeps: true,

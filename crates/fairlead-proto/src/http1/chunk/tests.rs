@@ -1,8 +1,18 @@
 use super::*;
 
-/// Feeds the pieces one after the other; everything that goes on, and how much was consumed.
-fn walk(pieces: &[&[u8]], keep_framing: bool) -> Result<(Vec<u8>, usize, u64), Refusal> {
-    let mut reader = ChunkReader::default();
+/// What goes on, how much was consumed, and bytes of data.
+type Walked = Result<(Vec<u8>, usize, u64), Refusal>;
+
+const LIMITS: ChunkLimits =
+    ChunkLimits { line: 256, excess: 16 * 1024, trailers: 32, trailer_bytes: 8 * 1024 };
+
+/// Feeds the pieces one after the other.
+fn walk(pieces: &[&[u8]], keep_framing: bool) -> Walked {
+    walk_within(LIMITS, pieces, keep_framing)
+}
+
+fn walk_within(limits: ChunkLimits, pieces: &[&[u8]], keep_framing: bool) -> Walked {
+    let mut reader = ChunkReader::new(limits);
     let (mut whole, mut consumed) = (Vec::new(), 0);
     for piece in pieces {
         let mut out = b"before".to_vec();
@@ -25,14 +35,18 @@ fn walk(pieces: &[&[u8]], keep_framing: bool) -> Result<(Vec<u8>, usize, u64), R
 }
 
 /// Feeds the input whole, cut at every place, and byte by byte; all have to agree.
-fn feed(input: &[u8], keep_framing: bool) -> Result<(Vec<u8>, usize, u64), Refusal> {
-    let whole = walk(&[input], keep_framing);
+fn feed(input: &[u8], keep_framing: bool) -> Walked {
+    feed_within(LIMITS, input, keep_framing)
+}
+
+fn feed_within(limits: ChunkLimits, input: &[u8], keep_framing: bool) -> Walked {
+    let whole = walk_within(limits, &[input], keep_framing);
     for cut in 0..=input.len() {
         let cut = [&input[..cut], &input[cut..]];
-        assert_eq!(walk(&cut, keep_framing), whole, "{}", input.escape_ascii());
+        assert_eq!(walk_within(limits, &cut, keep_framing), whole, "{}", input.escape_ascii());
     }
     let bytes: Vec<&[u8]> = input.chunks(1).collect();
-    assert_eq!(walk(&bytes, keep_framing), whole, "{}", input.escape_ascii());
+    assert_eq!(walk_within(limits, &bytes, keep_framing), whole, "{}", input.escape_ascii());
     whole
 }
 
@@ -62,7 +76,7 @@ fn plain_chunks_go_on_as_they_are() {
     ] {
         assert_eq!(kept(plain), plain);
         let mut out = Vec::new();
-        let fed = ChunkReader::default().feed(plain.as_bytes(), true, &mut out);
+        let fed = ChunkReader::new(LIMITS).feed(plain.as_bytes(), true, &mut out);
         assert_eq!(fed, Ok(Fed { consumed: plain.len(), done: true, verbatim: true }));
     }
 }
@@ -229,8 +243,37 @@ fn trailers_are_bounded() {
 }
 
 #[test]
+fn each_limit_can_be_reached_and_not_passed() {
+    const WIDE: ChunkLimits = ChunkLimits::NONE;
+    let lines = |count: usize| format!("0\r\n{}\r\n", "A: b\r\n".repeat(count));
+    let line = |bytes: usize| format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(bytes - 4));
+    for (limits, fits, more, rule) in [
+        (ChunkLimits { trailers: 0, ..WIDE }, lines(0), lines(1), strict::TOO_MANY_TRAILERS),
+        (ChunkLimits { trailers: 3, ..WIDE }, lines(3), lines(4), strict::TOO_MANY_TRAILERS),
+        (ChunkLimits { trailers: 300, ..WIDE }, lines(300), lines(301), strict::TOO_MANY_TRAILERS),
+        (ChunkLimits { trailer_bytes: 6, ..WIDE }, lines(1), lines(2), strict::TRAILERS_TOO_LARGE),
+        // 11 bytes are not two lines of 6; the empty line behind them doesn't count.
+        (ChunkLimits { trailer_bytes: 11, ..WIDE }, lines(1), lines(2), strict::TRAILERS_TOO_LARGE),
+        (ChunkLimits { trailer_bytes: 12, ..WIDE }, lines(2), lines(3), strict::TRAILERS_TOO_LARGE),
+        (ChunkLimits { line: 32, ..WIDE }, line(32), line(33), strict::CHUNK_LINE),
+        (ChunkLimits { line: 300, ..WIDE }, line(300), line(301), strict::CHUNK_LINE),
+        // 18 are needed for a byte of data by the most generous count.
+        (ChunkLimits { excess: 0, ..WIDE }, line(18), line(19), strict::CHUNK_EXCESS),
+        (ChunkLimits { excess: 5, ..WIDE }, line(23), line(24), strict::CHUNK_EXCESS),
+    ] {
+        for keep_framing in [true, false] {
+            let fed = feed_within(limits, fits.as_bytes(), keep_framing);
+            assert_eq!(fed.map(|fed| fed.1), Ok(fits.len()), "{limits:?}");
+            assert_eq!(feed_within(limits, more.as_bytes(), keep_framing), Err(rule), "{limits:?}");
+        }
+    }
+    let many = lines(3_000);
+    assert_eq!(walk_within(WIDE, &[many.as_bytes()], true).map(|fed| fed.1), Ok(many.len()));
+}
+
+#[test]
 fn the_middle_of_a_chunk_goes_on_untouched() {
-    let mut reader = ChunkReader::default();
+    let mut reader = ChunkReader::new(LIMITS);
     let mut out = Vec::new();
     assert!(reader.feed(b"100000\r\n", true, &mut out).is_ok());
     let middle = vec![b'\n'; 65_536];
