@@ -45,7 +45,7 @@ pub enum Pick {
     Nobody,
 }
 
-/// Who has been tried for one request, in order. At most 64 by the plan's limits.
+/// Who has been tried for one request, in order. At most 64 by the configuration (`retry.attempts`).
 #[derive(Debug, Clone, Default)]
 pub struct Tried(Vec<Slot>);
 

@@ -95,9 +95,6 @@ pub const FAST_BYTES: u64 = 1024 * 1024;
 /// has more than this in flight to one backend, and each costs the backend a descriptor.
 pub const IDLE_PER_BACKEND: usize = 128;
 
-/// Backends tried for one request, whatever the configuration says: one bit each in a word.
-pub const ATTEMPTS: u32 = 64;
-
 /// Requests and connections of one pool that wait for a backend in one worker (`retry.hold`). With
 /// the largest bodies that are kept it is 64 MiB; at 100 requests/s it is the traffic of ten
 /// seconds.

@@ -13,11 +13,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fairlead_model::limits::{
-    DRAIN_BYTES, DRAIN_MS, PLACES_PER_TURNED_AWAY, TURNED_AWAY, TURNED_AWAY_LEAST,
+    DRAIN_BYTES, DRAIN_MS, EMPTY_LINES, PLACES_PER_TURNED_AWAY, TURNED_AWAY, TURNED_AWAY_LEAST,
 };
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
-use fairlead_proto::http1::{Limits, Parsed, Progress, RequestHead};
+use fairlead_proto::http1::{request, Limits, Parsed, Progress, RequestHead};
 
 use crate::context::Role;
 use crate::driver::{ConnId, Driver, Peer};
@@ -30,6 +30,9 @@ use crate::places::Place;
 use crate::slab::Key;
 use crate::unread::Unread;
 use crate::wheel::{Alarm, Filed};
+
+// The page of limits tells the one, the reader of heads keeps to the other.
+const _: () = assert!(EMPTY_LINES == request::EMPTY_LINES);
 
 /// Whether a request's target is longer than it may be.
 #[inline]
