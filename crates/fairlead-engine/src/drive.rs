@@ -38,6 +38,14 @@ const ROUND: Duration = Duration::from_secs(10);
 /// So many connections may have something to do, or be closing, without room being made anew.
 const KEPT: usize = 256;
 
+/// A look around that was due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Round {
+    /// Whether three of four places are free: then others have memory to give back, too, even if
+    /// one that stays in the last place keeps the sockets' own.
+    pub peak_has_left: bool,
+}
+
 /// All sockets of a worker.
 #[derive(Debug)]
 pub(crate) struct Sockets {
@@ -196,18 +204,18 @@ impl Sockets {
         closing.into_iter().chain(round).min()
     }
 
-    /// Gives up closed connections whose time is over, looks for dead ones, and gives back the
-    /// memory that a peak has left. True if there was any: then others have some to give back, too.
-    pub(crate) fn run_timers(&mut self) -> bool {
+    /// Gives up closed connections whose time is over; once in a round also looks for dead ones,
+    /// and gives back the memory that a peak has left. None between two rounds.
+    pub(crate) fn run_timers(&mut self) -> Option<Round> {
         self.expire();
         if self.round > self.now {
-            return false;
+            return None;
         }
         self.round = self.now + ROUND;
         self.look_for_dead();
         self.ready.shrink_to(KEPT);
         self.closing.shrink_to(KEPT);
-        self.slots.give_back()
+        Some(Round { peak_has_left: self.slots.give_back() })
     }
 
     fn look_for_dead(&mut self) {

@@ -64,7 +64,8 @@ impl<T> Slots<T> {
     /// three of four free. Not for the hot path: it looks at all places.
     ///
     /// From then on the first places are taken first, so that a few that stay for long don't hold
-    /// the others' memory for ever. True if there were any to give back.
+    /// the others' memory for ever. True if a peak has left so many free, whether or not any could
+    /// be given back: one that stays in the last place holds these, and nothing that others keep.
     pub(crate) fn give_back(&mut self) -> bool {
         let (taken, all) = (self.places.len() - self.free.len(), self.places.len());
         if all <= KEPT || taken > all / 4 {
@@ -72,12 +73,14 @@ impl<T> Slots<T> {
         }
         let last = self.places.iter().rposition(|place| place.value.is_some());
         let kept = last.map_or(0, |last| last + 1).max(KEPT);
-        let given = self.places.drain(kept..).map(|place| place.generation);
-        self.born = given.fold(self.born, u32::max);
-        self.places.shrink_to_fit();
-        let is_free = |index: &usize| self.places[*index].value.is_none();
-        self.free = (0..kept).rev().filter(is_free).map(|index| index as u32).collect();
-        kept < all
+        if kept < all {
+            let given = self.places.drain(kept..).map(|place| place.generation);
+            self.born = given.fold(self.born, u32::max);
+            self.places.shrink_to_fit();
+            let is_free = |index: &usize| self.places[*index].value.is_none();
+            self.free = (0..kept).rev().filter(is_free).map(|index| index as u32).collect();
+        }
+        true
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -153,6 +156,24 @@ mod tests {
         for (number, id) in fresh.iter().enumerate() {
             assert_eq!(slots.get(*id), Some(&number));
         }
+    }
+
+    #[test]
+    fn the_one_in_the_last_place_hides_no_peak_and_keeps_the_others_as_they_are() {
+        let mut slots = Slots::new();
+        let peak: Vec<_> = (0..1_000).map(|number| slots.insert(number)).collect();
+        peak[..999].iter().for_each(|id| assert!(slots.remove(*id).is_some()));
+        let free = slots.free.clone();
+        assert!(slots.give_back(), "others may give back what they keep");
+        assert_eq!(
+            (slots.places.len(), &slots.free),
+            (1_000, &free),
+            "nothing is made anew in vain"
+        );
+        slots.remove(peak[999]);
+        assert!(slots.give_back());
+        assert_eq!((slots.places.len(), slots.free.len()), (KEPT, KEPT));
+        assert!(!slots.give_back(), "all is given back");
     }
 
     #[test]

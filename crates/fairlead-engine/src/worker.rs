@@ -327,9 +327,12 @@ impl Worker {
 
     fn run_timers(&mut self) {
         self.listening.resume(self.sockets.poller(), self.now);
-        if self.sockets.run_timers() {
+        if let Some(round) = self.sockets.run_timers() {
+            // It knows by itself what it can spare.
             self.flow.give_memory_back();
-            memory::give_back_now();
+            if round.peak_has_left {
+                memory::give_back_now();
+            }
         }
         let due = self.flow.deadline().is_some_and(|at| at <= self.now);
         if !due || self.now < self.timers_from {

@@ -470,8 +470,8 @@ impl Flow {
         self.clients.len() + self.relays.len() + self.arrivals.len()
     }
 
-    /// Gives back the memory that a peak of connections has left behind: for when most are gone, as
-    /// it looks at all places.
+    /// Gives back the memory that a peak of connections has left behind, if most are gone. For every
+    /// few seconds: it may look at all places.
     pub fn give_memory_back(&mut self) {
         self.clients.give_back();
         self.relays.give_back();

@@ -87,6 +87,9 @@ impl<T> Slab<T> {
         }
         let last = self.places.iter().rposition(|place| place.value.is_some());
         let kept = last.map_or(0, |last| last + 1).max(KEPT);
+        if kept == self.places.len() {
+            return;
+        }
         let given = self.places.drain(kept..).map(|place| place.generation);
         self.born = given.fold(self.born, u32::max);
         self.places.shrink_to_fit();
@@ -161,6 +164,19 @@ mod tests {
         for (number, key) in fresh.iter().enumerate() {
             assert_eq!(slab.get(*key), Some(&number));
         }
+    }
+
+    #[test]
+    fn the_one_in_the_last_place_keeps_the_others_as_they_are() {
+        let mut slab = Slab::new();
+        let peak: Vec<_> = (0..1_000).map(|number| slab.insert(number)).collect();
+        peak[..999].iter().for_each(|key| assert!(slab.remove(*key).is_some()));
+        let free = slab.free.clone();
+        slab.give_back();
+        assert_eq!((slab.places.len(), &slab.free), (1_000, &free), "nothing is made anew in vain");
+        slab.remove(peak[999]);
+        slab.give_back();
+        assert_eq!((slab.places.len(), slab.free.len()), (KEPT, KEPT));
     }
 
     #[test]

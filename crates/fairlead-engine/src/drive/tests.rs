@@ -450,6 +450,22 @@ fn a_closed_connection_that_takes_nothing_is_reset_after_its_time() {
 }
 
 #[test]
+fn one_that_stays_in_the_last_place_hides_no_peak() {
+    let mut rig = Rig::new();
+    let mut peak: Vec<_> =
+        (0..=KEPT).map(|_| tcp_pair()).map(|(_, ours)| rig.adopt(ours)).collect();
+    let stays = peak.pop();
+    peak.iter().for_each(|id| rig.sockets.abort(*id));
+    assert_eq!(rig.sockets.run_timers(), None, "a round is not over");
+    rig.sockets.set_now(Moment::ZERO + ROUND);
+    assert_eq!(rig.sockets.run_timers(), Some(Round { peak_has_left: true }));
+    stays.iter().for_each(|id| rig.sockets.abort(*id));
+    rig.sockets.set_now(Moment::ZERO + ROUND * 2);
+    assert_eq!(rig.sockets.run_timers(), Some(Round { peak_has_left: true }));
+    assert_eq!(rig.sockets.deadline(), None, "all is given back");
+}
+
+#[test]
 fn a_reader_that_pauses_is_not_taken_for_dead() {
     let (_client, ours) = tcp_pair();
     let mut rig = Rig::new();
