@@ -66,7 +66,7 @@ else
 fi
 scripts=()
 if ! "$python" -c 'import atheris' 2>/dev/null; then
-	missing "fuzzing Python needs atheris" "$python -m pip install atheris" || exit 1
+	missing "fuzzing Python needs atheris" "make setup (atheris has wheels for Linux on x86_64 alone)" || exit 1
 else
 	for script in fuzz/python/*.py; do
 		scripts+=("$(basename "$script" .py)")
