@@ -1,8 +1,10 @@
 """Add a run of a fuzzer to the record of all runs: tools/fuzz_record.py RECORD TARGET SANITIZER LOG.
 
 The record (bench/results/fuzz.md) has the sums of each target first, and below them a row for each
-day, version and target; it is read again and written anew, so that sums grow from run to run and
-from machine to machine. A run that ended with a finding counts up to it.
+day, version and target, the earliest first; it is read again and written anew, so that sums grow
+from run to run and from machine to machine. A run that ended with a finding counts up to it, and
+stands in the last table with a row that somebody fills in: what it was, and what mends it.
+A version that history has been written anew over is replaced by the commit that took its place.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 COLUMNS = "| day | version | target | sanitizer | executions | seconds | findings |"
+FOUND = "| version | target | what it was | mended by |"
 _ROW = re.compile(
     r"\| (\d{4}-\d\d-\d\d) \| (\S+) \| `(\w+)` \| (\w+) \| ([\d,]+) \| ([\d,]+) \| (\d+) \|"
 )
@@ -77,7 +80,7 @@ def of_log(log: str) -> tuple[int, int, int]:
 
 
 def merged(runs: list[Run]) -> list[Run]:
-    """One row for each day, version, target and sanitizer."""
+    """One row for each day, version, target and sanitizer, in the order of the first of each."""
     rows: dict[tuple[str, ...], Run] = {}
     for run in runs:
         old = rows.get(run.key)
@@ -86,7 +89,7 @@ def merged(runs: list[Run]) -> list[Run]:
             seconds=run.seconds + (old.seconds if old else 0),
             findings=run.findings + (old.findings if old else 0),
         )
-    return [rows[key] for key in sorted(rows)]
+    return list(rows.values())
 
 
 def machine() -> str:
@@ -101,7 +104,7 @@ def machine() -> str:
     )
 
 
-def render(runs: list[Run]) -> str:
+def render(runs: list[Run], found_rows: list[str]) -> str:
     """The whole record."""
     sums = []
     for target in sorted({run.target for run in runs}):
@@ -128,34 +131,65 @@ def render(runs: list[Run]) -> str:
             "",
             "## Runs",
             "",
-            "A finding stands beside the version that it was found in.",
-            "",
             COLUMNS,
             "|---|---|---|---|---|---|---|",
             *(run.text() for run in runs),
+            "",
+            "## Findings",
+            "",
+            "Each beside the version that it was found in.",
+            "",
+            FOUND,
+            "|---|---|---|---|",
+            *found_rows,
             "",
         ]
     )
 
 
+def git(*words: str) -> str | None:
+    """What git says, or None where it fails."""
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
 def version() -> str:
     """Of what was fuzzed."""
-    return (
-        subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip()
-        or "unknown"
-    )
+    return git("describe", "--always", "--dirty") or "unknown"
+
+
+def in_history(version: str) -> str:
+    """That version, or the commit of HEAD's history with its subject where a rebase has moved it."""
+    commit, _, dirty = version.partition("-dirty")
+    subject = git("log", "-1", "--format=%s", commit)
+    if subject is None or git("merge-base", "--is-ancestor", commit, "HEAD") is not None:
+        return version
+    commits = (git("log", "--format=%h %s") or "").splitlines()
+    moved = [each.split(" ")[0] for each in commits if each.partition(" ")[2] == subject]
+    return f"{moved[0]}{'-dirty' if dirty else ''}" if moved else version
+
+
+def findings(text: str, runs: list[Run]) -> list[str]:
+    """The rows of what was found: those that stand there, and one for each that is new."""
+    _, _, old = text.partition(FOUND)
+    rows = [line for line in old.splitlines() if line.startswith("| ")]
+    for run in runs:
+        begin = f"| {run.version} | `{run.target}` |"
+        known = sum(row.startswith(begin) for row in rows)
+        rows += [f"{begin} not looked into yet | |"] * (run.findings - known)
+    return rows
 
 
 def main() -> None:
     """Add one run."""
     record, target, sanitizer, log = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4])
-    old = read(record.read_text(encoding="utf-8")) if record.exists() else []
+    text = record.read_text(encoding="utf-8") if record.exists() else ""
     found = of_log(log.read_text(encoding="utf-8", errors="replace"))
     of = os.environ.get("FUZZ_VERSION") or version()
     day = dt.datetime.now(tz=dt.UTC).date().isoformat()
-    record.write_text(render(merged([*old, Run(day, of, target, sanitizer, *found)])), "utf-8")
+    old = [run._replace(version=in_history(run.version)) for run in read(text)]
+    runs = merged([*old, Run(day, of, target, sanitizer, *found)])
+    record.write_text(render(runs, findings(text, runs)), "utf-8")
 
 
 if __name__ == "__main__":
