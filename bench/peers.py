@@ -27,6 +27,7 @@ class Ctx:
     services: int = 1          # many_services: listeners port, port+1, ...
     idle_timeout: int = 300    # seconds
     workers: int = 1
+    check_interval: int = 2    # seconds; only of those who have two_workers
 
 
 class Peer:
@@ -362,7 +363,7 @@ class Fairlead(Peer):
         backends = ", ".join(json.dumps(b) for b in ctx.backends)
         check = 'type = "http"\npath = "/healthz"' if kind == "many" else 'type = "tcp"'
         idle = f'timeouts = {{ idle = "{ctx.idle_timeout}s" }}\n'
-        text = [f"workers = {ctx.workers}\n[defaults.pools.check]\n{check}\ninterval = \"2s\"\n"]
+        text = [f"workers = {ctx.workers}\n[defaults.pools.check]\n{check}\ninterval = \"{ctx.check_interval}s\"\n"]
         for i in range(ctx.services):
             text.append(f'[listeners.l{i}]\nbind = "127.0.0.1:{ctx.port + i}"\nprotocol = "{protocol}"\npool = "p{i}"\n{idle}'
                         f"[pools.p{i}]\nbackends = [{backends}]\n")

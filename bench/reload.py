@@ -10,7 +10,8 @@ the reload can have kept it from its clients. Then load goes to one listener at 
 turns without and with reloads, one after the other (each changes the weight of every backend), and
 latency counts from the moment a request was due. The balancer may use all cores: its control plane
 reads the configuration beside its workers. Load and origin have the first core. Exit code 1 if a
-worker needed more than 5 ms for the quickest reload: others use this machine, too.
+worker needed more than 5 ms for the quickest reload (others use this machine, too), or if a request
+failed.
 """
 
 from __future__ import annotations
@@ -149,7 +150,10 @@ def main() -> int:
     for name, all_of in rows.items():
         medians = {key: statistics.median(row[key] for row in all_of) for key in all_of[0]}
         print(f"{name:7} reloads, ms: " + ", ".join(f"{key} {value:.2f}" for key, value in medians.items()))
-    return 1 if min(pauses) > PAUSE_MS else 0
+    errors = sum(row["errors"] for all_of in rows.values() for row in all_of)
+    if errors:
+        print(f"{errors:.0f} requests failed", file=sys.stderr)
+    return 1 if errors or min(pauses) > PAUSE_MS else 0
 
 
 if __name__ == "__main__":

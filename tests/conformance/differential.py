@@ -235,7 +235,17 @@ def version(peer: Any) -> str:
             (word for word in (done.stdout + done.stderr).split("/") if word.count(".") == 2),
             number,
         )
-    return f"{peer.name} {number.rstrip(',')}"
+    number = number.rstrip(",")
+    return (
+        f"{peer.name} {number} ({commit()})" if peer.name == "fairlead" else f"{peer.name} {number}"
+    )
+
+
+def commit() -> str:
+    """What of fairlead was played."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "no commit"
 
 
 # ---------------------------------------------------------------------------------------- the page
