@@ -79,6 +79,20 @@ def test_a_backend_that_closes_after_each_answer_is_no_trouble(http, backend) ->
     assert not any(answer.has("Connection") for answer in answers), "hop-by-hop"
 
 
+def test_a_backend_that_says_close_and_does_not_is_not_asked_there_again(http, backend) -> None:
+    closing = response(b"last", headers={"Connection": "close"})
+    one = backend(keeping(lambda _: closing))
+    line = http(one, "--workers", "1").connect()
+
+    answers = [line.get(f"/{number}") for number in range(5)]
+
+    assert {answer.body for answer in answers} == {b"last"}
+    assert not any(answer.has("Connection") for answer in answers), "it is meant for this hop"
+    asked = [[request.target for request in each.requests] for each in one.lines]
+    assert asked == [[f"/{number}"] for number in range(5)], "a connection for each"
+    wait_for(lambda: all(each.socket.fileno() == -1 for each in one.lines))
+
+
 def test_a_backend_of_http_1_0_is_no_trouble(http, backend) -> None:
     def old(line) -> None:
         line.read_request()
