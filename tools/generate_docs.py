@@ -23,6 +23,23 @@ PAGES = ROOT / "docs" / "reference"
 REASONS = "crates/fairlead-model/src/reason.rs"
 FIXED = "crates/fairlead-model/src/limits.rs"
 CONSTANT = re.compile(r"((?:^/// ?.*\n)+)^pub const (\w+): \w+ = (.+);", re.MULTILINE)
+PROXY, PROBE = "crates/fairlead-proto/src/proxy.rs", "crates/fairlead-flow/src/probe.rs"
+HOP = "crates/fairlead-proto/src/hop.rs"
+HTTP, SOCKET = "python/fairlead/control/http.py", "python/fairlead/control/socket.py"
+ELSEWHERE = (
+    (PROXY, "V1_BYTES", "Bytes of a PROXY header of version 1: the longest that there can be."),
+    (PROXY, "V2_BYTES", "Bytes of one of version 2: a few KiB with a client's certificate in it."),
+    (HOP, "OPTIONS_MAX", "Options in `Connection`: what they name has to be looked for."),
+    (PROBE, "ANSWER_BYTES", "Bytes of an answer to a check in which its head has to end."),
+    (HTTP, "HEAD_BYTES_MAX", "Bytes of a request's head at the admin API."),
+    (HTTP, "BODY_BYTES_MAX", "Bytes of a request's body there, if its route says nothing else."),
+    (HTTP, "_REFUSED_BYTES_MAX", "Bytes of a refused body that are read and thrown away there."),
+    (HTTP, "_IDLE_SECONDS", "Seconds there from one answer to the end of the next request's head."),
+    (HTTP, "_REQUEST_SECONDS", "Seconds there from then to the end of its body."),
+    (HTTP, "_WRITE_SECONDS", "Seconds in which a client there has to take what it is sent."),
+    (SOCKET, "_CONNECTIONS_MAX", "Connections at once at each address of the API."),
+)
+"""Bounds on what a stranger sends that stand beside their one use: file, name, what it is for."""
 ROW = re.compile(r'^    \w+ = "(\w+)", (\d+), (\w+), (\w+), (\w+), "([^"]+)";', re.MULTILINE)
 
 FAULTS = {
@@ -85,7 +102,25 @@ def limits() -> str:
         f"| `{name}` | {_value(value)} | {_sentence(doc)} |"
         for doc, name, value in CONSTANT.findall((ROOT / FIXED).read_text(encoding="utf-8"))
     ]
-    return LIMITS.format(rows="\n".join(rows), fixed="\n".join(fixed))
+    elsewhere = [
+        f"| `{name.strip('_')}` in `{where}` | {_value(_constant(where, name))} | {text} |"
+        for where, name, text in ELSEWHERE
+    ]
+    return LIMITS.format(
+        rows="\n".join(rows), fixed="\n".join(fixed), elsewhere="\n".join(elsewhere)
+    )
+
+
+def _constant(where: str, name: str) -> str:
+    """The value of a constant, as it stands in a file of Rust or Python."""
+    found = re.search(
+        rf"^(?:pub )?(?:const )?{name}(?:: \w+)? = ([\d_.* ]+);?$",
+        (ROOT / where).read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    if found is None:
+        raise LookupError(f"{where}: expected a number named {name}")
+    return found[1]
 
 
 def _value(text: str) -> str:
@@ -94,7 +129,7 @@ def _value(text: str) -> str:
     for unit, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
         if "1024" in text and number % size == 0 and number > size:
             return f"{number // size} {unit}"
-    return f"{number:,}"
+    return f"{number:,g}" if isinstance(number, float) else f"{number:,}"
 
 
 def _sentence(doc: str) -> str:
@@ -140,6 +175,12 @@ Requests that come behind one that is being answered are bounded in bytes (`limi
 | name | value | what it is for |
 |---|---|---|
 {fixed}
+
+And these stand where they are used:
+
+| where | value | what it is for |
+|---|---|---|
+{elsewhere}
 """
 
 
