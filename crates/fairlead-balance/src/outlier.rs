@@ -114,6 +114,12 @@ impl Watch {
         Watch(Mutex::new(recent.collect()))
     }
 
+    /// Says when it is: what is answered from now on is known to be from after that. The first who
+    /// looks at a pool says so; whoever has been looked at since knows better.
+    pub(crate) fn begins(&self, now: Moment) {
+        self.lock().iter_mut().for_each(|recent| recent.begins(now));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Recent>> {
         // Plain data: a panic while it was held can't have left it half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -215,11 +221,13 @@ impl Pool {
         what: &'static str,
         now: Moment,
     ) -> Option<Transition> {
-        let state = self.backend(slot);
+        let (state, flaw) = (self.backend(slot), kind.flaw());
         if state.health() == Health::Down {
+            // The others' runs compare themselves with all that it answers meanwhile.
+            recent[slot.index()].note(flaw);
             return None;
         }
-        let (flaw, total) = (kind.flaw(), state.answered());
+        let total = state.answered();
         let mut own = recent[slot.index()];
         let before = own.answers(total, now);
         if flaw == Flaw::Slow && own.bad(flaw) <= before * SLOW_SHARE {

@@ -104,6 +104,7 @@ impl View {
     /// Looks at a pool.
     pub fn new(pool: Arc<Pool>, now: Moment) -> View {
         let groups = pool.groups(now);
+        pool.watch().begins(now);
         View { pool, groups, look_at: [Moment::ZERO; 3] }
     }
 

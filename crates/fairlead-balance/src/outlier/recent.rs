@@ -78,9 +78,19 @@ impl Recent {
         Recent { base: total, seen: total, aged: now, ..Recent::default() }
     }
 
-    /// The same, if it isn't known when: time counts from its beginning.
+    /// The same, if it isn't known when: time counts from its beginning, unless it [`begins`].
+    ///
+    /// [`begins`]: Recent::begins
     pub(super) fn since_ever(total: u64) -> Recent {
         Recent::from(total, Moment::ZERO)
+    }
+
+    /// Learns when it is, if it doesn't know yet. Without that all answers until the first look
+    /// would count as spread over the whole life of the process: next to none of them as new.
+    pub(super) fn begins(&mut self, now: Moment) {
+        if self.aged == Moment::ZERO {
+            self.aged = now;
+        }
     }
 
     /// Forgets what lies before the window. Answers since.
@@ -142,6 +152,11 @@ impl Recent {
             let before = self.ever(flaw, total);
             self.runs[flaw as usize] = Some(Run { began: now, before, others: others() });
         }
+        self.note(flaw);
+    }
+
+    /// Counts a bad one for those who compare themselves with it, and no more.
+    pub(super) fn note(&mut self, flaw: Flaw) {
         self.bads[flaw as usize] += 1;
     }
 

@@ -104,7 +104,8 @@ fn every_other_answer_an_error_is_learnt_within_ten() {
     }
 }
 
-/// As POSTs show it, which nobody else can be asked about: six to eight, depending on how many others there are.
+/// As POSTs show it, which nobody else can be asked about: seven or eight, depending on how many
+/// others there are.
 #[test]
 fn where_all_went_well_it_is_learnt_from_the_first_bad_answers() {
     for (count, most) in [(2, 8), (3, 7), (5, 7), (20, 7)] {
@@ -120,6 +121,44 @@ fn where_all_went_well_it_is_learnt_from_the_first_bad_answers() {
             assert_eq!(traffic.health(1), Health::Down, "{count}: {bads}");
             assert!(bads <= most, "{count}: {bads}");
         }
+    }
+}
+
+/// What a new pool is made of knows the time as little as a new process does.
+#[test]
+fn after_a_reload_late_in_life_it_is_learnt_as_soon() {
+    for (count, most) in [(2, 8), (3, 7), (5, 7), (20, 7)] {
+        let plan = plan(Policy::RoundRobin, &vec![1; count]);
+        let mut traffic = Traffic::of(&plan);
+        traffic.world.wait(MS * 1_000 * 3_600 * 24);
+        traffic.run(count * 1_000, MS * 10);
+        traffic.world.reload(&plan);
+        traffic.run(count * 1_000, MS * 10);
+        let bads = traffic.every_other(1, 20);
+        assert_eq!(traffic.health(1), Health::Down, "{count}: {bads}");
+        assert!(bads <= most, "{count}: {bads}");
+    }
+}
+
+/// An outage of all of them: what one of them still answers when it is out is an error, too.
+#[test]
+fn late_errors_of_one_that_is_out_are_not_good_answers_of_the_others() {
+    let mut traffic = Traffic::new(4);
+    (0..40).for_each(|_| (0..4).for_each(|index| traffic.answer_alone(index)));
+    let (pool, now) = (std::sync::Arc::clone(&traffic.world.pool), traffic.world.now);
+    let error = |index: u32| {
+        let change = pool.bad(Slot(index), Misdeed::Error, "a server error", now);
+        pool.backend(Slot(index)).shard(0).add_request(MS);
+        change
+    };
+    (0..20).for_each(|_| drop(error(0)));
+    assert_eq!(traffic.health(0), Health::Down);
+    let _ = error(1);
+    (0..40).for_each(|_| drop(error(0)));
+    [2, 3].repeat(3).into_iter().for_each(|index| drop(error(index)));
+    for nth in 2..=8 {
+        let change = error(1);
+        assert_eq!(change, None, "the {nth}th of all its last, and so are the others'");
     }
 }
 

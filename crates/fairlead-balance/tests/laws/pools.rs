@@ -95,6 +95,12 @@ impl World {
         World { registry, pool, view, random: Random::new(11), now }
     }
 
+    /// A new pool of the same backends, as a reload makes it.
+    pub(crate) fn reload(&mut self, plan: &PoolPlan) {
+        self.pool = self.registry.pool(plan, 2);
+        self.view = View::new(Arc::clone(&self.pool), self.now);
+    }
+
     pub(crate) fn state(&self, index: usize) -> &BackendState {
         &self.pool.backends()[index]
     }
