@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::driver::Driver;
 use crate::idle::Reuse;
 use crate::link::Owner;
-use crate::local::LocalPool;
+use crate::local::{LocalBackend, LocalPool};
 use crate::slab::Key;
 use decision::Decision;
 pub(crate) use race::{connect_speaks_against, note_connected};
@@ -126,14 +126,20 @@ impl Seek {
         }
     }
 
-    /// It had come to this backend, after so many attempts, and that failed.
-    pub(crate) fn goes_on(&mut self, slot: Slot, attempts: u32, reason: Reason) {
-        self.tried.add(slot);
-        self.attempts = attempts;
-        self.last = Some(slot);
+    /// The backend that it had come to has failed. It goes on in this pool: the same, or what a
+    /// reload has made of it since, where slots may mean others.
+    pub(crate) fn goes_on(&mut self, pool: Rc<LocalPool>, reason: Reason) {
+        let before = std::mem::replace(&mut self.pool, pool);
+        let of = |slot: Slot| {
+            let is = |backend: &Rc<LocalBackend>| Rc::ptr_eq(backend, before.backend(slot));
+            self.pool.backends.iter().position(is).map(|index| Slot(index as u32))
+        };
+        let tried = std::mem::take(&mut self.tried);
+        tried.iter().filter_map(of).for_each(|slot| self.tried.add(slot));
+        self.last = self.last.and_then(of);
         self.failure = Some(reason);
         self.loss = Some(reason);
-        self.losses = attempts;
+        self.losses += 1;
     }
 
     /// Begins anew, for another request.

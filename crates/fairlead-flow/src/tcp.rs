@@ -58,6 +58,9 @@ pub(crate) struct Relay {
     pub(crate) listener: Rc<LocalListener>,
     place: Place,
     pub(crate) seek: Option<Box<Seek>>,
+    /// The same once it has come to somebody, for as long as it may have to go on (`again`): until
+    /// anybody has said anything. Most memory of a relay that idles would be this otherwise.
+    found: Option<Box<Seek>>,
     /// What the search came to: backends tried, and the last of them.
     pub(crate) attempts: u32,
     pub(crate) last: Option<Slot>,
@@ -71,6 +74,8 @@ pub(crate) struct Relay {
     pub(crate) received: u64,
     pub(crate) sent: u64,
     pub(crate) started: Moment,
+    /// When the search began that has led to this backend.
+    sought: Moment,
     /// Whether the backend is waited for, to learn if it is there at all.
     pub(crate) question: Question,
     /// When the client's bytes last went on, if the backend has said nothing since.
@@ -99,6 +104,7 @@ impl Relay {
             listener,
             place,
             seek: None,
+            found: None,
             attempts: 0,
             last: None,
             exchange: None,
@@ -114,6 +120,7 @@ impl Relay {
             received: 0,
             sent: 0,
             started: now,
+            sought: now,
             deadline: Moment(u64::MAX),
             filed: Filed::NOTHING,
         }
@@ -259,12 +266,12 @@ impl Flow {
         to.spare_stream();
         // The latency of a connection is the time until it was there.
         if relay.seek.is_some() {
-            to.backend.state.shard(self.ctx.worker).add_request(now.since(relay.started));
+            to.backend.state.shard(self.ctx.worker).add_request(now.since(relay.sought));
             to.introduce(d, Peer { address: relay.address, local: relay.local }, now);
         }
         relay.link = Some(link);
         relay.backend = Some(to.conn);
-        drop(relay.take_seek());
+        relay.found = relay.take_seek().filter(|seek| seek.pool.proxy.is_none());
         let early = std::mem::take(&mut relay.early);
         let (client, deadline) = (relay.client, now + relay.idle);
         self.relay_arm(key, deadline);
@@ -330,6 +337,7 @@ impl Flow {
         let Some(relay) = self.relays.get_mut(key) else { return };
         let Some(backend) = relay.backend else { return };
         relay.deadline = now + relay.idle;
+        relay.found = None;
         let count = bytes.len() as u64;
         let plain = !self.ctx.chaos.is_on() || !self.ctx.suffers(relay.link);
         if self.log.dumps() {
@@ -436,6 +444,7 @@ impl Flow {
         let Some(relay) = self.relays.get_mut(key) else { return };
         let Some(backend) = relay.backend else { return };
         relay.deadline = now + relay.idle;
+        relay.found = None;
         if of_client {
             relay.client_finished = true;
         } else {

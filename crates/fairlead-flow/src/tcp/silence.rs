@@ -81,7 +81,7 @@ impl Flow {
         let Some(relay) = self.relays.get_mut(key) else { return };
         let before = std::mem::replace(&mut relay.question, Question::Answered);
         let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) else { return };
-        let asked = if let Question::Asked { at, .. } = before { at } else { relay.started };
+        let asked = if let Question::Asked { at, .. } = before { at } else { relay.sought };
         link.backend.answers.note(Kind::Other, asked, now);
         if let Question::Asked { at, late } = before {
             let (pool, slot) = (Rc::clone(&link.pool), link.slot);
@@ -195,7 +195,7 @@ impl Flow {
             return;
         }
         relay.question = Question::Answered;
-        let (link, asked) = (relay.link, relay.spoke.unwrap_or(relay.started));
+        let (link, asked) = (relay.link, relay.spoke.unwrap_or(relay.sought));
         let Some((pool, slot)) = self.link_place(link) else { return };
         let others_answer = pool.backends.iter().enumerate().any(|(index, backend)| {
             let at = backend.answers.began();
