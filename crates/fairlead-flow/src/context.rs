@@ -290,6 +290,12 @@ impl Context {
         }
     }
 
+    /// Whether what happens on a connection says something about the backend that it was made to.
+    /// Who calls any of the following because of a connection has asked this.
+    pub(crate) fn speaks(&self, link: Option<Key>) -> bool {
+        link.and_then(|link| self.links.get(link)).is_some_and(Link::speaks)
+    }
+
     /// Real traffic failed at a backend.
     pub(crate) fn failed(
         &mut self,
@@ -301,9 +307,6 @@ impl Context {
         now: Moment,
     ) {
         pool.backend(slot).state.shard(self.worker).add_failure(reason);
-        if pool.has_moved(slot) {
-            return;
-        }
         let change = pool.pool.failed(slot, &against(what, detail), now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
@@ -320,9 +323,6 @@ impl Context {
         now: Moment,
     ) {
         pool.backend(slot).state.shard(self.worker).add_failure(reason);
-        if pool.has_moved(slot) {
-            return;
-        }
         let change = pool.pool.silent(slot, what, detail, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
@@ -414,9 +414,6 @@ impl Context {
         detail: String,
         now: Moment,
     ) {
-        if pool.has_moved(slot) {
-            return;
-        }
         let change = pool.backend(slot).state.doubt(what, detail, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));
@@ -446,9 +443,6 @@ impl Context {
         detail: String,
         now: Moment,
     ) {
-        if pool.has_moved(slot) {
-            return;
-        }
         let change = pool.backend(slot).state.overdue(what, detail, now);
         self.changed(pool.backend(slot), change);
         self.doubts.push((Rc::clone(pool), slot));

@@ -110,6 +110,12 @@ impl Link {
         }
     }
 
+    /// Whether what happens on it says something about its backend, wherever that is now.
+    #[inline]
+    pub(crate) fn speaks(&self) -> bool {
+        self.backend.has(&self.endpoint)
+    }
+
     /// Sends to the backend.
     #[inline]
     pub(crate) fn send<D: Driver>(

@@ -232,9 +232,8 @@ impl LocalPool {
         others.any(|(index, backend)| index != slot.index() && backend.answers.was_whole(moment))
     }
 
-    /// Whether a backend is at none of the places any more where this pool, which may be one from
-    /// before a reload, has connected to: its name means another host now, which has nothing to do
-    /// with what the old one did.
+    /// Whether a backend is at none of the places any more that this pool, which may be one from
+    /// before a reload, has for it: nobody is to be asked there.
     pub(crate) fn has_moved(&self, slot: Slot) -> bool {
         let places = &self.backend_plan(slot).endpoints;
         !self.backend(slot).endpoints.borrow().iter().any(|now| places.contains(now))
@@ -292,6 +291,14 @@ impl LocalBackend {
     /// Whether connections to `endpoint` may still be used.
     pub(crate) fn is_at(&self, endpoint: &Rc<Endpoint>) -> bool {
         !self.retired.get() && self.endpoints.borrow().iter().any(|ours| ours == endpoint)
+    }
+
+    /// Whether what a connection to `endpoint` shows is about this backend: with another host its
+    /// name means something else, which has nothing to do with what the old one does.
+    #[inline]
+    pub(crate) fn has(&self, endpoint: &Rc<Endpoint>) -> bool {
+        let endpoints = self.endpoints.borrow();
+        endpoints.iter().any(|ours| Rc::ptr_eq(ours, endpoint) || ours == endpoint)
     }
 
     /// The `nth` endpoint, counted in a ring.

@@ -241,7 +241,7 @@ impl Flow {
                 if waited {
                     self.hold_served(&pool);
                 }
-                if let Some(slot) = self.ctx.links.get(link).map(|link| link.slot) {
+                if let Some((_, slot)) = self.link_speaks_of(Some(link)) {
                     self.ctx.succeeded(&pool, slot, now);
                 }
                 self.relay_join(d, key, link, now);

@@ -139,12 +139,13 @@ impl Flow {
         let patience = reason == Reason::BackendReset && exchange.keeps_waiting(now);
         let Some(link) = self.ctx.links.get(link_key) else { return };
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
+        let place = Rc::clone(&link.endpoint);
+        let evidence = reason.row().evidence && !patience && link.speaks();
         link.backend.state.end();
         self.ctx.abort_link(d, link_key);
-        let evidence = reason.row().evidence && !patience;
         if goes_on {
             if evidence {
-                exchange.blame(&mut self.ctx, slot, &failure, now);
+                exchange.blame(&mut self.ctx, (slot, place), &failure, now);
             }
             self.sent_arm(key, now);
             return self.opinion_none(d, key, now);
@@ -162,7 +163,7 @@ impl Flow {
             return self.answer(d, key, reason, detail, now);
         }
         if evidence {
-            exchange.blame(&mut self.ctx, slot, &failure, now);
+            exchange.blame(&mut self.ctx, (slot, place), &failure, now);
         }
         match reason {
             Reason::BackendSilent => pool.count(self.ctx.worker, Count::MovedFromSilent),

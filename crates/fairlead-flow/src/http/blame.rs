@@ -18,7 +18,7 @@
 
 use std::rc::Rc;
 
-use fairlead_model::backend::Slot;
+use fairlead_model::backend::{Endpoint, Slot};
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -31,6 +31,8 @@ use crate::local::LocalPool;
 #[derive(Debug)]
 pub(crate) struct Blame {
     pub(super) slot: Slot,
+    /// Where it was.
+    pub(super) place: Rc<Endpoint>,
     pub(super) reason: Reason,
     pub(super) what: &'static str,
     pub(super) detail: String,
@@ -41,14 +43,14 @@ impl Exchange {
     pub(crate) fn blame(
         &mut self,
         ctx: &mut Context,
-        slot: Slot,
+        (slot, place): (Slot, Rc<Endpoint>),
         failure: &Failure<'_>,
         now: Moment,
     ) {
         let Failure { reason, what, detail } = *failure;
         self.seek.pool.backend(slot).state.shard(ctx.worker).add_failure(reason);
         ctx.doubt(&self.seek.pool, slot, what, detail.into(), now);
-        self.blamed.push(Blame { slot, reason, what, detail: detail.into() });
+        self.blamed.push(Blame { slot, place, reason, what, detail: detail.into() });
     }
 
     /// The backend in `answered` gave an answer, a good one or not: those others that failed before
@@ -61,8 +63,8 @@ impl Exchange {
         now: Moment,
     ) {
         let pool = Rc::clone(&self.seek.pool);
-        for Blame { slot, reason, what, detail } in self.blamed.drain(..) {
-            if good && slot != answered {
+        for Blame { slot, place, reason, what, detail } in self.blamed.drain(..) {
+            if good && slot != answered && pool.backend(slot).has(&place) {
                 ctx.turned_out_wrong(&pool, slot, reason, (what, &detail), now);
             }
         }

@@ -116,7 +116,7 @@ impl Flow {
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
         let place = exchange.link.and_then(|link| self.ctx.links.get(link));
-        let place = place.filter(|_| !exchange.slow_client);
+        let place = place.filter(|link| !exchange.slow_client && link.speaks());
         if let Some((pool, slot)) = place.map(|link| (Rc::clone(&link.pool), link.slot)) {
             let failure = Failure { reason, what: "answer broke off", detail: what };
             self.ctx.failed_alone(&pool, slot, &failure, now);
@@ -183,7 +183,7 @@ impl Flow {
             return;
         }
         let Some(link) = exchange.link.and_then(|link| self.ctx.links.get(link)) else { return };
-        if link.paused || d.queued(client.conn) > 0 {
+        if link.paused || d.queued(client.conn) > 0 || !link.speaks() {
             return;
         }
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);

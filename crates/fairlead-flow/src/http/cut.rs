@@ -89,8 +89,10 @@ impl Flow {
         let lasts = exchange.trial || is_no_pause(silence, usual, now);
         if lasts && matches!(exchange.noted, Noted::Silence | Noted::Asked) {
             exchange.noted = Noted::Overdue;
-            let detail = format!("for {}, while others answered", millis(waited));
-            self.ctx.overdue(&pool, slot, "no answer", detail, now);
+            if link.speaks() {
+                let detail = format!("for {}, while others answered", millis(waited));
+                self.ctx.overdue(&pool, slot, "no answer", detail, now);
+            }
         } else if exchange.noted == Noted::Silence {
             exchange.noted = Noted::Asked;
             self.ctx.doubts.push((Rc::clone(&pool), slot));

@@ -53,7 +53,7 @@ impl Flow {
         shard.add_request(now.since(exchange.sent_at));
         // What the client got came from the backend, and the other way round.
         shard.add_bytes(exchange.sent, exchange.received);
-        if exchange.promising {
+        if exchange.promising && link.speaks() {
             let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
             self.ctx.succeeded(&pool, slot, now);
         }

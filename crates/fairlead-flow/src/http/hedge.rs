@@ -208,6 +208,9 @@ impl Flow {
         }
         let silence = backend.answers.silence(backend.state.check_passed());
         let usual = late_after(&pool, slot, now);
+        if !self.ctx.speaks(Some(loser)) {
+            return;
+        }
         if trial || is_no_pause(silence, usual, now) {
             self.ctx.overdue(&pool, slot, "no answer", detail, now);
         } else if silence.times >= DOUBTED {
@@ -224,9 +227,11 @@ impl Flow {
         now: Moment,
     ) {
         let Some(link) = self.ctx.links.get(key) else { return };
-        link.backend.answers.note(Kind::Safe, since, now);
-        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
-        self.ctx.answer_took(&pool, slot, now.since(since), now);
+        if link.speaks() {
+            link.backend.answers.note(Kind::Safe, since, now);
+            let (pool, slot) = (Rc::clone(&link.pool), link.slot);
+            self.ctx.answer_took(&pool, slot, now.since(since), now);
+        }
         self.ctx.abort_link(d, key);
     }
 

@@ -137,9 +137,12 @@ impl Flow {
             better.map_or_else(String::new, |(pool, slot)| pool.backend_plan(slot).address.clone());
         let detail = format!("{answered}, where {name} answered {status}");
         pool.backend(slot).state.end();
+        let speaks = self.ctx.speaks(Some(wrong));
         self.ctx.abort_link(d, wrong);
-        let seen = ("wrong answer", detail.as_str());
-        self.ctx.wrong(&pool, slot, Reason::WrongAnswer, seen, now);
+        if speaks {
+            let seen = ("wrong answer", detail.as_str());
+            self.ctx.wrong(&pool, slot, Reason::WrongAnswer, seen, now);
+        }
         false
     }
 

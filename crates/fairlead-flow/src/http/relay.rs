@@ -180,7 +180,7 @@ impl Flow {
         let Some(link) = self.ctx.links.get(link_key) else { return };
         let limits = chunk_limits(client.listener.plan());
         exchange.take_head((bytes, limits), head, self.stopping);
-        let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
+        let (pool, slot, speaks) = (std::rc::Rc::clone(&link.pool), link.slot, link.speaks());
         link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
         if link.watch.suspected {
             self.ctx.path_answered(d, link_key, exchange.sent_at, now);
@@ -198,15 +198,17 @@ impl Flow {
         if exchange.cut != Cut::No {
             exchange.settle_cut(now.since(exchange.sent_at));
         }
-        self.ctx.answer_took(&pool, slot, now.since(exchange.sent_at), now);
+        if speaks {
+            self.ctx.answer_took(&pool, slot, now.since(exchange.sent_at), now);
+        }
         if exchange.status < 500 {
             // Who stops in the middle would be believed at each head.
             exchange.promising =
                 matches!(head.framing(), Framing::Length(all) if all > behind.len() as u64);
-            if !exchange.promising {
+            if speaks && !exchange.promising {
                 self.ctx.succeeded(&pool, slot, now);
             }
-        } else if is_error(exchange.status) {
+        } else if speaks && is_error(exchange.status) {
             self.ctx.bad(&pool, slot, Reason::WrongAnswer, "a server error", now);
         }
         self.date.turn_to(now);
@@ -354,7 +356,9 @@ impl Flow {
             self.ctx.path_answered(d, link_key, exchange.sent_at, now);
         }
         exchange.settle_blame(&mut self.ctx, slot, true, now);
-        self.ctx.succeeded(&pool, slot, now);
+        if self.ctx.speaks(Some(link_key)) {
+            self.ctx.succeeded(&pool, slot, now);
+        }
         self.out.clear();
         self.date.turn_to(now);
         let how = ForwardResponse {

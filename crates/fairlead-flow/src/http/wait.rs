@@ -92,7 +92,7 @@ impl Flow {
             self.attempt_failed(d, key, link_key, failure, now);
             return true;
         }
-        if !before || lost {
+        if (!before || lost) && self.ctx.speaks(Some(link_key)) {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
         }
         let alone = exchange.second.is_none() && exchange.facts.method.is_safe();

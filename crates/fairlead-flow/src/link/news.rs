@@ -61,7 +61,7 @@ impl Flow {
                     // One of several endpoints proves nothing against a backend, and nobody waits
                     // for a try at the others.
                     let alone = link.backend.endpoints.borrow().len() <= 1;
-                    if failure != IoFailure::Exhausted && alone {
+                    if failure != IoFailure::Exhausted && alone && link.speaks() {
                         let begun = (link.slot, link.started);
                         connect_speaks_against(&mut self.ctx, &link.pool, begun, failure, now);
                     }
@@ -152,5 +152,10 @@ impl Flow {
     pub(crate) fn link_place(&self, link: Option<Key>) -> Option<(Rc<LocalPool>, Slot)> {
         let link = self.ctx.links.get(link?)?;
         Some((Rc::clone(&link.pool), link.slot))
+    }
+
+    /// The same, if what happens there says something about that backend.
+    pub(crate) fn link_speaks_of(&self, link: Option<Key>) -> Option<(Rc<LocalPool>, Slot)> {
+        self.link_place(link).filter(|_| self.ctx.speaks(link))
     }
 }

@@ -167,8 +167,9 @@ impl Seek {
         failure: IoFailure,
         now: Moment,
     ) -> Found {
-        if let Some(link) = ctx.forget_link(link) {
-            ctx.host_heard(&link, failure, now);
+        let ended = ctx.forget_link(link);
+        if let Some(link) = &ended {
+            ctx.host_heard(link, failure, now);
         }
         let Some(runner) = self.take(link) else { return Found::Waiting };
         let slot = runner.slot;
@@ -182,7 +183,11 @@ impl Seek {
             return self.go_on(ctx, d, owner, now);
         }
         self.pool.backend(slot).state.end();
-        self.note(ctx, (slot, runner.started), failure, now);
+        if ended.is_none_or(|link| link.speaks()) {
+            self.note(ctx, (slot, runner.started), failure, now);
+        } else {
+            self.failure = Some(reason_of_connect(failure));
+        }
         if self.pause_for_same(slot, runner.tries + 1, now) {
             return self.after_pause(ctx, d, owner, now);
         }
@@ -203,9 +208,8 @@ impl Seek {
         for index in 0..self.runners.len() {
             let Some(runner) = self.runners[index] else { continue };
             if now >= runner.started + self.pool.connect {
-                if let Some(link) = ctx.forget_link(runner.link) {
+                if let Some(link) = ctx.links.get(runner.link) {
                     d.abort(link.conn);
-                    ctx.host_heard(&link, IoFailure::TimedOut, now);
                 }
                 let found =
                     self.connect_failed(ctx, d, owner, runner.link, IoFailure::TimedOut, now);
@@ -306,7 +310,9 @@ impl Seek {
             Some(to) => format!("for {waited} from {}", place(to)),
             None => format!("for {waited}"),
         };
-        ctx.doubt(&self.pool, runner.slot, "no answer to the connect", detail, now);
+        if ctx.speaks(Some(runner.link)) {
+            ctx.doubt(&self.pool, runner.slot, "no answer to the connect", detail, now);
+        }
         ctx.host_silent_on(runner.link, runner.started, now);
     }
 

@@ -32,7 +32,7 @@ impl Flow {
         if failure == IoFailure::TimedOut {
             // The kernel gave up on a backend that no longer acknowledges: a dead host.
             let link = relay.link;
-            if let Some((pool, slot)) = self.link_place(link) {
+            if let Some((pool, slot)) = self.link_speaks_of(link) {
                 let what = failure.text();
                 self.ctx.failed(&pool, slot, reason, what, String::new(), now);
             }

@@ -82,6 +82,9 @@ impl Flow {
         let before = std::mem::replace(&mut relay.question, Question::Answered);
         let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) else { return };
         let asked = if let Question::Asked { at, .. } = before { at } else { relay.sought };
+        if !link.speaks() {
+            return;
+        }
         link.backend.answers.note(Kind::Other, asked, now);
         if let Question::Asked { at, late } = before {
             let (pool, slot) = (Rc::clone(&link.pool), link.slot);
@@ -154,7 +157,7 @@ impl Flow {
         let path = link.path(d, now);
         let verdict = link.watch.judge(path, &link.backend, (spoke, fresh), now);
         relay.look = path::next_look(&verdict, now);
-        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
+        let (pool, slot, speaks) = (Rc::clone(&link.pool), link.slot, link.speaks());
         self.relay_watch(key);
         let (Verdict::Suspect(text) | Verdict::Lost(text)) = &verdict else {
             if let Some(relay) = self.relays.get_mut(key) {
@@ -166,7 +169,7 @@ impl Flow {
             pool.count(self.ctx.worker, Count::PathSuspected);
             self.ctx.host_silent_on(link_key, spoke, now);
         }
-        if !before || matches!(verdict, Verdict::Lost(_)) {
+        if speaks && (!before || matches!(verdict, Verdict::Lost(_))) {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
         }
     }
@@ -176,10 +179,8 @@ impl Flow {
         let Some(relay) = self.relays.get_mut(key) else { return };
         let Question::Asked { at, .. } = relay.question else { return };
         relay.question = Question::Asked { at, late: Moment(u64::MAX) };
-        let Some((pool, slot)) = self.link_place(self.relays.get(key).and_then(|relay| relay.link))
-        else {
-            return;
-        };
+        let link = self.relays.get(key).and_then(|relay| relay.link);
+        let Some((pool, slot)) = self.link_speaks_of(link) else { return };
         let others_answer = pool.others_answered(slot, None, at);
         if others_answer && pool.backend(slot).answers.note_silence(at) >= SILENT {
             let detail = format!("for {}, while others answered", millis(now.since(at)));
@@ -196,7 +197,7 @@ impl Flow {
         }
         relay.question = Question::Answered;
         let (link, asked) = (relay.link, relay.spoke.unwrap_or(relay.sought));
-        let Some((pool, slot)) = self.link_place(link) else { return };
+        let Some((pool, slot)) = self.link_speaks_of(link) else { return };
         let others_answer = pool.backends.iter().enumerate().any(|(index, backend)| {
             let at = backend.answers.began();
             index != slot.index() && at > Moment::ZERO && now.since(at) < LATELY

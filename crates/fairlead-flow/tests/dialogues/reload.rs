@@ -6,7 +6,7 @@ use fairlead_model::plan::{Bind, Millis};
 use crate::keep::{GET, OK};
 use crate::openings::sent;
 use crate::script::{dialogue, Dialogue};
-use crate::setup::{backend, http, ms, tcp};
+use crate::setup::{backend, http, ms, tcp, Setup};
 use crate::wants::*;
 
 fn answered() -> Dialogue {
@@ -82,6 +82,47 @@ fn a_connection_that_comes_too_late_for_its_place_is_not_kept() {
         .client_finishes()
         .wants([close(CLIENT)])
         .ends();
+}
+
+const POST: &str = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+
+/// Its first backend is somewhere else now.
+fn moved(setup: Setup) -> Setup {
+    setup.pool(|pool| pool.backends[0].endpoints = backend(9).endpoints)
+}
+
+#[test]
+fn what_goes_well_at_the_old_host_says_nothing_about_the_new_one() {
+    let mut told = sent(http(), GET);
+    told.reloads(moved(http())).wants_nothing();
+    told.client_connects().wants_nothing().sends(OTHER, GET).wants([connect(9)]);
+    told.refused(L1).wants([connect(1)]).is(0, Health::Suspect);
+    told.sends(L0, OK).whatever().is(0, Health::Suspect);
+}
+
+#[test]
+fn what_goes_wrong_at_the_old_host_says_nothing_about_the_new_one() {
+    let both = |one, other| {
+        http().pool(|pool| {
+            pool.backends[0].endpoints = backend(one).endpoints;
+            pool.backends[0].endpoints.extend(backend(other).endpoints);
+        })
+    };
+    for (before, after) in [(http(), moved(http())), (both(0, 9), both(9, 8))] {
+        let mut told = sent(before, POST);
+        told.reloads(after).wants_nothing();
+        told.resets(L0).whatever().nobody_is_blamed().failures(0, 0);
+    }
+}
+
+#[test]
+fn a_search_of_before_counts_where_it_has_come_to_the_new_host() {
+    let twice = || http().backends(1).pool(|pool| pool.retry.same_backend = 2);
+    let mut told = dialogue(twice());
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.reloads(moved(twice())).wants_nothing();
+    told.refused(L0).wants_nothing().nobody_is_blamed();
+    told.after(ms(10)).wants([connect(9)]).refused(L1).whatever().is(0, Health::Suspect);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use fairlead_balance::Registry;
-use fairlead_model::backend::Slot;
+use fairlead_model::backend::{Endpoint, Slot};
 use fairlead_model::plan::{
     CheckKind, CheckPlan, HashOn, HashTable, Millis, OutlierPlan, Plan, Policy, PoolPlan,
     PoolTimeouts, RetryPlan,
@@ -60,6 +60,7 @@ fn facts(method: Method) -> Facts {
 fn used(pool: Rc<LocalPool>) -> Exchange {
     let (key, at) = (Key { index: 1, generation: 1 }, Moment(9));
     let (slot, reason) = (Slot(1), Reason::Internal);
+    let place = Rc::new(Endpoint::Unix("app.sock".into()));
     Exchange {
         seek: Seek::used(pool),
         facts: facts(Method::Put),
@@ -98,7 +99,7 @@ fn used(pool: Rc<LocalPool>) -> Exchange {
         received: 1,
         sent: 1,
         head_sent: 1,
-        blamed: vec![Blame { slot, reason, what: "reset", detail: String::new() }],
+        blamed: vec![Blame { slot, place, reason, what: "reset", detail: String::new() }],
         reason,
     }
 }
