@@ -151,7 +151,7 @@ When all places for connections are taken, this comes one after the other:
 
 1. A client's connection that has been without a request for a second is closed (`made_room`). Clients know that a kept connection may end at any time, and lose nothing.
 2. If there is none, newcomers get 503 (`listener_full`, `balancer_full`, `client_full`) and `Retry-After`; on tcp, where nothing can be said, a reset. An event `full` says so once, and once more when there has been room for a second.
-3. Descriptors for backends, checks, the log and the API are not given to clients. Should they run out all the same (others may use up the system's), a kept connection to a backend goes first, then an idle client's, and only then does accepting rest for some milliseconds at a time.
+3. Descriptors for backends, checks, the log and the API are not given to clients. Should they run out all the same (others may use up the system's, or a burst of newcomers holds them until it has been turned away), newcomers who have been told 503 and have yet to read it are closed first, then a kept connection to a backend, then an idle client's, and only then does accepting rest for some milliseconds at a time. A request that was let in and finds no descriptor for its backend waits for one, for two seconds or `timeouts.connect`, before it gets 503 (`out_of_resources`).
 
 Requests under way, WebSockets and tcp connections are never closed to make room.
 

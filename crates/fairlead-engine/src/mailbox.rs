@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Chaos(Option<Arc<ChaosRun>>),
     /// Serve this connection, which another worker accepted.
     Adopt(OwnedFd, ListenerId, Peer),
+    /// Give up what is only kept: another worker's requests are short of descriptors.
+    GiveWay,
     /// What a policy in Python says to questions of this worker.
     Verdicts(Vec<(Ticket, Verdict)>),
     /// Stop gracefully: accept nothing more, finish what is under way.
@@ -77,10 +79,13 @@ impl Mailbox {
 
     /// Puts `command` of worker `from` into the box of worker `to`, unless a new configuration
     /// waits for `from`: then it would come to `to` after that configuration, though it belongs
-    /// before it. The command comes back in that case. `before` runs before `to` can see it.
+    /// before it; or unless `most` commands wait for `to` already, as connections in a box have
+    /// descriptors and nobody to answer them. The command comes back in these cases. `before` runs
+    /// before `to` can see it.
     pub(crate) fn hand_over(
         boxes: &[Arc<Mailbox>],
         (from, to): (usize, usize),
+        most: usize,
         command: Command,
         before: impl FnOnce(),
     ) -> Result<(), Command> {
@@ -89,6 +94,9 @@ impl Mailbox {
         let second = boxes[from.max(to)].lock();
         let (ours, mut theirs) = if from < to { (first, second) } else { (second, first) };
         if ours.iter().any(|command| matches!(command, Command::Publish(..) | Command::Stop)) {
+            return Err(command);
+        }
+        if theirs.len() >= most {
             return Err(command);
         }
         before();
@@ -139,14 +147,15 @@ mod tests {
             [Arc::new(Mailbox::new().expect("box")), Arc::new(Mailbox::new().expect("box"))];
         Mailbox::put_all(&boxes[..1], || Command::Accept);
         Mailbox::put_all(&boxes, || Command::Report(7));
-        assert!(Mailbox::hand_over(&boxes, (1, 0), Command::Accept, || ()).is_ok());
+        assert!(Mailbox::hand_over(&boxes, (1, 0), 3, Command::Accept, || ()).is_ok());
+        assert!(Mailbox::hand_over(&boxes, (1, 0), 3, Command::Accept, || ()).is_err());
         let first = boxes[0].take();
         assert!(matches!(first[..], [Command::Accept, Command::Report(7), Command::Accept]));
         assert!(matches!(boxes[1].take()[..], [Command::Report(7)]));
         assert!(boxes[0].take().is_empty());
         Mailbox::put_all(&boxes[1..], || Command::Stop);
-        assert!(Mailbox::hand_over(&boxes, (1, 0), Command::Accept, || ()).is_err());
-        assert!(Mailbox::hand_over(&boxes, (0, 1), Command::Accept, || ()).is_ok());
+        assert!(Mailbox::hand_over(&boxes, (1, 0), 3, Command::Accept, || ()).is_err());
+        assert!(Mailbox::hand_over(&boxes, (0, 1), 3, Command::Accept, || ()).is_ok());
         assert!(boxes[0].take().is_empty());
     }
 }

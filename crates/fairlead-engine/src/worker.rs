@@ -28,6 +28,7 @@ use crate::log::AccessLog;
 use crate::mailbox::{Command, Mailbox, Open};
 use crate::memory::Memory;
 use crate::policy::{Asking, Desks};
+use crate::sys::descriptors;
 use crate::sys::memory;
 use crate::sys::poll::{self, Poller, Source};
 use crate::sys::signals;
@@ -76,6 +77,8 @@ pub(crate) struct Worker {
     ended: bool,
     /// Newcomers that came while memory was full: whose turn it is.
     refusals: usize,
+    /// So many accepted connections may wait for another worker.
+    most_handed_over: usize,
 }
 
 /// The whole life of a worker's thread.
@@ -119,6 +122,7 @@ impl Worker {
             looked: Moment::ZERO,
             ended: false,
             refusals: number,
+            most_handed_over: descriptors::most_handed_over(descriptors::limit()),
             common,
         }
     }
@@ -268,6 +272,23 @@ impl Worker {
         })
     }
 
+    /// Another worker's requests have no descriptors for their backends.
+    #[cold]
+    fn give_way(&mut self) {
+        let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
+        if let Err(what) = guard::catch(|| flow.give_way(sockets, now)) {
+            self.tell_panic(what);
+        }
+    }
+
+    #[cold]
+    fn ask_others_to_give_way(&self) {
+        let others = self.common.boxes.iter().enumerate();
+        for (_, mailbox) in others.filter(|(number, _)| *number != self.number) {
+            mailbox.put(Command::GiveWay);
+        }
+    }
+
     /// Serves an accepted connection here, or lets the least loaded worker do it. Where all places
     /// are taken it is the one with the most clients, because somebody of its own has to go. Where
     /// memory is full all have their turn: whoever refuses one sheds some of its own that idle, and
@@ -290,7 +311,8 @@ impl Worker {
         let command = Command::Adopt(socket, listener, peer);
         let expect = || self.common.board.expect_client(other);
         let ways = (self.number, other);
-        let handed = Mailbox::hand_over(&self.common.boxes, ways, command, expect);
+        let handed =
+            Mailbox::hand_over(&self.common.boxes, ways, self.most_handed_over, command, expect);
         if let Err(Command::Adopt(socket, listener, peer)) = handed {
             self.adopt(socket, listener, peer);
         }
@@ -354,6 +376,9 @@ impl Worker {
         while let Some(event) = self.flow.take_event() {
             self.common.events.tell(event);
         }
+        if self.flow.take_shortage() {
+            self.ask_others_to_give_way();
+        }
         self.lines.pass_on(&mut self.flow, &self.common, self.now);
         let clients = self.flow.open_clients();
         let open = (clients, clients + self.sockets.closing());
@@ -378,6 +403,7 @@ impl Worker {
                 Command::Publish(snapshot, open) => self.publish(&snapshot, &open),
                 Command::Accept => self.listening.start(self.sockets.poller(), self.now),
                 Command::Adopt(socket, listener, peer) => self.adopt(socket, listener, peer),
+                Command::GiveWay => self.give_way(),
                 Command::Verdicts(verdicts) => self.hear(verdicts),
                 Command::Chaos(run) => self.play_chaos(run),
                 Command::Stop => self.stop(),

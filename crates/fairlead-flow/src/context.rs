@@ -22,6 +22,7 @@ use crate::idle::Reuse;
 use crate::lag::Lag;
 use crate::link::{Link, LinkUse};
 use crate::local::{LocalBackend, LocalPool};
+use crate::shortage::Shortage;
 use crate::slab::{Key, Slab};
 use crate::wheel::{Alarm, Wheel};
 
@@ -99,6 +100,8 @@ pub(crate) struct Context {
     asked: u32,
     /// The place in `links` that was last looked at for one that is kept.
     hand: usize,
+    /// Whether descriptors are short, and who is to go then.
+    pub(crate) shortage: Shortage,
     /// Faults that are played.
     pub(crate) chaos: Chaos,
     /// How late this worker itself is.
@@ -120,6 +123,7 @@ impl Context {
             candidates: Vec::new(),
             asked: 0,
             hand: 0,
+            shortage: Shortage::default(),
             chaos: Chaos::new(),
             lag: Lag::default(),
         }
@@ -143,7 +147,10 @@ impl Context {
         let backend = Rc::clone(pool.backend(slot));
         let endpoint = backend.endpoint(nth).ok_or(IoFailure::Unreachable)?;
         let mut conn = d.connect(&endpoint, pool.plan().into());
-        // A kept connection is worth less than a request that has none.
+        // Whoever is turned away, and a kept connection, is worth less than a request that has none.
+        while conn == Err(IoFailure::Exhausted) && self.dismiss(d) {
+            conn = d.connect(&endpoint, pool.plan().into());
+        }
         if conn == Err(IoFailure::Exhausted) && self.give_up_kept(d) {
             conn = d.connect(&endpoint, pool.plan().into());
         }

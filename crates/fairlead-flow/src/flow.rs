@@ -526,6 +526,7 @@ impl Flow {
     #[inline]
     pub(crate) fn settle<D: Driver>(&mut self, d: &mut D, now: Moment) {
         let quiet = self.ready.is_empty() && self.ctx.doubts.is_empty();
+        let quiet = quiet && !self.ctx.shortage.is_unsettled();
         if !quiet || !self.ctx.revived.is_empty() || self.ctx.chaos.has_struck() {
             self.settle_now(d, now);
         }
@@ -537,6 +538,9 @@ impl Flow {
         }
         while let Some(key) = self.ready.pop() {
             self.client_proceed(d, key, now);
+        }
+        if self.ctx.shortage.is_unsettled() {
+            self.settle_shortage(d, now);
         }
         if !self.ctx.doubts.is_empty() {
             self.probes_doubt(d, now);

@@ -11,7 +11,9 @@
 //! 3. When it changes who may be picked, all go on, oldest first, [`AT_ONCE`] at a time: a process
 //!    that has just started isn't met by all of them together. Meanwhile the oldest tries every so
 //!    often: a backend that is not probed comes back by nothing else.
-//! 4. Who waits under a configuration that was replaced waits on under it.
+//! 4. Who has no descriptor for a backend's connection waits for one first, whatever the plan says of
+//!    backends (`seek::scarce`).
+//! 5. Who waits under a configuration that was replaced waits on under it.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -117,6 +119,10 @@ impl Flow {
             Owner::Relay(key) => self.relays.get_mut(key).and_then(|it| it.seek.as_deref_mut()),
         };
         let Some(seek) = seek else { return false };
+        if seek.wait_for_descriptor(now) {
+            self.ctx.shortage.meet(now);
+            return true;
+        }
         let again = seek.tries();
         if !seek.may_wait(reason, now) {
             if seek.wait_is_over() {

@@ -30,6 +30,7 @@ mod places;
 mod probe;
 mod route;
 mod seek;
+mod shortage;
 mod slab;
 mod snapshot;
 mod tcp;

@@ -9,6 +9,7 @@
 
 pub(crate) mod decision;
 mod race;
+mod scarce;
 mod wait;
 
 use std::rc::Rc;
@@ -28,6 +29,7 @@ use crate::slab::Key;
 use decision::Decision;
 pub(crate) use race::{connect_speaks_against, note_connected};
 use race::{Runner, RUNNERS};
+use scarce::Scarcity;
 use wait::Patience;
 
 /// What came of a step.
@@ -100,6 +102,8 @@ pub(crate) struct Seek {
     losses: u32,
     /// It waits for a backend, or has waited: until then at most.
     wait: Option<(Moment, Patience)>,
+    /// What there was no descriptor for.
+    scarcity: Scarcity,
 }
 
 impl Seek {
@@ -123,6 +127,7 @@ impl Seek {
             spent: Duration::ZERO,
             losses: 0,
             wait: None,
+            scarcity: Scarcity::default(),
         }
     }
 
@@ -162,6 +167,7 @@ impl Seek {
         self.spent = Duration::ZERO;
         self.losses = 0;
         self.wait = None;
+        self.scarcity.clear();
     }
 
     /// One whose every field is another than in a new one.
@@ -199,6 +205,7 @@ impl Seek {
             spent: Duration::from_secs(1),
             losses: 1,
             wait: Some((until, Patience::Over)),
+            scarcity: Scarcity::used(),
         }
     }
 

@@ -48,8 +48,9 @@ pub const DRAIN_MS: u64 = 2_000;
 /// them the text: a flood of them must not hold more than those served.
 pub const TURNED_AWAY: usize = 256;
 
-/// Where there are few places they are fewer: one for so many places, and [`TURNED_AWAY_LEAST`]
-/// at least. Their descriptors come out of those kept for backends, checks and the API.
+/// Where there are few places they are fewer: one for so many places, over all workers, and
+/// [`TURNED_AWAY_LEAST`] at least, in each. Their descriptors come out of those kept for backends,
+/// checks and the API; where a backend's connection needs one they are let go at once.
 pub const PLACES_PER_TURNED_AWAY: u32 = 16;
 
 /// See [`PLACES_PER_TURNED_AWAY`].

@@ -39,6 +39,13 @@ const PART: u64 = 16;
 const LEAST: u64 = 8;
 const MOST: u64 = 1_024;
 
+/// How many accepted connections may wait at a time for another worker to take them, of a process
+/// that may have so many descriptors: as many as are kept in reserve. Without a bound a worker that
+/// gets no processor would be left with all of a burst, and those let in without a backend.
+pub(crate) fn most_handed_over(limit: u64) -> usize {
+    (limit / PART).clamp(LEAST, MOST) as usize
+}
+
 /// The descriptors that clients and their requests don't get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reserved {

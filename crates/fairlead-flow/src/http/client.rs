@@ -137,7 +137,7 @@ impl Flow {
     }
 
     /// A client has connected for whom there is no place: it is told so, and let go. When many are
-    /// being told, nobody waits until this one has read it.
+    /// being told, or descriptors are short, nobody waits until this one has read it.
     pub(crate) fn client_turned_away<D: Driver>(
         &mut self,
         d: &mut D,
@@ -147,13 +147,14 @@ impl Flow {
         now: Moment,
     ) {
         let places = (listener.state.limit_in_all() / PLACES_PER_TURNED_AWAY) as usize;
-        let most = places.clamp(TURNED_AWAY_LEAST, TURNED_AWAY);
+        let most = (places / self.workers).clamp(TURNED_AWAY_LEAST, TURNED_AWAY);
         let key = self.client_enter(conn, listener, peer, now);
         self.turned_away += 1;
         self.answer(d, key, full, "", now);
-        if self.turned_away > most {
-            self.client_close(d, key);
+        if self.turned_away > most || self.ctx.shortage.lasts(now) {
+            return self.client_close(d, key);
         }
+        self.ctx.linger(conn);
     }
 
     /// Sets a client's deadline.

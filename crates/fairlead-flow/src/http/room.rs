@@ -82,12 +82,8 @@ impl Flow {
         }
     }
 
-    /// Gives up a descriptor, because there are none left: a connection that is kept for a backend,
-    /// or else an idle client's. False if there is no such.
-    pub fn give_up_descriptor<D: Driver>(&mut self, d: &mut D, now: Moment) -> bool {
-        if self.ctx.give_up_kept(d) {
-            return true;
-        }
+    /// Closes an idle client's connection for its descriptor. False if there is none.
+    pub(crate) fn give_up_idle<D: Driver>(&mut self, d: &mut D, now: Moment) -> bool {
         let Some(key) = self.longest_idle(d, Whose::Anybodys, now) else { return false };
         self.send_home(d, key);
         true

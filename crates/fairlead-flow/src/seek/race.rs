@@ -130,6 +130,7 @@ impl Seek {
         debug_assert!(self.pool.backend(winner.slot).state.active() > 0);
         self.pause = None;
         self.loss = None;
+        self.scarcity.is_over();
         self.decision = Decision::Open;
         self.tries = winner.tries;
         self.outrun(ctx, now);
@@ -297,6 +298,7 @@ impl Seek {
     ) {
         self.failure = Some(reason_of_connect(failure));
         if failure == IoFailure::Exhausted {
+            self.scarcity.note(slot);
             return; // our own doing, no evidence
         }
         self.pool.backend(slot).state.shard(ctx.worker).add_connect(false);

@@ -302,24 +302,6 @@ fn a_kept_connection_gives_its_descriptor_to_a_request_that_needs_one() {
 }
 
 #[test]
-fn running_out_of_descriptors_here_is_no_backends_fault() {
-    dialogue(http())
-        .client_connects()
-        .wants_nothing()
-        .next_connect_fails(IoFailure::Exhausted)
-        .next_connect_fails(IoFailure::Exhausted)
-        .client_sends(GET)
-        .wants([connect(0), connect(1), refusal(CLIENT, 503, "out_of_resources")])
-        .counted("out_of_resources", 1)
-        .failures(0, 0)
-        .failures(1, 0)
-        .nobody_is_blamed()
-        .client_finishes()
-        .wants([close(CLIENT)])
-        .ends();
-}
-
-#[test]
 fn an_announced_idle_time_is_respected() {
     let told = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=5\r\n\r\nhi";
     asked(http(), GET)

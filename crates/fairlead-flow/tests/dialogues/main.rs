@@ -36,6 +36,7 @@ mod proxy;
 mod reload;
 mod room;
 mod routes;
+mod shortage;
 mod slow;
 mod stall;
 mod stop;

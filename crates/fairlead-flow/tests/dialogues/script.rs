@@ -169,6 +169,18 @@ impl Dialogue {
         self.resets(CLIENT)
     }
 
+    /// Another worker's requests are short of descriptors.
+    pub(crate) fn gives_way(&mut self) -> &mut Self {
+        self.happens("another worker is short of descriptors", |flow, desk, now| {
+            flow.give_way(desk, now);
+        })
+    }
+
+    /// Whether the other workers are to give way.
+    pub(crate) fn asks_others_to_give_way(&mut self) -> bool {
+        self.flow.take_shortage()
+    }
+
     // What anybody does.
 
     /// The connect succeeds.
