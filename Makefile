@@ -92,6 +92,7 @@ test-all: setup ## Everything, also what takes minutes (10,000 seeds, a GiB, tho
 	@$(TESTS) 'not long and not alone'
 	@$(TESTS_ALONE) 'alone or long'
 	@FUZZ_OPTIONAL=1 $(STAGE) 'fuzzing' 'executions|needs|hint' tools/fuzz.sh '' 120
+	@$(STAGE) 'sanitizers' 'sanitizer:|Miri|^test result|hint|needs' tools/sanitize.sh
 
 .PHONY: lint
 lint: $(VENV)/.dev | rust ## clippy, rustfmt, ruff, mypy, import-linter, cargo-deny
@@ -159,9 +160,12 @@ schemathesis: setup ## All that /openapi.json allows, and more, asked of the adm
 		tests/wire/control/test_schemathesis.py
 
 .PHONY: soak
-soak: setup ## A million simulated worlds, then traffic, faults, reloads: WORLDS=1000000 SECONDS=3600
+soak: soak-load ## Half an hour of mixed load, then a million simulated worlds: SECONDS=1800 WORLDS=1000000
 	@tools/soak_worlds.sh '$(or $(WORLDS),1000000)'
-	@$(BIN)/python tools/soak.py --seconds '$(or $(SECONDS_ASKED),3600)'
+
+.PHONY: soak-load
+soak-load: setup ## Traffic, faults, aborts, reloads, and what is left of it: bench/results/soak.md
+	@$(BIN)/python tools/soak.py --seconds '$(or $(SECONDS_ASKED),1800)' --out bench/results/soak.md
 
 .PHONY: clean
 clean: ## Removes .venv, target and caches

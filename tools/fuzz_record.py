@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 COLUMNS = "| day | version | target | sanitizer | executions | seconds | findings |"
+FUZZED = ("Cargo.lock", "crates", "fuzz", "python")
 FOUND = "| version | target | what it was | mended by |"
 _ROW = re.compile(
     r"\| (\d{4}-\d\d-\d\d) \| (\S+) \| `(\w+)` \| (\w+) \| ([\d,]+) \| ([\d,]+) \| (\d+) \|"
@@ -155,7 +156,9 @@ def git(*words: str) -> str | None:
 
 def version() -> str:
     """Of what was fuzzed."""
-    return git("describe", "--always", "--dirty") or "unknown"
+    # The record itself has changed with the first target.
+    dirty = "-dirty" if git("status", "--porcelain", "--", *FUZZED) else ""
+    return (git("describe", "--always") or "unknown") + dirty
 
 
 def in_history(version: str) -> str:

@@ -110,8 +110,10 @@ def besiege(
         assert seen["head"]["answered"] > 0, "who drips a head is told to go"
         assert seen["reader"]["ended"] == 0, "who takes a kilobyte a second is let be"
         assert balancer.status()["workers"] > 0
-    ratio = visitors.p99(during) / visitors.p99(before)
-    print(f"p99 {ratio:.2f} x, {(taken - memory) / MIB:.0f} MiB more, {seen}")
+    calm, besieged = visitors.p99(before), visitors.p99(during)
+    ratio = besieged / calm
+    print(f"p99 {calm * 1e3:.1f} ms, under siege {besieged * 1e3:.1f} ms: {ratio:.2f} x")
+    print(f"{(taken - memory) / MIB:.1f} MiB more, {(most - memory) / MIB:.1f} allowed; {seen}")
     assert visitors.failures == []
     visitors.end()
 
