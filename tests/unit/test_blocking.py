@@ -81,8 +81,8 @@ def test_events_come_until_nothing_happens(one):
     with BlockingBalancer(config(one)) as balancer:
         balancer.set_backend("app", one.address, weight=7)
         kinds = [event.kind for event in balancer.events(after=0, timeout_seconds=0.5)]
-    assert kinds[0] == "applied"
-    assert "wish" in kinds
+    # A worker may tell of a check before whoever applied the plan tells of that.
+    assert {"applied", "wish"} <= set(kinds)
 
 
 def test_several_run_side_by_side_and_each_may_start_again(one, two):

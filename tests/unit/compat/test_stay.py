@@ -8,7 +8,7 @@ import pytest
 
 from fairlead.compat.layout import NAME
 from fairlead.compat.spec import parse_spec
-from fairlead.compat.stay import Instance, _tell_of_fault
+from fairlead.compat.stay import Instance
 from fairlead.errors import ReloadError
 
 
@@ -116,21 +116,3 @@ def test_a_kill_that_comes_too_late_has_failed(instance):
         return await made.kill(), made.killed.is_set()
 
     assert instance(act, "10.0.0.1") == (False, False)
-
-
-def test_what_ends_by_a_fault_is_told_of():
-    said = []
-
-    async def fault():
-        raise KeyError("nobody")
-
-    async def run():
-        tasks = [asyncio.ensure_future(work) for work in (fault(), asyncio.sleep(3_600))]
-        for task in tasks:
-            task.add_done_callback(lambda task: _tell_of_fault(task, said.append))
-        tasks[1].cancel()
-        await asyncio.wait(tasks)
-
-    asyncio.run(run())
-
-    assert said == ["a fault in fairlead: KeyError('nobody')"]
