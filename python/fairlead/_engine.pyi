@@ -111,6 +111,36 @@ class Engine:
             OSError: There are no workers yet (no plan was applied), or no such socket.
         """
 
+    def stand_in(self, number: int, about: bytes) -> int:
+        """Have operators answered at a control socket while Python doesn't answer.
+
+        Whenever somebody connects there, Python is asked to call `present`. If it hasn't for a
+        second, a thread that doesn't need the interpreter accepts and answers, until it has:
+        health, status, metrics, pools, and wishes for backends. To be called once.
+
+        Args:
+            number: A listening Unix socket, which is duplicated and stays the caller's.
+            about: A JSON object with what Python adds to the status; not empty.
+
+        Returns:
+            A descriptor that is readable while `present` is to be called; the same for the
+            engine's life. Don't read from it.
+
+        Raises:
+            OSError: There are no descriptors or threads, or no such socket.
+        """
+
+    def present(self, about: bytes) -> list[tuple[str, str, str | None, int | None]]:
+        """Give a sign of life, and take over what was wished while there was none.
+
+        Args:
+            about: As for `stand_in`, as it is now.
+
+        Returns:
+            Pool, backend, state and weight (``None`` where it was left open), in the order in
+            which they took effect. Nothing without a call of `stand_in`.
+        """
+
     def addresses(self) -> list[tuple[str, str]]:
         """Each listener's name with each of its addresses, as they turned out.
 

@@ -158,8 +158,13 @@ class Balancer:
         return dict(chosen[0])
 
     def events(self) -> list[dict[str, Any]]:
-        """The recent events."""
-        code, answer = self.api("GET", "/v1/events?follow=0")
+        """The recent events, as soon as Python is there to tell them."""
+
+        def told() -> tuple[int, Any] | None:
+            code, answer = self.api("GET", "/v1/events?follow=0")
+            return None if code == 503 and answer["code"] == "python_stuck" else (code, answer)
+
+        code, answer = wait_for(told)
         assert code == 200, answer
         return list(answer["events"] if isinstance(answer, dict) else answer)
 

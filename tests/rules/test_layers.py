@@ -17,7 +17,7 @@ ARROWS = {
     "proto": set(),
     "balance": {"model"},
     "flow": {"model", "balance", "proto"},
-    "engine": {"model", "balance", "flow"},
+    "engine": {"model", "balance", "flow", "proto"},
     "sim": {"model", "balance", "flow"},
     "python": {"model", "engine", "sim"},
 }

@@ -317,6 +317,18 @@ impl Engine {
         Some(serde_json::to_vec(&status).expect("strings and numbers can always be written"))
     }
 
+    /// The names of all pools, in the plan's order.
+    pub(crate) fn pool_names(&self) -> Vec<String> {
+        let snapshot = self.lock().snapshot.clone();
+        let pools = snapshot.as_deref().map_or(&[][..], Snapshot::pools);
+        pools.iter().map(|pool| pool.plan.name.clone()).collect()
+    }
+
+    /// Whether a stop has begun.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
     /// The same numbers as text, for monitoring systems. In `OpenMetrics` without the last line,
     /// `# EOF`, so that more can be added.
     pub fn metrics(&self, dialect: Dialect) -> String {

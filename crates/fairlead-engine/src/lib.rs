@@ -17,6 +17,7 @@
 //! | `worker`, `accept` | one worker's turn |
 //! | `drive`, `connection`, `queue`, `slots`, `connect` | one worker's sockets |
 //! | `listen`, `inherited` | listening sockets, shared by all; those that this process was started with |
+//! | `stand_in` | answers operators at the control socket while Python doesn't |
 //! | `watchdog` | tells a service manager that the workers are alive |
 //! | `sys` | what the kernel offers, and all unsafe code |
 
@@ -42,6 +43,7 @@ mod publish;
 mod queue;
 mod sampler;
 mod slots;
+mod stand_in;
 mod status;
 mod sys;
 mod watchdog;
@@ -52,3 +54,4 @@ pub use engine::{file_limit, give_back_memory, Engine, Unknown};
 pub use metrics::Dialect;
 pub use policy::{Answer, Asked, Seat};
 pub use publish::Problem;
+pub use stand_in::{StandIn, Wished};

@@ -1,8 +1,9 @@
 //! The class `Engine`.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use fairlead_engine::{ChaosRefused, ChaosWanted, Dialect, Problem, Unknown};
+use fairlead_engine::{ChaosRefused, ChaosWanted, Dialect, Problem, StandIn, Unknown, Wished};
 use fairlead_model::backend::Wish;
 use fairlead_model::chaos::{Fault, WHOLE};
 use fairlead_model::plan::Plan;
@@ -31,8 +32,13 @@ pyo3::create_exception!(
 /// A load balancer in this process.
 #[pyclass(frozen, module = "fairlead._engine")]
 pub(crate) struct Engine {
-    engine: fairlead_engine::Engine,
+    // First: its thread has to end before the engine that it asks.
+    stand_in: OnceLock<StandIn>,
+    engine: Arc<fairlead_engine::Engine>,
 }
+
+/// A wish as Python gets it: pool, backend, state, weight.
+type WishedRow = (String, String, Option<&'static str>, Option<u16>);
 
 #[pymethods]
 impl Engine {
@@ -41,7 +47,7 @@ impl Engine {
     fn new(workers: usize) -> PyResult<Self> {
         let engine = fairlead_engine::Engine::new(workers)
             .map_err(|error| PyOSError::new_err(error.to_string()))?;
-        Ok(Engine { engine })
+        Ok(Engine { stand_in: OnceLock::new(), engine: Arc::new(engine) })
     }
 
     fn apply(&self, py: Python<'_>, plan: &[u8]) -> PyResult<()> {
@@ -61,6 +67,19 @@ impl Engine {
         let every = seconds(every)?;
         let started = py.detach(|| self.engine.watch(to, every));
         started.map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+
+    fn stand_in(&self, number: i32, about: Vec<u8>) -> PyResult<i32> {
+        let started = StandIn::start(Arc::clone(&self.engine), number, about);
+        let started = started.map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let taken = self.stand_in.set(started);
+        taken.map_err(|_| PyValueError::new_err("there is one already"))?;
+        Ok(self.stand_in.get().map_or(-1, StandIn::asks))
+    }
+
+    fn present(&self, py: Python<'_>, about: Vec<u8>) -> Vec<WishedRow> {
+        let Some(stand_in) = self.stand_in.get() else { return Vec::new() };
+        py.detach(|| stand_in.present(about)).into_iter().map(shown).collect()
     }
 
     fn addresses(&self) -> Vec<(String, String)> {
@@ -176,7 +195,13 @@ impl Engine {
 
     fn stop(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let timeout = seconds(timeout)?;
-        Ok(py.detach(|| self.engine.stop(timeout)))
+        Ok(py.detach(|| {
+            let finished = self.engine.stop(timeout);
+            if let Some(stand_in) = self.stand_in.get() {
+                stand_in.end();
+            }
+            finished
+        }))
     }
 }
 
@@ -184,6 +209,11 @@ impl Engine {
 #[pyfunction]
 pub(crate) fn file_limit() -> u64 {
     fairlead_engine::file_limit()
+}
+
+fn shown(wished: Wished) -> WishedRow {
+    let Wished { pool, backend, state, weight } = wished;
+    (pool, backend, state.map(Wish::name), weight)
 }
 
 /// Problems of addresses as a JSON list; one that isn't about an address in its own words.

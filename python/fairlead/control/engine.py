@@ -24,6 +24,12 @@ class Engine(Protocol):
     def watch(self, to: str, every: float) -> None:
         """Tell a service manager again and again that all workers are alive."""
 
+    def stand_in(self, number: int, about: bytes) -> int:
+        """Have operators answered while Python doesn't; what is readable when it is asked."""
+
+    def present(self, about: bytes) -> list[tuple[str, str, str | None, int | None]]:
+        """Give a sign of life; what was wished while there was none."""
+
     def addresses(self) -> list[tuple[str, str]]:
         """Listener name and address, for everything that listens."""
 

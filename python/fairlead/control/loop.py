@@ -66,6 +66,7 @@ class ControlLoop:
         self._api = Api(self)
         self._doors: list[Door] = []
         self._admin: Door | None = None
+        self._asked: int | None = None
         self._reloader = Reloader(running, load, self._prepare, self._tell_own)
         self._checks = Checks(running.engine.report_check)
         self._names: asyncio.Task[None] | None = None
@@ -84,6 +85,8 @@ class ControlLoop:
         """Begin: answer on what is bound already, run checks, follow names, pass events on."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self.running.engine.event_fd(), self._pass_events_on)
+        if control is not None:
+            self._have_stand_in(control)
         for listening in (control, admin):
             if listening is not None:
                 access = access_of(self.running.loaded) if listening is admin else Access()
@@ -114,6 +117,7 @@ class ControlLoop:
         """
         running = self.running
         running.stopping = True
+        running.take_over()
         self.events.tell("stopping", why=why)
         self._checks.stop()
         if self._names is not None:
@@ -126,9 +130,20 @@ class ControlLoop:
             running.code.stop()
         self._pass_events_on()
         asyncio.get_running_loop().remove_reader(running.engine.event_fd())
+        if self._asked is not None:
+            asyncio.get_running_loop().remove_reader(self._asked)
         for door in self._doors:
             door.close()
         return finished
+
+    def _have_stand_in(self, control: Listening) -> None:
+        """Let the engine answer at the control socket whenever this loop doesn't for a second."""
+        try:
+            self._asked = self.running.stand_in(control.socket.fileno())
+        except OSError as error:
+            self._say(f"nobody answers at the control socket while Python is stuck: {error}")
+            return
+        asyncio.get_running_loop().add_reader(self._asked, self.running.take_over)
 
     def close_doors(self) -> None:
         """Let nobody find the socket any more; for an end that can't wait."""

@@ -129,6 +129,7 @@ class Running:
         Raises:
             EngineError: An address can't be bound; everything is as it was.
         """
+        self.take_over()
         if loaded.plan != self.loaded.plan:
             apply(self.engine, loaded.plan)
         self.loaded = loaded
@@ -141,6 +142,8 @@ class Running:
 
     def set_backend(self, pool: str, backend: str, state: str | None, weight: int | None) -> None:
         """Change what the operator wants of a backend. `KeyError` if there is none of the name."""
+        # First what was wished while Python was away: this wish is younger.
+        self.take_over()
         if state is not None:
             self.engine.set_state(pool, backend, state)
         if weight is not None:
@@ -148,21 +151,45 @@ class Running:
         name: Name = (pool, backend)
         self.wishes.add(name, _configured(self.loaded)[name], state=state, weight=weight)
 
-    def status(self) -> bytes:
-        """The engine's status and whose it is, as a JSON object.
+    def stand_in(self, number: int) -> int:
+        """Have operators answered at this listening socket while Python is stuck.
 
-        May be called in any thread. A thousand pools make megabytes, so it is text from end to
-        end: to read it here and write it again would take longer than to make it.
+        Returns:
+            A descriptor that is readable while `take_over` is to be called.
+
+        Raises:
+            OSError: There are no descriptors or threads for it.
         """
+        return self.engine.stand_in(number, self._about())
+
+    def take_over(self) -> None:
+        """Give the engine a sign of life, and remember what was wished while there was none.
+
+        The wishes are in force, and told as events; here they come to hold over reloads.
+        """
+        now = _configured(self.loaded)
+        for pool, backend, state, weight in self.engine.present(self._about()):
+            name: Name = (pool, backend)
+            if name in now:
+                self.wishes.add(name, now[name], state=state, weight=weight)
+
+    def _about(self) -> bytes:
+        """Whose status it is, as a JSON object."""
         ours = {
             "pid": os.getpid(),
             "version": version(),
             "config": self.loaded.source,
             "stopping": self.stopping,
         }
-        return (
-            self.engine.status().rstrip().removesuffix(b"}") + b"," + json.dumps(ours).encode()[1:]
-        )
+        return json.dumps(ours).encode()
+
+    def status(self) -> bytes:
+        """The engine's status and whose it is, as a JSON object.
+
+        May be called in any thread. A thousand pools make megabytes, so it is text from end to
+        end: to read it here and write it again would take longer than to make it.
+        """
+        return self.engine.status().rstrip().removesuffix(b"}") + b"," + self._about()[1:]
 
     def metrics(self, events: Mapping[str, int], *, openmetrics: bool) -> bytes:
         """Everything that is counted, as text for Prometheus. May be called in any thread.

@@ -59,7 +59,9 @@ _SUMS: dict[str, Any] = {
 }
 
 SHAPES: dict[str, Json] = {
-    "Health": _object(("status",), status={"type": "string", "enum": ["ok", "stopping"]}),
+    "Health": _object(
+        ("status",), status={"type": "string", "enum": ["ok", "stopping"]}, python=_TEXT
+    ),
     "Problem": {
         "description": "RFC 9457, with a code for programs and a hint for people.",
         **_object(
@@ -176,6 +178,7 @@ SHAPES: dict[str, Json] = {
         ),
         access_log=_or_null(_object(("lines", "lost"), lines=_COUNT, lost=_COUNT)),
         chaos=_or_null(_ref("Chaos")),
+        python=_TEXT,
     ),
     "Chaos": _object(
         ("pool", "backend", "fault", "share", "started", "running", "settled", "clients"),

@@ -1,5 +1,6 @@
 """An engine that only remembers what it was told, and configurations to tell it."""
 
+import contextlib
 import json
 import os
 import threading
@@ -46,6 +47,9 @@ class FakeEngine:
         self._states = {}
         self._events = []
         self._fd = os.eventfd(0, os.EFD_NONBLOCK)
+        self._asks = None
+        self.about = self.stands_at = None
+        self.wished = []
 
     @property
     def plan(self):
@@ -109,6 +113,27 @@ class FakeEngine:
         changed = self._states[pool, backend][1] != weight
         self._states[pool, backend][1] = weight
         return changed
+
+    def stand_in(self, number, about):
+        self.stands_at, self.about = number, json.loads(about)
+        self._asks = os.eventfd(0, os.EFD_NONBLOCK)
+        return self._asks
+
+    def ask(self):
+        os.eventfd_write(self._asks, 1)
+
+    def present(self, about):
+        if self._asks is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._asks)
+        self.about = json.loads(about)
+        wished, self.wished = self.wished, []
+        for pool, backend, state, weight in wished:
+            if state is not None:
+                self.set_state(pool, backend, state)
+            if weight is not None:
+                self.set_weight(pool, backend, weight)
+        return wished
 
     def report_check(self, pool, backend, passed, what):
         self.checks.append((pool, backend, passed, what))

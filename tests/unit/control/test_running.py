@@ -84,3 +84,24 @@ def test_an_unknown_backend_is_a_key_error(running):
     running.start()
     with pytest.raises(KeyError):
         running.set_backend("app", "nobody:1", "draining", None)
+
+
+def test_what_was_wished_while_python_was_away_is_taken_over(running, engine, loaded):
+    running.start()
+    running.stand_in(0)
+    engine.wished = [(*ONE, "draining", None), (*ONE, None, 3), ("app", "gone:1", None, None)]
+    running.take_over()
+    assert engine.wished == []
+    (line,) = running.use(loaded(Backend("10.0.0.1:80", weight=9)))
+    assert "was changed in the configuration" in line, "so it was known"
+    assert engine.about["pid"] == os.getpid()
+
+
+def test_a_wish_is_younger_than_what_was_wished_while_python_was_away(running, engine, loaded):
+    running.start()
+    running.stand_in(0)
+    engine.wished = [(*ONE, "draining", None)]
+    running.set_backend(*ONE, "disabled", None)
+    assert engine._states[ONE] == ["disabled", 1]
+    assert running.use(loaded("10.0.0.1:80", "10.0.0.9:80")) == []
+    assert engine._states[ONE] == ["disabled", 1]

@@ -54,8 +54,8 @@ def render(answer: dict[str, Any], *, history: bool = False) -> str:
     from fairlead.model import Status
 
     now = Status.from_json(answer)
-    parts = [_heading(answer, now), _chaos(answer), _access_log(answer), _listeners(now)]
-    parts += [_pools(now), _policies(now), _backends(now)]
+    parts = [_heading(answer, now), _stuck(answer), _chaos(answer), _access_log(answer)]
+    parts += [_listeners(now), _pools(now), _policies(now), _backends(now)]
     if history:
         parts.append(_history(now))
     return "\n\n".join(part for part in parts if part)
@@ -71,6 +71,15 @@ def _heading(answer: dict[str, Any], now: Status) -> str:
         "stopping" if answer.get("stopping") else "",
     ]
     return " · ".join(word for word in words if word)
+
+
+def _stuck(answer: dict[str, Any]) -> str:
+    """That Python is away, and what that means for an operator."""
+    told = answer.get("python")
+    if not told:
+        return ""
+    what = "traffic, checks by the engine, drain, disable, enable and weight go on; the rest waits"
+    return output.paint(f"python: {told}: {what}", "bad")
 
 
 def _chaos(answer: dict[str, Any]) -> str:

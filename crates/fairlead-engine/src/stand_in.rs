@@ -1,0 +1,265 @@
+//! Answers operators at the control socket while Python doesn't.
+//!
+//! Whether backends can be drained must not depend on users' Python: a policy or a check that keeps
+//! the interpreter's lock would take the control socket away just when somebody needs it.
+//!
+//! Rules of this file
+//! 1. Python comes first. When somebody connects, Python is asked for a sign of life; only if there
+//!    is none for a second does this thread accept, and it stops once there is one.
+//! 2. Nobody is asked while nobody connects: both sides sleep in the kernel until then.
+//! 3. Whoever accepted a connection answers it. The kernel gives each to one alone, so that no
+//!    request is answered twice.
+//! 4. What operators wished meanwhile is kept for Python, which remembers wishes over reloads.
+//!
+//! Not here: bytes (`exchange`), what is answered (`answer`), the admin address: its token and its
+//! defences against browsers are Python's.
+
+mod answer;
+mod exchange;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fairlead_model::backend::Wish;
+use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags};
+
+use crate::clock::time_of_day;
+use crate::engine::Engine;
+use crate::sys::{descriptors, signals};
+
+/// How long Python may take for a sign of life. Its event loop needs a millisecond; what it is
+/// kept from by garbage collection or a busy machine is over within a few hundred.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Between two questions to Python: so often is it woken at most by clients that come at once, or
+/// while it can't accept because descriptors have run out.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// It writes text into the heap; the usual 2 MiB would count where memory is limited strictly.
+const STACK: usize = 256 * 1024;
+
+/// What an operator wanted of a backend while Python didn't answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wished {
+    /// The backend's pool.
+    pub pool: String,
+    /// Its address as configured.
+    pub backend: String,
+    /// Its state, if that was wished.
+    pub state: Option<Wish>,
+    /// Its weight, if that was wished.
+    pub weight: Option<u16>,
+}
+
+/// The thread at the control socket. Dropping it ends it.
+#[derive(Debug)]
+pub struct StandIn {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// The process that made it: a forked child has a copy of it, but not its thread.
+    process: u32,
+}
+
+/// What the thread and Python have in common.
+#[derive(Debug)]
+struct Shared {
+    engine: Arc<Engine>,
+    told: Mutex<Told>,
+    news: Condvar,
+    /// Readable for Python while it is asked for a sign of life.
+    asks: OwnedFd,
+    /// Readable for the thread when it has to look at `told`.
+    bell: OwnedFd,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    /// What Python says of itself: a JSON object.
+    about: Vec<u8>,
+    /// Questions for a sign of life so far, and up to which of them there was one.
+    asked: u64,
+    answered: u64,
+    /// When the last question was asked.
+    since: String,
+    wishes: Vec<Wished>,
+    ended: bool,
+}
+
+impl Told {
+    fn is_stuck(&self) -> bool {
+        self.answered < self.asked
+    }
+}
+
+impl StandIn {
+    /// Starts the thread.
+    ///
+    /// `number` is a listening Unix socket, which stays the caller's; `about` a JSON object with
+    /// what Python adds to the status.
+    ///
+    /// # Errors
+    ///
+    /// If there are no descriptors or no threads.
+    pub fn start(engine: Arc<Engine>, number: RawFd, about: Vec<u8>) -> io::Result<StandIn> {
+        StandIn::start_with(engine, number, about, PATIENCE)
+    }
+
+    fn start_with(
+        engine: Arc<Engine>,
+        number: RawFd,
+        about: Vec<u8>,
+        patience: Duration,
+    ) -> io::Result<StandIn> {
+        let listening = UnixListener::from(descriptors::duplicate(number)?);
+        listening.set_nonblocking(true)?;
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let (asks, bell) = (eventfd(0, flags)?, eventfd(0, flags)?);
+        let told = Mutex::new(Told { about, ..Told::default() });
+        let shared = Arc::new(Shared { engine, told, news: Condvar::new(), asks, bell });
+        let ours = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("fairlead-stand-in".into())
+            .stack_size(STACK)
+            .spawn(move || ours.live(&listening, patience))?;
+        Ok(StandIn { shared, thread: Mutex::new(Some(thread)), process: std::process::id() })
+    }
+
+    /// The descriptor that is readable while Python is to call [`StandIn::present`].
+    pub fn asks(&self) -> RawFd {
+        self.shared.asks.as_raw_fd()
+    }
+
+    /// Python gives a sign of life and says what it is; answers what was wished meanwhile.
+    pub fn present(&self, about: Vec<u8>) -> Vec<Wished> {
+        let shared = &*self.shared;
+        let mut told = shared.lock();
+        clear(&shared.asks);
+        let was_stuck = told.is_stuck();
+        told.about = about;
+        told.answered = told.asked;
+        let wishes = std::mem::take(&mut told.wishes);
+        drop(told);
+        shared.news.notify_all();
+        if was_stuck {
+            ring(&shared.bell);
+        }
+        wishes
+    }
+
+    /// Ends the thread, after the answer that it is at.
+    pub fn end(&self) {
+        if self.process != std::process::id() {
+            // The thread is the parent's, and so is whoever may have held a lock.
+            if let Ok(mut thread) = self.thread.try_lock() {
+                std::mem::forget(thread.take());
+            }
+            return;
+        }
+        self.shared.lock().ended = true;
+        self.shared.news.notify_all();
+        ring(&self.shared.bell);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It holds nothing that a panic could have spoiled.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Shared {
+    /// The thread's life.
+    fn live(&self, listening: &UnixListener, patience: Duration) {
+        signals::block_in_this_thread();
+        while !self.lock().ended {
+            if !self.wait_for_client(listening) {
+                continue;
+            }
+            if self.ask(patience) {
+                self.pause();
+            } else {
+                self.stand_in(listening);
+            }
+        }
+    }
+
+    /// Waits until somebody connects; false if the bell rang instead.
+    fn wait_for_client(&self, listening: &UnixListener) -> bool {
+        let wanted = PollFlags::IN;
+        let mut both = [
+            PollFd::from_borrowed_fd(listening.as_fd(), wanted),
+            PollFd::from_borrowed_fd(self.bell.as_fd(), wanted),
+        ];
+        if poll(&mut both, None).is_err() {
+            // No memory in the kernel: as if descriptors had run out.
+            self.pause();
+            return false;
+        }
+        let rang = !both[1].revents().is_empty();
+        if rang {
+            clear(&self.bell);
+        }
+        !rang
+    }
+
+    /// Asks Python for a sign of life; whether there was one in time.
+    fn ask(&self, patience: Duration) -> bool {
+        let mut told = self.lock();
+        told.asked += 1;
+        told.since = time_of_day().rfc3339();
+        ring(&self.asks);
+        let owes = |told: &mut Told| told.is_stuck() && !told.ended;
+        let waited = self.news.wait_timeout_while(told, patience, owes);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.is_stuck()
+    }
+
+    /// Answers until there is a sign of life.
+    fn stand_in(&self, listening: &UnixListener) {
+        while self.is_alone() {
+            if !self.wait_for_client(listening) || !self.is_alone() {
+                continue;
+            }
+            match listening.accept() {
+                Ok((stream, _)) => exchange::serve(stream, |request| self.answer(request)),
+                // The client has left, or Python is back and was faster.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => self.pause(),
+            }
+        }
+    }
+
+    fn is_alone(&self) -> bool {
+        let told = self.lock();
+        told.is_stuck() && !told.ended
+    }
+
+    fn pause(&self) {
+        let waited = self.news.wait_timeout_while(self.lock(), PAUSE, |told| !told.ended);
+        drop(waited);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ring(bell: &OwnedFd) {
+    // It fails only when the counter is full, and then it is readable.
+    let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
+}
+
+fn clear(bell: &OwnedFd) {
+    // It fails if nothing was there to read.
+    let _ = rustix::io::read(bell, &mut [0_u8; 8]);
+}
