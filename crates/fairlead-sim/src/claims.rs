@@ -29,6 +29,8 @@ use std::time::Duration;
 use fairlead_balance::budget::BURST;
 use fairlead_balance::deadline::QUICK;
 use fairlead_balance::outlier::SLOW;
+use fairlead_model::event::Event;
+use fairlead_model::health::Health;
 use fairlead_model::limits::{RECEIVE_BYTES, REPLAY_BYTES};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Plan;
@@ -154,7 +156,8 @@ pub fn check(promises: &Promises, report: &Report) -> Vec<String> {
     if report.queued_most > QUEUED_MOST {
         broken.push(format!("(f) {} bytes were queued for one connection", report.queued_most));
     }
-    broken.extend(report.hedges.iter().filter_map(|hedges| within_budget(promises, hedges)));
+    broken
+        .extend(report.hedges.iter().filter_map(|hedges| within_budget(promises, report, hedges)));
     broken.extend(health::check(promises, report));
     broken.extend(streams::check(promises, report));
     broken
@@ -291,16 +294,37 @@ fn in_time(promises: &Promises, request: &Request) -> Option<String> {
     })
 }
 
-/// (i): a bucket for each worker, and what requests earn.
+/// (i): a bucket for each worker, what requests earn, and trials, which always have a token: one a
+/// second for a backend that is not trusted.
 fn within_budget(
     promises: &Promises,
+    report: &Report,
     Hedges { pool, vain, requests, .. }: &Hedges,
 ) -> Option<String> {
     let plan = promises.plan.pools.iter().find(|plan| plan.name == *pool)?;
     let earned = *requests as f64 * f64::from(plan.retry.budget) / 10_000.0;
-    let bound = BURST * promises.workers as f64 + earned;
+    let bound = BURST * promises.workers as f64 + earned + trials_most(report, pool);
     (*vain as f64 > bound)
         .then(|| format!("(i) {pool}: {vain} hedges in vain at {requests} requests"))
+}
+
+/// How many trials there may have been in a pool: one a second, from the loss of trust on.
+fn trials_most(report: &Report, of: &str) -> f64 {
+    let last = report.requests.iter().map(|request| request.ended).max().unwrap_or(Moment::ZERO);
+    let mut lost: BTreeMap<&str, Moment> = BTreeMap::new();
+    let mut most = 0.0;
+    for (when, _, event) in &report.events {
+        let Event::Health { pool, backend, to, .. } = event else { continue };
+        if pool != of {
+            continue;
+        }
+        if matches!(to, Health::Suspect | Health::Down) {
+            lost.entry(backend).or_insert(*when);
+        } else if let Some(since) = lost.remove(backend.as_str()) {
+            most += 1.0 + when.since(since).as_secs_f64();
+        }
+    }
+    most + lost.values().map(|since| 1.0 + last.since(*since).as_secs_f64()).sum::<f64>()
 }
 
 /// How often each outcome came, for people.
