@@ -143,7 +143,9 @@ async def ask(
     try:
         await send(writer, data)
         if fin:
-            writer.write_eof()
+            # Once it was reset there is nothing to finish (ENOTCONN); what came before is read.
+            with contextlib.suppress(OSError):
+                writer.write_eof()
         await _hear(reader, heard, (list(methods), finals), patience)
     except ConnectionError:
         heard.closed = True
