@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness.backend import response
+from harness.backend import listening, response
 from harness.balancer import Balancer, loopback, wait_for
 from harness.config import site
 from harness.line import Line
@@ -83,7 +83,8 @@ def besiege(
 
     ``patience`` is the seconds that a head may take.
     """
-    listen, one = loopback(), backend(plays(b"x" * size))
+    # With room in its queue for all who come at once: a connect that finds none is lost for a second.
+    listen, one = loopback(), backend(plays(b"x" * size), listening(4_096))
     balancer = fairlead(config=site(listen, one, listener=f'timeouts = {{ head = "{patience}s" }}'))
     visitors = Visitors(balancer, listen)
     visitors.ask(200)
