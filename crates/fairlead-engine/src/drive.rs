@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use fairlead_flow::driver::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent};
+use fairlead_flow::slab::Slab;
 use fairlead_flow::{Question, Ticket};
 use fairlead_model::backend::Endpoint;
 use fairlead_model::limits::{FAST_BYTES, FORWARD_BYTES, FORWARD_LEAST, READS_PER_TURN};
@@ -22,7 +23,6 @@ use fairlead_model::moment::Moment;
 use crate::connect;
 use crate::connection::{Connection, Drawn, Forward, Phase, Told};
 use crate::policy::Asking;
-use crate::slots::Slots;
 use crate::sys::descriptors::{self, Reserved};
 use crate::sys::pipe::Pipes;
 use crate::sys::poll::{Poller, Signs};
@@ -50,7 +50,7 @@ pub(crate) struct Round {
 #[derive(Debug)]
 pub(crate) struct Sockets {
     poller: Poller,
-    slots: Slots<Connection>,
+    slots: Slab<Connection, ConnId>,
     /// Those that have something to do without a new sign from the poller.
     ready: VecDeque<ConnId>,
     /// Those that the flow has closed and that still send, oldest first, with their last moment.
@@ -72,7 +72,7 @@ impl Sockets {
     pub(crate) fn new(poller: Poller, workers: usize) -> Self {
         Sockets {
             poller,
-            slots: Slots::new(),
+            slots: Slab::new(),
             ready: VecDeque::new(),
             closing: VecDeque::new(),
             closing_count: 0,

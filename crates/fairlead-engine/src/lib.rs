@@ -15,7 +15,7 @@
 //! | `log` | the access log's way out of the workers, and its writer |
 //! | `policy` | between the workers and policies in Python |
 //! | `worker`, `accept` | one worker's turn |
-//! | `drive`, `connection`, `queue`, `slots`, `connect` | one worker's sockets |
+//! | `drive`, `connection`, `queue`, `connect` | one worker's sockets |
 //! | `listen`, `inherited` | listening sockets, shared by all; those that this process was started with |
 //! | `stand_in` | answers operators at the control socket while Python doesn't |
 //! | `watchdog` | tells a service manager that the workers are alive |
@@ -42,7 +42,6 @@ mod policy;
 mod publish;
 mod queue;
 mod sampler;
-mod slots;
 mod stand_in;
 mod status;
 mod sys;

@@ -20,9 +20,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use fairlead_model::backend::Endpoint;
+use fairlead_model::plan::{Keepalive, PoolPlan};
 
 use crate::ask::{Question, Ticket};
-use fairlead_model::plan::{Keepalive, PoolPlan};
+use crate::slab::Id;
 
 /// A connection of one worker: an index that is used again, and a number that tells its lives
 /// apart.
@@ -32,6 +33,18 @@ pub struct ConnId {
     pub index: u32,
     /// Different for each connection that used this index.
     pub generation: u32,
+}
+
+impl Id for ConnId {
+    #[inline]
+    fn of(index: u32, generation: u32) -> ConnId {
+        ConnId { index, generation }
+    }
+
+    #[inline]
+    fn parts(self) -> (u32, u32) {
+        (self.index, self.generation)
+    }
 }
 
 /// Which listener accepted a connection. Stays the same over reloads while the listener's name

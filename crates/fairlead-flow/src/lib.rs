@@ -31,7 +31,7 @@ mod probe;
 mod route;
 mod seek;
 mod shortage;
-mod slab;
+pub mod slab;
 mod snapshot;
 mod tcp;
 mod unread;
