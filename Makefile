@@ -67,8 +67,8 @@ SECONDS_ASKED := $(if $(filter command line environment%,$(origin SECONDS)),$(SE
 
 # Two processes, since most tests wait; what measures comes after them, with the machine to itself.
 TESTS_SHOWN := ^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$
-TESTS := $(STAGE) 'Python tests' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -n 2 --dist worksteal -m
-TESTS_ALONE := $(STAGE) 'Python tests that measure' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -m
+TESTS := tools/tests.sh 'Python tests' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -n 2 --dist worksteal -m
+TESTS_ALONE := tools/tests.sh 'Python tests that measure' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -m
 
 .PHONY: test
 test: setup ## All that CI runs: lint, Rust tests, Python tests (about 12 minutes on two cores)
