@@ -333,16 +333,24 @@ class Floor(Peer):
     name = "floor"
     kinds = frozenset({"tcp", "http"})
     note = "bench/floor/relay.c: bytes only, a lower limit and not a product"
+    program = "relay"
     flags: list[str] = []
 
     def start_argv(self, kind, ctx, work):
-        return [str(work / "relay"), *self.flags, str(ctx.port), ",".join(ctx.backends)]
+        return [str(work / self.program), *self.flags, str(ctx.port), ",".join(ctx.backends)]
 
 
 class FloorSplice(Floor):
     name = "floor-splice"
     flags = ["-s"]
     not_for = HAProxySplice.not_for
+
+
+class FloorUring(Floor):
+    """What another driver could save, at most; not in the standard run (docs/design/007)."""
+
+    name = "floor-uring"
+    program = "relay_uring"
 
 
 class Fairlead(Peer):
@@ -390,7 +398,7 @@ class CommandPeer(Peer):
         return shlex.split(text)
 
 
-ALL: dict[str, Peer] = {p.name: p for p in (Fairlead(), HAProxy(), HAProxySplice(), Nginx(), Envoy(), Caddy(), Traefik(), SimpleLB(), Pen(), Balance(), BalanceFm(), Floor(), FloorSplice())}
+ALL: dict[str, Peer] = {p.name: p for p in (Fairlead(), HAProxy(), HAProxySplice(), Nginx(), Envoy(), Caddy(), Traefik(), SimpleLB(), Pen(), Balance(), BalanceFm(), Floor(), FloorSplice(), FloorUring())}
 
 STANDARD = ("fairlead", "haproxy", "haproxy-splice", "nginx", "pen", "floor", "floor-splice")
 """Whom `make bench` measures beside fairlead, where they are installed: the best of each kind of work in results of all

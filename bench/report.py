@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from readme import written
 
 MINE = "fairlead"
-FLOORS = ("floor", "floor-splice")
+FLOORS = ("floor", "floor-splice", "floor-uring")
 
 
 @dataclass(frozen=True)
