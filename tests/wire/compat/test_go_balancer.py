@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import threading
 import time
@@ -54,17 +53,22 @@ def test_requests_go_round(ten_lines, backend) -> None:
 
 
 def test_a_backend_is_tried_three_times_ten_milliseconds_apart(ten_lines, backend) -> None:
-    tries: list[float] = []
+    broken = backend(lambda line: line.read_request())
+    balancer = ten_lines(broken, backend(saying("good")))
+    took = 0.0
 
-    def broken(line) -> None:
-        if line.read_request():
-            tries.append(time.monotonic())
+    def is_tried() -> bool:
+        nonlocal took
+        started = time.monotonic()
+        assert said(balancer) == "good"
+        took = time.monotonic() - started
+        return bool(broken.requests)
 
-    balancer = ten_lines(backend(broken), backend(saying("good")))
-    wait_for(lambda: said(balancer) == "good" and tries)
+    wait_for(is_tried)
 
-    assert len(tries) == 3
-    assert all(later - earlier >= 0.009 for earlier, later in itertools.pairwise(tries)), tries
+    assert len(broken.requests) == 3
+    # As its client sees it: a backend's thread may be late to note the first of two tries.
+    assert took >= 0.02
 
 
 def test_1_a_client_that_leaves_takes_nobody_down(ten_lines, backend) -> None:

@@ -12,6 +12,9 @@ from harness.balancer import loopback, wait_for
 from harness.config import site, table
 
 FAST = 'interval = "100ms", timeout = "200ms", rise = 2, fall = 3'
+PATIENT = 'interval = "100ms", timeout = "5s", rise = 2, fall = 3'
+"""Where one check that fails by the machine's lateness would be one too many."""
+POST = "POST / HTTP/1.1\r\nHost: app\r\nContent-Length: 0\r\n\r\n"
 
 
 def transitions(balancer, address: str) -> list[tuple[str, str]]:
@@ -125,7 +128,8 @@ def test_fall_failures_in_a_row_make_it_down(fairlead, backend) -> None:
         return response(b"", "200 OK" if well else "500 No")
 
     one = backend(keeping(answer))
-    balancer = fairlead(config=site(loopback(), one, check=f'type = "http", path = "/", {FAST}'))
+    check = f'type = "http", path = "/", {PATIENT}'
+    balancer = fairlead(config=site(loopback(), one, check=check))
     assert done.wait(10)
     balancer.wait_for_health(one.address, "down")
 
@@ -235,7 +239,7 @@ def test_the_check_of_one_pool_is_no_verdict_on_the_other(fairlead, backend) -> 
         pool = "b"
         [pools.a]
         backends = ["{one.address}"]
-        check = {{ type = "http", path = "/well", {FAST} }}
+        check = {{ type = "http", path = "/well", {PATIENT} }}
         [pools.b]
         backends = ["{one.address}"]
         check = {{ type = "http", path = "/ill", {FAST} }}
@@ -287,10 +291,11 @@ def test_checks_do_not_come_in_bursts(fairlead, backend) -> None:
     start = time.monotonic()
     time.sleep(2.5)
     late = [moment - start for moment in times if moment - start > 0.5]
-    busiest = max(sum(1 for moment in late if at <= moment < at + 0.02) for at in late)
 
     assert len(late) > 60
-    assert busiest < 20
+    # In bursts, they would be in five of these 100. A machine that stood still for a second in all,
+    # and gets what was due meanwhile at once, still leaves 50 in which there are some.
+    assert len({int(moment / 0.02) for moment in late}) > 20
 
 
 @pytest.mark.parametrize(
@@ -434,7 +439,8 @@ def test_a_weight_can_be_changed(fairlead, backend) -> None:
     assert balancer.api("PATCH", f"/v1/pools/app/backends/{one.address}", {"weight": 3})[0] == 200
 
     line = balancer.connect(listen)
-    bodies = [line.get().body for _ in range(40)]
+    # POSTs: what a busy machine makes late is not put to the other one, too.
+    bodies = [line.ask(POST).body for _ in range(40)]
     assert bodies.count(b"one") == 30
 
 

@@ -104,7 +104,8 @@ def test_requests_of_one_connection_are_told_in_order(http, backend, path) -> No
             line.get(f"/{number}")
 
     assert [entry["path"] for entry in lines(path, 50)] == [f"/{number}" for number in range(50)]
-    assert balancer.status()["access_log"] == {"lines": 50, "lost": 0}
+    # A line is counted when it has been written.
+    wait_for(lambda: balancer.status()["access_log"] == {"lines": 50, "lost": 0})
 
 
 def test_bytes_are_those_of_heads_and_bodies(http, backend, path) -> None:

@@ -115,7 +115,8 @@ def test_hup_opens_the_file_anew(fairlead, backend, path) -> None:
 
     wait_for_paths(path, "/new")
     assert paths(moved) == ["/old", "/still-old"]
-    assert balancer.status()["access_log"] == {"lines": 3, "lost": 0}
+    # A line is counted when it has been written.
+    wait_for(lambda: balancer.status()["access_log"] == {"lines": 3, "lost": 0})
 
 
 def test_the_file_is_opened_anew_even_if_the_configuration_is_wrong(
@@ -191,6 +192,7 @@ def test_a_log_that_cannot_be_opened_stops_a_start_and_a_reload(fairlead, backen
 def test_a_full_disk_costs_lines_and_no_request(http, backend) -> None:
     balancer = http(backend(), "--access-log", "/dev/full")
 
+    began = time.monotonic()
     storm(balancer, 300, size=10)
 
     wait_for(lambda: balancer.status()["access_log"] == {"lines": 0, "lost": 300})
@@ -199,7 +201,7 @@ def test_a_full_disk_costs_lines_and_no_request(http, backend) -> None:
     assert all("no space left on device" in event["why"] for event in events)
     code, text = balancer.text("/metrics")
     assert (code, 'fairlead_access_log_lines_total{result="lost"} 300\n' in text) == (200, True)
-    assert len(events) <= 3, "once a second at most"
+    assert len(events) <= 1 + time.monotonic() - began, "once a second at most"
     balancer.wait_for_output("`/dev/full`: no space left on device; lines lost: ")
 
 
@@ -314,7 +316,7 @@ def test_a_reader_that_is_stuck_costs_lines_and_no_request(http, backend) -> Non
     reader.start()
     wait_for(lambda: sum(balancer.status()["access_log"].values()) == 1500)
     balancer.connect().get("/again")
-    wait_for(lambda: json.loads(read[-1])["path"] == "/again")
+    wait_for(lambda: read and json.loads(read[-1])["path"] == "/again")
     assert all(json.loads(line) for line in read)
     stats = balancer.status()["access_log"]
     assert stats == {"lines": len(read), "lost": 1501 - len(read)}

@@ -16,9 +16,9 @@ FAST = 'interval = "50ms", timeout = "300ms", rise = 2, fall = 2'
 def checked(fairlead, backend):
     """A balancer before two backends that this function checks: ``is_well(probe)``."""
 
-    def start(text: str, *, more: str = ""):
+    def start(text: str, *, more: str = "", times: str = FAST):
         backends = [backend(), backend()]
-        check = f'type = "python", function = "mine:is_well", {FAST}'
+        check = f'type = "python", function = "mine:is_well", {times}'
         listen = loopback()
         config = site(listen, *backends, check=check, more=more)
         return fairlead(config=config, files={"mine.py": text}), listen, backends
@@ -72,13 +72,13 @@ def test_a_failure_says_why(checked, kind: str, verdict: str, told: str) -> None
 def test_a_plain_function_that_hangs_fails_and_holds_nobody_up(checked, hang: str) -> None:
     balancer, listen, _ = checked(by_port(hang))
 
-    wait_for(lambda: [row["health"] for row in balancer.backends().values()].count("down") == 1)
+    # Both in one look: on a busy machine the well one, too, may be late for once.
+    def one_of_each() -> list[dict]:
+        rows = sorted(balancer.backends().values(), key=lambda row: row["health"])
+        return rows if [row["health"] for row in rows] == ["down", "healthy"] else []
 
-    rows = list(balancer.backends().values())
-    down = next(row for row in rows if row["health"] == "down")
-    well = next(row for row in rows if row["health"] != "down")
+    down, well = wait_for(one_of_each)
     assert "no answer within 0.3 s" in down["reason"]
-    assert well["health"] == "healthy"
     before = well["checks_passed"]
     wait_for(lambda: balancer.backends()[well["address"]]["checks_passed"] > before + 3)
     tasks = Path(f"/proc/{balancer.process.pid}/task")
@@ -121,13 +121,14 @@ def is_fine(probe):
     )
 
     wait_for(lambda: balancer.backends("app")[one.address]["health"] == "down")
-    assert balancer.backends("other")[two.address]["health"] == "healthy"
+    wait_for(lambda: balancer.backends("other")[two.address]["health"] == "healthy")
     assert balancer.stop() == 0
 
 
 def test_an_answer_that_is_none_is_told_and_is_no_evidence(checked) -> None:
     """A check that forgets to return takes nobody out."""
-    balancer, _, _ = checked("def is_well(probe):\n    pass\n")
+    patient = 'interval = "50ms", timeout = "5s"'
+    balancer, _, _ = checked("def is_well(probe):\n    pass\n", times=patient)
 
     balancer.wait_for_output("pool app check in Python answers nothing")
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.backend import Herd, saying
-from harness.balancer import loopback
+from harness.balancer import loopback, wait_for
 from harness.config import site
 from harness.line import dial
 from harness.programs import find
@@ -56,11 +56,12 @@ def test_a_query_can_be_cancelled(front) -> None:
     """Cancelling opens a second connection, which is balanced on its own."""
     psql = find("psql", "postgresql-client")
     host, port = front("postgresql")
-    command = [psql, "-X", "-h", host, "-p", port, "-U", "postgres", "-c", "select pg_sleep(20)"]
+    ask = [psql, "-X", "-h", host, "-p", port, "-U", "postgres", "-At", "-c"]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [*ask, "select pg_sleep(20)"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
-    time.sleep(1)
+    active = "select count(*) from pg_stat_activity where query like 'select pg_sleep%'"
+    wait_for(lambda: out(*ask, active) == "1\n")
     process.send_signal(2)
     _, errors = process.communicate(timeout=10)
 

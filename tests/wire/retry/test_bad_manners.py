@@ -6,7 +6,6 @@ No rival learns the last of these: what is cut after its head is an answer to th
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
 import time
 
@@ -81,8 +80,9 @@ def test_it_is_learnt_within_ten_cases_and_then_under_a_tenth_goes_there(
     there = sum(1 for request in bad.requests if request.target != "/healthz")
     assert len(cases) <= 10, f"{len(cases)} cases in {asked} requests"
     assert there < asked / 10, f"{there} of {asked} went there"
-    # What broke off after its head can't be taken back; nothing else is seen by a client.
-    assert failed == (len(cases) if manner == "half a body" else 0)
+    # What broke off after its head can't be taken back; nothing else is seen by a client. (Nor is
+    # that of a late request which was put to the bad one, too, and answered by the good one first.)
+    assert failed <= (len(cases) if manner == "half a body" else 0)
 
 
 @pytest.mark.parametrize("manner", MANNERS)
@@ -100,17 +100,15 @@ def test_where_all_behave_so_nobody_is_out(fairlead, backend, manner: str) -> No
 
 
 def test_a_lone_backend_that_hangs_up_is_not_hammered(fairlead, backend) -> None:
-    seen: list[float] = []
-
-    def play(line) -> None:
-        if line.read_request():
-            seen.append(time.monotonic())
-
-    only = backend(play)
+    only = backend(lambda line: line.read_request())
     listen = loopback()
     fairlead(config=site(listen, only))
-    answer = dial(listen).get()
+    line = dial(listen)
+    started = time.monotonic()
+    answer = line.get()
+    took = time.monotonic() - started
     assert (answer.status, answer.reason) == (502, "backend_reset")
-    assert len(seen) == 3
-    pauses = [after - before for before, after in itertools.pairwise(seen)]
-    assert all(pause >= 0.02 for pause in pauses), pauses
+    assert len(only.requests) == 3
+    # 25 ms and then 50, as its client sees it: the backend's thread may be late to note a request,
+    # and then the pause after it looks shorter than it was.
+    assert took >= 0.075
