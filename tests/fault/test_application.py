@@ -15,7 +15,7 @@ from harness.backend import naming_lines, response, saying
 from harness.balancer import loopback, wait_for
 from harness.config import site
 from harness.line import Line
-from harness.traffic import Seen, Traffic, by_http, by_tcp, numbered
+from harness.traffic import Seen, Traffic, by_http, by_tcp, learn, numbered
 
 pytestmark = pytest.mark.root
 
@@ -77,18 +77,10 @@ def pair(fairlead, backend, host):
         two = backend(application, second.listener(backlog=2))
         listen = loopback()
         balancer = fairlead(config=site(listen, one, two, check=check))
-        learn(listen)
+        learn(listen, by_http(), b"one", b"two", rate=RATE)
         return balancer, listen, application, two, second
 
     return start
-
-
-def learn(listen: str) -> None:
-    """What is usual."""
-    with Traffic(listen, RATE, by_http()) as seen:
-        time.sleep(0.4)
-    assert seen.failures == []
-    assert set(seen.answers) == {b"one", b"two"}
 
 
 def during(listen: str, seconds: float, ask=None) -> Seen:
@@ -96,6 +88,11 @@ def during(listen: str, seconds: float, ask=None) -> Seen:
     with Traffic(listen, RATE, ask or by_http()) as seen:
         time.sleep(seconds)
     return seen
+
+
+def at_once(seen: Seen) -> int:
+    """How many of one of two backends came together, as they were due while nobody could run."""
+    return round(seen.stall * RATE / 2)
 
 
 @pytest.mark.parametrize("mode", ["half head", "errors", "late", "sick", "close"])
@@ -140,7 +137,7 @@ def test_what_must_not_be_in_two_places_at_once_is_cut_off_one_that_is_late(
     seen = during(listen, 1.5, by_http(method, size))
 
     assert seen.failures == []
-    assert max(seen.times) < 1, sorted(seen.times)[-20:]
+    assert seen.slowest < 1, sorted(seen.times)[-20:]
     assert seen.slow <= max(5, seen.whole // 8), sorted(seen.times)[-20:]
     assert balancer.status()["pools"][0]["steps"]["moved"]["silent"] >= 1
     application.turn("well")
@@ -156,8 +153,8 @@ def test_half_an_answer_and_then_silence_is_found_out_by_those_who_leave(pair) -
         return line.read_response().body
 
     def asked() -> int:
-        """How many clients' requests it has had; its check page is quick and well meanwhile."""
-        return sum(1 for request in two.requests if request.target != "/healthz")
+        """How many requests it has had, without checks: of those there are more now than ever."""
+        return sum(request.target == "/" for request in two.requests)
 
     application.turn("half body")
     first = during(listen, 1.6, impatient)
@@ -165,6 +162,8 @@ def test_half_an_answer_and_then_silence_is_found_out_by_those_who_leave(pair) -
     later = during(listen, 2, impatient)
 
     assert first.failures != []
+    # Trials, each a second at least after the one before has ended: three at most. And whatever is
+    # hedged because a busy machine makes the other one late: 2 %, and five saved up.
     assert asked() - before <= later.whole // 10
     assert len(later.failures) <= later.whole // 10
     whys = [event["why"] for event in balancer.events() if event["event"] == "health"]
@@ -250,7 +249,7 @@ def test_posts_are_executed_at_most_once_and_lost_only_on_their_way(fairlead, ba
 
     assert len(set(executed + taken)) == len(executed + taken), "one was executed twice"
     assert len(seen.failures) == len(taken), "exactly those that it took are lost"
-    assert len(taken) <= 12, "a backend that resets is found out"
+    assert len(taken) <= 12 + at_once(seen), "a backend that resets is found out"
     assert len(seen.times) == len(sent) - len(taken)
     assert len(executed) == len(seen.times)
 
@@ -291,13 +290,13 @@ def test_a_tcp_backend_that_closes_without_a_word_is_found_out(fairlead, backend
     two = backend(play, second.listener())
     listen = loopback()
     balancer = fairlead(config=site(listen, one, two, protocol="tcp", check='type = "tcp"'))
-    assert set(during(listen, 0.5, by_tcp).answers) == {b"one", b"two"}
+    learn(listen, by_tcp, b"one", b"two", rate=RATE)
     closes.set()
     two.cut()
 
     seen = during(listen, 1.2, by_tcp)
 
-    assert 1 <= len(seen.failures) <= 10, "learnt within ten cases"
+    assert 1 <= len(seen.failures) <= 10 + at_once(seen), "learnt within ten cases"
     assert "closed without an answer" in " ".join(
         event["why"] for event in balancer.events() if event["event"] == "health"
     )

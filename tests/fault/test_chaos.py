@@ -16,7 +16,7 @@ from harness.balancer import Balancer, loopback, wait_for
 from harness.config import site
 from harness.crowd import executions
 from harness.line import dial
-from harness.traffic import Seen, Traffic, by_tcp
+from harness.traffic import Seen, Traffic, by_tcp, learn
 
 ALLOWED = "[chaos]\nenabled = true\n"
 TCP = 'type = "tcp", interval = "200ms", timeout = "200ms", fall = 2'
@@ -26,8 +26,14 @@ HTTP = 'type = "http", path = "/healthz", interval = "200ms", timeout = "200ms",
 def play(balancer: Balancer, backend: str, fault: str, seconds: float, **more: object) -> None:
     """Begin to play it."""
     body = {"pool": "app", "backend": backend, "fault": fault, "seconds": seconds, **more}
-    status, told = balancer.api("POST", "/v1/chaos", body)
-    assert status == 201, told
+
+    def begins() -> bool:
+        status, told = balancer.api("POST", "/v1/chaos", body)
+        # On a busy machine the other one may be suspect for a moment; then it is refused, rightly.
+        assert status == 201 or "no other backend" in json.dumps(told), told
+        return status == 201
+
+    wait_for(begins)
 
 
 def told(balancer: Balancer) -> dict:
@@ -50,9 +56,7 @@ def streams(fairlead, backend):
         config = site(listen, one, two, protocol="tcp", check=TCP, more=ALLOWED)
         balancer = fairlead(config=config)
         balancer.wait_all_healthy()
-        with Traffic(listen, 50, by_tcp) as seen:
-            wait_for(lambda: len(seen.answers) >= 20)
-        assert set(seen.answers) == {b"one", b"two"}
+        learn(listen, by_tcp, b"one", b"two")
         return balancer, listen, one.address
 
     return start
@@ -88,7 +92,8 @@ def test_tcp_connections_that_are_reset_are_few(streams) -> None:
     seen = during(balancer, listen, one, "reset")
 
     report = settled(balancer)
-    assert len(seen.failures) <= 10, "learnt within ten cases"
+    # Those that were due while nobody here could run came together, half of them to this one.
+    assert len(seen.failures) <= 10 + round(seen.stall * 50 / 2), "learnt within ten cases"
     # Checks may find out before any client does.
     assert report["played"]["suffered"] == len(seen.failures)
     assert report["noticed"] is not None

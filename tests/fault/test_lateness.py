@@ -17,6 +17,7 @@ import pytest
 from harness.balancer import Balancer, loopback, wait_for
 from harness.config import site
 from harness.crowd import Answer, Origin, Request, Wait, executions
+from harness.standstill import at_best
 
 pytestmark = pytest.mark.alone
 
@@ -70,27 +71,37 @@ def quantile(answers: list[Answer], share: float) -> float:
 
 @pytest.mark.parametrize("what", ["twenty requests", "the process"])
 def test_twenty_that_are_stuck_at_once_are_all_hedged_in_time(crowd, pair, what: str) -> None:
-    """At 1,000 a second, on kept connections."""
-    balancer, one, two = pair()
-    before = crowd.ask(balancer.listen, 1_000, 1.5)
-    assert [answer for answer in before if not answer.ok] == []
-    asked = set(two.executed)
+    """At 1,000 a second, on kept connections.
 
-    since = time.monotonic()
-    if what == "the process":
-        two.freeze()
-    else:
-        two.wait = stuck(20)
-    answers = crowd.ask(balancer.listen, 1_000, 1)
+    As many hedges are saved up as there are requests in a tenth of a second: a machine that keeps
+    fairlead from its processors for as long has it owe more answers than that.
+    """
+    failed: list[Answer] = []
 
-    assert [answer for answer in answers if not answer.ok] == []
-    if what == "twenty requests":
-        caught = list(itertools.islice((number for number in two.came if number not in asked), 20))
-        assert len(caught) == 20
-        assert {answer.by for answer in answers if answer.id in caught} == {"one"}
-        hedged = [one.came[number] - two.came[number] for number in caught]
-        assert max(hedged) < HEDGED + crowd.stall(since), sorted(hedged)
-    assert slower(answers, HEDGED + crowd.stall(since)) == []
+    def measure() -> None:
+        balancer, one, two = pair()
+        failed.extend(each for each in crowd.ask(balancer.listen, 1_000, 1.5) if not each.ok)
+        asked = set(two.executed)
+
+        since = time.monotonic()
+        if what == "the process":
+            two.freeze()
+        else:
+            two.wait = stuck(20)
+        answers = crowd.ask(balancer.listen, 1_000, 1)
+
+        failed.extend(answer for answer in answers if not answer.ok)
+        if what == "twenty requests":
+            new = (number for number in two.came if number not in asked)
+            caught = list(itertools.islice(new, 20))
+            assert len(caught) == 20
+            assert {answer.by for answer in answers if answer.id in caught} == {"one"}
+            hedged = [one.came[number] - two.came[number] for number in caught]
+            assert max(hedged) < HEDGED + crowd.stall(since), sorted(hedged)
+        assert slower(answers, HEDGED + crowd.stall(since)) == []
+
+    at_best(measure)
+    assert failed == []
 
 
 @pytest.mark.long

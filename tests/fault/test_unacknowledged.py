@@ -14,6 +14,7 @@ from harness.backend import keeping, response, saying
 from harness.balancer import loopback
 from harness.config import site
 from harness.line import dial
+from harness.standstill import Standstill
 
 pytestmark = pytest.mark.root
 
@@ -55,14 +56,15 @@ def two(fairlead, backend, host):
 def test_a_put_or_delete_under_way_moves_within_half_a_second(two, request_bytes) -> None:
     balancer, hosts, lines = two
     hosts[0].swallow()
-    started = time.monotonic()
-    for line in lines:
-        line.send(request_bytes)
-    for line in lines:
-        assert line.read_response().body == b"b"
-    took = time.monotonic() - started
+    with Standstill() as still:
+        started = time.monotonic()
+        for line in lines:
+            line.send(request_bytes)
+        for line in lines:
+            assert line.read_response().body == b"b"
+        took = time.monotonic() - started
     # Sent again in vain after some 210 ms, then elsewhere. A busy machine gets twice that.
-    assert took < 0.9, took
+    assert took < 0.9 + still.longest, took
     steps = balancer.status()["pools"][0]["steps"]
     assert steps["moved"]["unacknowledged"] >= 1
     assert steps["unacknowledged"]["suspected"] >= steps["moved"]["unacknowledged"]
@@ -73,19 +75,24 @@ def test_a_put_or_delete_under_way_moves_within_half_a_second(two, request_bytes
 def test_a_get_is_hedged_as_soon_as_it_is_suspicious(two) -> None:
     balancer, hosts, lines = two
     hosts[0].swallow()
-    started = time.monotonic()
-    for line in lines:
-        line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
-    for line in lines:
-        assert line.read_response().body == b"b"
-    assert time.monotonic() - started < 0.4
+    with Standstill() as still:
+        started = time.monotonic()
+        for line in lines:
+            line.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
+        for line in lines:
+            assert line.read_response().body == b"b"
+        took = time.monotonic() - started
+    assert took < 0.4 + still.longest, took
     assert suspicions(balancer) != []
     assert balancer.status()["pools"][0]["steps"]["unacknowledged"]["suspected"] >= 1
     # Whoever asks next doesn't notice at all.
-    for line in lines:
-        started = time.monotonic()
-        assert line.get().body == b"b"
-        assert time.monotonic() - started < 0.05
+    slowest = 0.0
+    with Standstill() as still:
+        for line in lines:
+            started = time.monotonic()
+            assert line.get().body == b"b"
+            slowest = max(slowest, time.monotonic() - started)
+    assert slowest < 0.05 + still.longest, slowest
 
 
 def test_a_live_host_that_is_slow_is_not_suspected_by_its_silence_alone(
@@ -140,12 +147,15 @@ def test_a_tcp_connection_that_goes_black_keeps_new_ones_away(fairlead, backend,
     while not suspicions(balancer) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert "unacknowledged for" in suspicions(balancer)[0]
-    for _ in range(6):
-        started = time.monotonic()
-        with dial(listen) as line:
-            line.send(b"?")
-            assert line.read(1) == b"b"
-        assert time.monotonic() - started < 0.05
+    slowest = 0.0
+    with Standstill() as still:
+        for _ in range(6):
+            started = time.monotonic()
+            with dial(listen) as line:
+                line.send(b"?")
+                assert line.read(1) == b"b"
+            slowest = max(slowest, time.monotonic() - started)
+    assert slowest < 0.05 + still.longest, slowest
 
 
 def test_a_post_to_a_host_whose_answers_are_lost_is_executed_once(fairlead, backend, host) -> None:

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.balancer import wait_for
 from harness.line import Line, dial
+from harness.standstill import Standstill
 
 SLOW = 0.3
 """Seconds from which a client would call it slow. The connect timeout is 1 s."""
@@ -28,11 +30,18 @@ class Seen:
     times: list[float] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
     failures: list[object] = field(default_factory=list)
+    stall: float = 0.0
+    """The longest that nobody here could run meanwhile, in seconds; known at the end."""
 
     @property
     def slow(self) -> int:
-        """How many took longer than `SLOW`."""
-        return sum(1 for seconds in self.times if seconds > SLOW)
+        """How many took longer than `SLOW`, beside that."""
+        return sum(1 for seconds in self.times if seconds > SLOW + self.stall)
+
+    @property
+    def slowest(self) -> float:
+        """The longest that one of them took, beside that."""
+        return max(self.times) - self.stall
 
     @property
     def whole(self) -> int:
@@ -88,6 +97,16 @@ def ask_once(listen: str, ask: Ask, seen: Seen) -> None:
     seen.times.append(time.monotonic() - started)
 
 
+def in_turn(listen: str, ask: Ask, count: int) -> Seen:
+    """So many clients, one after the other."""
+    seen = Seen()
+    with Standstill() as still:
+        for _ in range(count):
+            ask_once(listen, ask, seen)
+    seen.stall = still.longest
+    return seen
+
+
 class Traffic:
     """Clients that ask at a steady rate, each on a new connection, until the block ends."""
 
@@ -99,6 +118,7 @@ class Traffic:
 
     def __enter__(self) -> Seen:
         self._ticker = threading.Thread(target=self._tick)
+        self._still = Standstill().__enter__()
         self._ticker.start()
         return self.seen
 
@@ -117,3 +137,19 @@ class Traffic:
         self._ticker.join()
         for thread in self._threads:
             thread.join(10)
+        self._still.__exit__()
+        self.seen.stall = self._still.longest
+
+
+def learn(listen: str, ask: Ask, *names: bytes, rate: float = 50) -> None:
+    """Asks until all is as usual: of the last ten each of these has answered some, and nobody else.
+
+    On a busy machine the first connect to a new host, or its first check, may be so late that it is
+    used last for a moment.
+    """
+    with Traffic(listen, rate, ask) as seen:
+        wait_for(
+            lambda: len(seen.answers) >= 20 and set(seen.answers[-10:]) == set(names),
+            otherwise=lambda: f"{seen.answers[-20:]}, wanted {names}",
+        )
+    assert seen.failures == []

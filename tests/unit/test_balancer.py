@@ -17,7 +17,7 @@ bind = "{bind}"
 pool = "app"
 [pools.app]
 backends = [{backends}]
-check = {{ interval = "100ms", timeout = "100ms" }}
+check = {{ interval = "100ms", timeout = "5s" }}
 """
 
 

@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
 
+use rustix::event::{poll, PollFd, PollFlags};
 use rustix::net::sockopt;
 
 use super::*;
@@ -118,6 +119,14 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
     let one = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
     let (other, _) = listener.accept().expect("accept");
     (one, other)
+}
+
+/// Until this has come for the socket; nothing is a reset. The kernel may leave that to a thread of
+/// its own, which waits for a processor like all others.
+fn wait_come(socket: &impl AsFd, what: PollFlags) {
+    let mut one = [PollFd::new(socket, what)];
+    let five = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+    assert_eq!(poll(&mut one, Some(&five)), Ok(1), "nothing has come");
 }
 
 fn reset(stream: TcpStream) {
@@ -274,7 +283,7 @@ fn a_failed_send_is_told_later_and_after_what_arrived() {
     let mut rig = Rig::new();
     client.write_all(b"bye").expect("write");
     reset(client);
-    std::thread::sleep(Duration::from_millis(5));
+    wait_come(&ours, PollFlags::empty());
     let id = rig.adopt(ours);
     assert_eq!(rig.sockets.send(id, b"to nobody", b""), Sent::All);
     assert_eq!(rig.heard, []);
@@ -503,17 +512,18 @@ fn an_old_id_is_not_the_next_connection() {
 #[test]
 fn quiet_is_what_the_socket_itself_says() {
     let (mut client, ours) = tcp_pair();
+    let copy = ours.try_clone().expect("clone");
     let mut rig = Rig::new();
     let id = rig.adopt(ours);
     assert!(rig.sockets.is_quiet(id));
     client.write_all(b"x").expect("write");
-    std::thread::sleep(Duration::from_millis(5));
+    wait_come(&copy, PollFlags::IN);
     assert!(!rig.sockets.is_quiet(id));
 
     let (client, ours) = tcp_pair();
-    let id = rig.adopt(ours);
     drop(client);
-    std::thread::sleep(Duration::from_millis(5));
+    wait_come(&ours, PollFlags::IN);
+    let id = rig.adopt(ours);
     assert!(!rig.sockets.is_quiet(id));
 }
 
@@ -523,11 +533,11 @@ fn one_loud_connection_leaves_others_their_turn() {
     let (mut loud, ours) = UnixStream::pair().expect("pair");
     let loud_id = rig.adopt(ours);
     let (mut low, ours) = tcp_pair();
-    let low_id = rig.adopt(ours);
     rig.buffer = vec![0; 1000];
     loud.write_all(&pattern(100_000)).expect("write");
     low.write_all(b"me too").expect("write");
-    std::thread::sleep(Duration::from_millis(5));
+    wait_come(&ours, PollFlags::IN);
+    let low_id = rig.adopt(ours);
     rig.turn(Duration::ZERO);
     assert_eq!(rig.bytes(low_id), b"me too");
     assert!(rig.bytes(loud_id).len() <= 2 * READS_PER_TURN * 1000);

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use fairlead_model::plan::{Bind, Protocol};
 
-use crate::kit::{address, connect, echo, header, listener, plan, start, web, Client, PATIENCE};
+use crate::kit::{
+    address, connect, echo, header, listener, plan, start, until, web, Client, PATIENCE,
+};
 
 #[test]
 fn a_request_under_way_is_answered_and_nobody_new_let_in() {
@@ -15,12 +17,11 @@ fn a_request_under_way_is_answered_and_nobody_new_let_in() {
     let at = address(&engine);
     let mut client = Client::new(at);
     client.send("/slow");
-    std::thread::sleep(Duration::from_millis(50));
+    until("it is under way", || backend.connections() == 1);
     let engine = std::sync::Arc::new(engine);
     let other = std::sync::Arc::clone(&engine);
     let stopping = std::thread::spawn(move || other.stop(PATIENCE));
-    std::thread::sleep(Duration::from_millis(50));
-    assert!(TcpStream::connect(at).is_err());
+    until("nobody new is let in", || TcpStream::connect(at).is_err());
     // Status can be asked for meanwhile.
     assert!(!engine.status().is_empty());
     let (head, body) = client.receive().expect("an answer");
