@@ -7,6 +7,7 @@ way to the host that breaks. Whoever asks again is answered.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -62,7 +63,7 @@ ODD: dict[str, Break] = {
 def posting(fairlead, host, crowd):
     """fairlead before two hosts, POSTs among which one of them breaks, and what became of them."""
 
-    def play(fault: Break) -> tuple[list[Answer], Callable[[float], list[Answer]]]:
+    def play(fault: Break) -> Callable[[float], list[Answer]]:
         first, second = host(), host()
         one = crowd.origin("one", first.listener())
         two = crowd.origin("two", second.listener())
@@ -90,6 +91,7 @@ def posting(fairlead, host, crowd):
 
         wait_for(by_both, otherwise=lambda: f"{balancer.events()}")
         assert [answer for answer in before if not answer.ok] == []
+        since = time.monotonic()
         fault(two, second)
         during = post(1)
 
@@ -99,31 +101,30 @@ def posting(fairlead, host, crowd):
         # What failed was under way to the one that is broken.
         failed = [answer for answer in during if not answer.ok]
         assert [answer for answer in failed if one.executed[answer.id]] == []
-        return failed, post
+        # Of the 90 that are its share, until it is found out: 34 of a frozen process where nothing
+        # else runs, fewer of all others. What could not run for a while was not found out meanwhile.
+        assert len(failed) <= 50 + 90 * crowd.stall(since)
+        return post
 
     return play
 
 
 @pytest.mark.parametrize("fault", DYING)
 def test_posts_under_way_to_a_host_that_dies_fail_once_and_no_others(posting, fault: str) -> None:
-    failed, post = posting(DYING[fault])
+    post = posting(DYING[fault])
 
-    assert len(failed) <= 40
     assert [answer for answer in post(0.3) if not answer.ok] == []
 
 
 @pytest.mark.parametrize("fault", ODD)
 def test_posts_are_executed_at_most_once_whatever_is_odd(posting, fault: str) -> None:
     """What no check sees is learnt; then only trials fail, and under a tenth goes there."""
-    failed, post = posting(ODD[fault])
+    post = posting(ODD[fault])
 
-    assert len(failed) <= 40
     again = post(0.3)
     assert len([answer for answer in again if not answer.ok]) <= len(again) / 10
 
 
 def test_posts_too_large_for_the_path_are_executed_at_most_once(posting) -> None:
     """The small ones arrive, and say that all is well."""
-    failed, _ = posting(lambda _, host: host.lose_large())
-
-    assert len(failed) <= 40
+    posting(lambda _, host: host.lose_large())
