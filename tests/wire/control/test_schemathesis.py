@@ -71,6 +71,8 @@ needs_it = pytest.mark.skipif(
 
 
 @needs_it
+@pytest.mark.slow
+@pytest.mark.timeout(120)  # it computes for 7 s, in a program of its own
 def test_schemathesis_finds_nothing_in_a_short_play(fairlead, tmp_path: Path) -> None:
     _play(fairlead, tmp_path, examples=5)
 
