@@ -75,9 +75,10 @@ def test_the_environment_says_who_is_meant():
 
 def test_at_the_time_out_the_whole_group_is_killed(tmp_path):
     began = time.monotonic()
-    result = once(f"sleep 60 & echo $! > {tmp_path}/pid; wait", timeout_seconds=0.2)
-    assert result == Result(passed=False, what="no exit within 0.2 s")
-    assert time.monotonic() - began < 2
+    # Time enough for a shell to begin on a busy machine.
+    result = once(f"sleep 60 & echo $! > {tmp_path}/pid; wait", timeout_seconds=1)
+    assert result == Result(passed=False, what="no exit within 1 s")
+    assert time.monotonic() - began < 10
     pid = int((tmp_path / "pid").read_text())
     wait_until(lambda: gone(pid))
 
