@@ -4,7 +4,7 @@
 //! Nothing is judged here (see `claims`), except by those who take part: what can't be right in
 //! any run is noted as a fault when it happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fairlead_model::event::Event;
@@ -164,7 +164,8 @@ pub struct Report {
     pub requests: Vec<Request>,
     /// Deliveries by request.
     pub deliveries: BTreeMap<u64, Vec<Delivery>>,
-    /// For each request whose head the flow handed to connections of backends: to whose.
+    /// For each request whose head the flow handed to connections of backends: to whose. For each
+    /// stream a byte of which it did.
     pub sends: BTreeMap<u64, Vec<usize>>,
     /// When which request went out that had been out before.
     pub sent_again: Vec<(Moment, u64)>,
@@ -205,8 +206,8 @@ pub(crate) struct Notes {
     pub(crate) exhaustion: usize,
     /// It is a world of tcp.
     streams: bool,
-    /// The first bytes on each connection to a tcp backend.
-    begun: BTreeMap<SocketId, Vec<u8>>,
+    /// The connections to tcp backends on which a byte has gone.
+    begun: BTreeSet<SocketId>,
     next_id: u64,
 }
 
@@ -217,7 +218,7 @@ impl Notes {
             digest: Digest::new(),
             exhaustion,
             streams,
-            begun: BTreeMap::new(),
+            begun: BTreeSet::new(),
             next_id: 1,
         }
     }
@@ -251,12 +252,10 @@ impl Notes {
         if !self.streams {
             return wire::request_of(bytes).map(|(_, id)| id);
         }
-        // A stream's first bytes are its id.
-        let begun = self.begun.entry(socket).or_default();
-        let had = begun.len();
-        begun.extend(bytes.iter().take(8 - had));
-        let id = begun.as_slice().try_into().ok().filter(|_| had < 8)?;
-        Some(u64::from_le_bytes(id))
+        // A stream begins with its id, the low byte first, and a world has at most 44. So one byte
+        // tells whose it is; eight may never come where the backend closes at once.
+        let first = bytes.first().filter(|_| self.begun.insert(socket))?;
+        Some(u64::from(*first))
     }
 
     pub(crate) fn queued(&mut self, bytes: usize) {
@@ -326,5 +325,22 @@ impl Digest {
 
     pub(crate) fn value(self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_byte_of_a_stream_is_enough_to_have_been_sent() {
+        let (mut notes, id) = (Notes::new(0, true), 14_u64.to_le_bytes());
+        notes.sends(2, SocketId(60), &[], Moment(1));
+        assert!(notes.report.sends.is_empty());
+        notes.sends(2, SocketId(60), &id[..3], Moment(2));
+        notes.sends(2, SocketId(60), &id[3..], Moment(3));
+        assert_eq!(notes.report.sends[&14], [2]);
+        notes.sends(1, SocketId(61), &id[..1], Moment(4));
+        assert_eq!(notes.report.sends[&14], [2, 1]);
     }
 }
