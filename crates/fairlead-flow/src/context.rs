@@ -18,7 +18,7 @@ use fairlead_proto::http1::Progress;
 use crate::chaos::Chaos;
 use crate::driver::{ConnId, Driver, IoFailure};
 use crate::hosts::{Hosts, LocalHost};
-use crate::idle::Reuse;
+use crate::idle::{Rest, Reuse};
 use crate::lag::Lag;
 use crate::link::{Link, LinkUse};
 use crate::local::{LocalBackend, LocalPool};
@@ -237,7 +237,7 @@ impl Context {
         }
         link.used = LinkUse::Idle;
         link.was_kept = true;
-        link.idle_since = now;
+        link.rest = Rest { earliest: link.heard, latest: now };
         link.input = Vec::new();
         link.progress = Progress::default();
         if std::mem::take(&mut link.paused) {
@@ -245,10 +245,10 @@ impl Context {
         }
         link.deadline = now + keepalive;
         let mut filed = link.filed;
-        let (deadline, backend) = (link.deadline, Rc::clone(&link.backend));
+        let (deadline, backend, rest) = (link.deadline, Rc::clone(&link.backend), link.rest);
         self.timers.arm(Alarm::Link(key), deadline, &mut filed);
         link.filed = filed;
-        let surplus = backend.idle.borrow_mut().keep(key, now);
+        let surplus = backend.idle.borrow_mut().keep(key, rest);
         if let Some(surplus) = surplus {
             self.close_link(d, surplus);
         }

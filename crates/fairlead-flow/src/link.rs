@@ -11,6 +11,7 @@ use fairlead_proto::http1::Progress;
 
 use crate::chaos::Affliction;
 use crate::driver::{ConnId, Driver, PathState, Sent};
+use crate::idle::Rest;
 use crate::local::{LocalBackend, LocalPool};
 use crate::path::Watch;
 use crate::slab::Key;
@@ -63,7 +64,10 @@ pub(crate) struct Link {
     pub(crate) started: Moment,
     /// It was kept before this use.
     pub(crate) was_kept: bool,
-    pub(crate) idle_since: Moment,
+    /// Since when it has been idle, or was before this use.
+    pub(crate) rest: Rest,
+    /// When the last answer's head began to come, or the connect began.
+    pub(crate) heard: Moment,
     /// Whether what was sent on it is acknowledged.
     pub(crate) watch: Watch,
     /// The head of a response as far as it has come, if it did not come whole.
@@ -98,7 +102,8 @@ impl Link {
             used: LinkUse::Late { keep: false },
             started: now,
             was_kept: false,
-            idle_since: now,
+            rest: Rest { earliest: now, latest: now },
+            heard: now,
             watch: Watch::default(),
             input: Vec::new(),
             progress: Progress::default(),

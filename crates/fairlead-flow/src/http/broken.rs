@@ -96,8 +96,7 @@ impl Flow {
             // A close that crossed the request on its way shows at once. A later one (a crash)
             // says nothing about how long the backend lets connections idle.
             if now.since(exchange.sent_at) < LONG {
-                let age = exchange.sent_at.since(link.idle_since);
-                link.backend.idle.borrow_mut().announced(age, now);
+                link.backend.idle.borrow_mut().showed(link.rest, exchange.sent_at, now);
             }
         }
         let reason = if stale { Reason::StaleConnection } else { Reason::BackendReset };

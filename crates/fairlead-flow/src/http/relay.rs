@@ -51,6 +51,7 @@ impl Flow {
         let Some(link) = self.ctx.links.get_mut(link_key) else { return };
         let mut input = std::mem::take(&mut link.input);
         if input.is_empty() {
+            link.heard = now;
             let left = self.response_head(d, key, link_key, bytes, now);
             input.extend_from_slice(&bytes[bytes.len() - left..]);
         } else {
@@ -187,7 +188,7 @@ impl Flow {
         }
         let Some(link) = self.ctx.links.get(link_key) else { return };
         if link.was_kept {
-            link.backend.idle.borrow_mut().proved(exchange.sent_at.since(link.idle_since));
+            link.backend.idle.borrow_mut().proved(exchange.sent_at.since(link.rest.latest));
         }
         if let Some(seconds) = head.keep_alive_seconds() {
             link.backend.idle.borrow_mut().announced(Duration::from_secs(u64::from(seconds)), now);

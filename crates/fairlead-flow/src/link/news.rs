@@ -105,7 +105,7 @@ impl Flow {
 
     fn idle_closed<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {
         if let Some(link) = self.ctx.links.get(key) {
-            link.backend.idle.borrow_mut().closed(key, link.idle_since, now);
+            link.backend.idle.borrow_mut().closed(key, link.rest, now);
         }
         self.ctx.close_link(d, key);
     }

@@ -4,7 +4,7 @@ use fairlead_flow::driver::IoFailure;
 use fairlead_model::plan::Millis;
 
 use crate::openings::asked;
-use crate::script::dialogue;
+use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms};
 use crate::wants::*;
 
@@ -277,6 +277,50 @@ fn a_post_never_goes_out_on_a_connection_that_may_be_closing() {
         .client_resets()
         .wants([abort(L2)])
         .ends_with_kept(&[L0]);
+}
+
+/// A GET's answer is read from its beginning to its end within `pause`: its client is slow, or the
+/// way is.
+fn read_slowly(by_client: bool, pause: u64) -> Dialogue {
+    let mut told = asked(http(), GET);
+    told.connected(L0).whatever();
+    if by_client {
+        told.fills(CLIENT).sends(L0, &OK[..OK.len() - 1]).whatever();
+        told.after(ms(pause)).wants_nothing().drains(CLIENT).wants([resume(L0)]);
+    } else {
+        told.sends(L0, &OK[..OK.len() - 1]).whatever().after(ms(pause)).wants_nothing();
+    }
+    told.sends(L0, "i").wants([write(CLIENT, "i")]);
+    told
+}
+
+#[test]
+fn a_post_never_follows_an_answer_that_was_read_slowly() {
+    for by_client in [false, true] {
+        // The backend may have given all of it to its kernel at once, and idled since. Its FIN
+        // comes right behind the last byte then.
+        let mut told = read_slowly(by_client, 600);
+        told.client_sends(POST)
+            .wants([connect(0)])
+            .connected(L1)
+            .wants([request(L1, "POST /a").body("body")]);
+        told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+        // That it did so says nothing about how long it lets connections idle.
+        told.finishes(L0).wants([close(L0)]);
+        told.after(ms(40))
+            .wants_nothing()
+            .client_sends(POST)
+            .wants([request(L1, "POST /a").body("body")]);
+        told.client_resets().wants([abort(L1)]).ends();
+    }
+    read_slowly(true, 40).client_sends(POST).wants([request(L0, "POST /a").body("body")]);
+    // What may go again goes out on it.
+    let mut told = read_slowly(true, 600);
+    told.client_sends(GET).wants([request(L0, "GET /a")]).finishes(L0);
+    told.wants([abort(L0), connect(0)]).connected(L1).wants([request(L1, "GET /a")]);
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.after(ms(10)).wants_nothing().client_sends(GET).wants([request(L1, "GET /a")]);
+    told.client_resets().wants([abort(L1)]).ends();
 }
 
 #[test]
