@@ -4,7 +4,7 @@
 //! 1. What may be sent again is decided by `fairlead_balance::retry`; this file reports what that
 //!    decision needs: what went out, what was passed on, what is kept.
 //! 2. A kept connection that turns out dead before an answer says nothing about its backend: the
-//!    same backend is asked again on a fresh one.
+//!    same backend is asked again on a fresh one. So is one that was asked beside another.
 
 use std::rc::Rc;
 
@@ -54,6 +54,7 @@ impl Flow {
             Found::Link(link) => self.hedge_send(d, key, link, now),
             Found::Waiting => self.sent_arm(key, now),
             Found::Failed(_) => {
+                exchange.again = false;
                 // Nobody was there to be asked, so nothing was spent.
                 if let Some(budget) = &exchange.seek.pool.budget {
                     budget.borrow_mut().refund();
@@ -125,7 +126,8 @@ impl Flow {
         let Failure { reason, detail, .. } = failure;
         let Some(client) = self.clients.get_mut(key) else { return };
         let Some(exchange) = client.exchange.as_mut() else { return };
-        if exchange.second == Some(link_key) {
+        let was_second = exchange.second == Some(link_key);
+        if was_second {
             exchange.second = None;
         } else {
             // If there is a second one, it goes on as the only one.
@@ -146,6 +148,11 @@ impl Flow {
         if goes_on {
             if evidence {
                 exchange.blame(&mut self.ctx, (slot, place), &failure, now);
+            }
+            if was_second && reason == Reason::StaleConnection && exchange.seek.is_quiet() {
+                exchange.again = true;
+                exchange.late = Moment(u64::MAX);
+                return self.attempt_afresh(d, key, slot, now);
             }
             self.sent_arm(key, now);
             return self.opinion_none(d, key, now);
@@ -194,14 +201,19 @@ impl Flow {
         }
         let owner = Owner::Client(key);
         if reason == Reason::StaleConnection {
-            return self
-                .exchange_seek(d, key, now, |seek, ctx, d| seek.again(ctx, d, owner, slot, now));
+            return self.attempt_afresh(d, key, slot, now);
         }
         if exchange.seek.lost(slot, reason, now) {
             let deadline = exchange.seek.deadline();
             return self.client_arm(key, deadline);
         }
         self.exchange_seek(d, key, now, |seek, ctx, d| seek.next(ctx, d, owner, now));
+    }
+
+    /// Rule 2.
+    fn attempt_afresh<D: Driver>(&mut self, d: &mut D, key: Key, slot: Slot, now: Moment) {
+        let owner = Owner::Client(key);
+        self.exchange_seek(d, key, now, |seek, ctx, d| seek.again(ctx, d, owner, slot, now));
     }
 }
 

@@ -128,6 +128,8 @@ pub(crate) struct Exchange {
     pub(crate) second_at: Moment,
     /// The second is late, too: asking it was for nothing.
     pub(crate) vain: bool,
+    /// The second goes out once more: its connection was dead.
+    pub(crate) again: bool,
     /// The budget had no token for it, and that was counted.
     denied: bool,
     /// It was given longer already, because we were late ourselves.
@@ -195,6 +197,7 @@ impl Exchange {
             second: None,
             second_at: now,
             vain: false,
+            again: false,
             denied: false,
             excused: false,
             late: Moment(u64::MAX),
@@ -240,6 +243,7 @@ impl Exchange {
         self.second = None;
         self.second_at = now;
         self.vain = false;
+        self.again = false;
         self.denied = false;
         self.excused = false;
         self.late = Moment(u64::MAX);

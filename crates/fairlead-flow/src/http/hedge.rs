@@ -16,7 +16,8 @@
 //!    answer begins in that time, all that was learned is how long it takes, and later requests are
 //!    given that long. If not, that is a failure.
 //! 4. A second that loses is cut off.
-//! 5. A second that fails is as if it had never been asked, but for the evidence.
+//! 5. A second that fails is as if it had never been asked, but for the evidence. One whose kept
+//!    connection turns out to be dead goes out once more, on a fresh one.
 //! 6. While this worker itself is late (`lag`) an answer is given that much longer, once.
 //! 7. A second that is late, too, was asked for nothing, and the budget learns of that at once, not
 //!    when one of them answers: where everybody takes 5 s, much would be asked twice by then.
@@ -149,8 +150,10 @@ impl Flow {
         if !opinion {
             exchange.late = now + late_after(&to.pool, to.slot, now);
         }
-        let step = if opinion { Count::OpinionAsked } else { Count::HedgeSent };
-        exchange.seek.pool.count(self.ctx.worker, step);
+        if !std::mem::take(&mut exchange.again) {
+            let step = if opinion { Count::OpinionAsked } else { Count::HedgeSent };
+            exchange.seek.pool.count(self.ctx.worker, step);
+        }
         to.introduce(d, client.peer, now);
         let _ = to.send(d, &exchange.head, &exchange.body, now);
         self.sent_arm(key, now);

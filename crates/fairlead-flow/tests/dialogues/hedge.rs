@@ -123,6 +123,29 @@ fn a_second_that_fails_changes_nothing() {
 }
 
 #[test]
+fn a_second_on_a_connection_that_was_closed_goes_out_again_on_a_fresh_one() {
+    for by_reset in [false, true] {
+        let mut told = known(http().hedged().pool(|pool| pool.policy = Policy::RoundRobin), GET);
+        told.client_connects().wants_nothing();
+        told.sends(Who::Client(2), GET).wants([request(L0, "GET /a")]);
+        told.after(ms(202)).wants([request(L1, "GET /a")]).active(1, 1);
+        if by_reset {
+            told.resets(L1).wants([connect(1)]);
+        } else {
+            told.finishes(L1).wants([abort(L1), connect(1)]);
+        }
+        told.connected(L2).wants([request(L2, "GET /a")]).active(1, 1).nobody_is_blamed();
+        // It is the same second one, and was paid for.
+        told.steps("hedges", "sent", 1);
+        told.sends(L2, OK)
+            .wants([answer(Who::Client(2), 200).body("hi")])
+            .steps("hedges", "won", 1);
+        told.finishes(Who::Client(2)).wants([close(Who::Client(2))]);
+        told.after(ms(801)).wants([abort(L0)]).ends_with_kept(&[L2]);
+    }
+}
+
+#[test]
 fn a_first_that_fails_leaves_the_second_alone_with_it() {
     sent_twice(http().hedged())
         .resets(L0)

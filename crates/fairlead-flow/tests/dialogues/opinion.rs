@@ -2,10 +2,10 @@
 
 use fairlead_flow::IoFailure;
 use fairlead_model::health::Health;
-use fairlead_model::plan::Millis;
+use fairlead_model::plan::{Millis, Policy};
 
 use crate::keep::{GET, OK, POST};
-use crate::openings::{sent, sent_twice};
+use crate::openings::{known, sent, sent_twice};
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms, Setup};
 use crate::wants::*;
@@ -42,6 +42,19 @@ fn an_error_that_others_make_too_is_the_answer() {
         .client_finishes()
         .wants([close(CLIENT)])
         .ends_with_kept(&[L0]);
+}
+
+#[test]
+fn a_connection_that_was_closed_is_no_opinion() {
+    let mut told = known(http().hedged().pool(|pool| pool.policy = Policy::RoundRobin), GET);
+    let client = Who::Client(2);
+    told.client_connects().wants_nothing().sends(client, GET).wants([request(L0, "GET /a")]);
+    told.sends(L0, ERROR).wants([pause(L0), request(L1, "GET /a")]);
+    told.finishes(L1).wants([abort(L1), connect(1)]);
+    told.connected(L2).wants([request(L2, "GET /a")]).steps("second_opinions", "asked", 1);
+    told.sends(L2, OK).wants([abort(L0), answer(client, 200).body("hi")]);
+    told.is(0, Health::Suspect).is(1, Health::Healthy).finishes(client).wants([close(client)]);
+    told.ends_with_kept(&[L2]);
 }
 
 #[test]

@@ -74,6 +74,7 @@ fn used(pool: Rc<LocalPool>) -> Exchange {
         second: Some(key),
         second_at: at,
         vain: true,
+        again: true,
         denied: true,
         excused: true,
         late: at,
