@@ -2,7 +2,9 @@
 //!
 //! Rules of this file
 //! 1. Nobody who failed this request gets it again while an untried backend is left.
-//! 2. One begin in a backend's count of work in flight for each runner, one end.
+//! 2. Whom it has waited for until the time for answers was over doesn't get it again at all, but
+//!    for what the plan says about tries of the same backend.
+//! 3. One begin in a backend's count of work in flight for each runner, one end.
 //!
 //! Not here: the connects under way (`race`), what is sent once somebody answered (http, tcp), and
 //! whether what was sent may be sent again (`fairlead_balance::retry`).
@@ -83,6 +85,8 @@ pub(crate) struct Seek {
     /// Whether connections that come too late are kept for the next request.
     keeps: bool,
     tried: Tried,
+    /// Those of them that it has waited for in vain, until the time for answers was over.
+    timed_out: Tried,
     /// Backends tried so far.
     pub(crate) attempts: u32,
     /// The one tried last.
@@ -116,6 +120,7 @@ impl Seek {
             protected: false,
             keeps: reuse != Reuse::Never,
             tried: Tried::default(),
+            timed_out: Tried::default(),
             attempts: 0,
             last: None,
             runners: [None; RUNNERS],
@@ -139,8 +144,10 @@ impl Seek {
             let is = |backend: &Rc<LocalBackend>| Rc::ptr_eq(backend, before.backend(slot));
             self.pool.backends.iter().position(is).map(|index| Slot(index as u32))
         };
-        let tried = std::mem::take(&mut self.tried);
-        tried.iter().filter_map(of).for_each(|slot| self.tried.add(slot));
+        for slots in [&mut self.tried, &mut self.timed_out] {
+            let before = std::mem::take(slots);
+            before.iter().filter_map(of).for_each(|slot| slots.add(slot));
+        }
         self.last = self.last.and_then(of);
         self.failure = Some(reason);
         self.loss = Some(reason);
@@ -156,6 +163,7 @@ impl Seek {
         self.protected = false;
         self.keeps = true;
         self.tried.clear();
+        self.timed_out.clear();
         self.attempts = 0;
         self.last = None;
         self.runners = [None; RUNNERS];
@@ -193,6 +201,7 @@ impl Seek {
             repeatable: false,
             protected: true,
             keeps: false,
+            timed_out: tried.clone(),
             tried,
             attempts: 1,
             last: Some(slot),
@@ -334,6 +343,11 @@ impl Seek {
         self.next(ctx, d, owner, now)
     }
 
+    /// A backend has said nothing until the time for answers was over.
+    pub(crate) fn note_timed_out(&mut self, slot: Slot) {
+        self.timed_out.add(slot);
+    }
+
     /// What was sent to a backend failed there. It is asked again only if the plan says so (then
     /// true, and there is a deadline), or if nobody else is left.
     pub(crate) fn lost(&mut self, slot: Slot, reason: Reason, now: Moment) -> bool {
@@ -351,7 +365,8 @@ impl Seek {
 
     /// Nobody untried can be had: whoever is left is down, full, or unwanted. Those that only
     /// failed after they had connected get another chance then; a refused connect would only be
-    /// refused again, and a second wait for a slow answer is longer than any client's patience.
+    /// refused again, and a second wait for a slow answer is longer than any client's patience. Whom
+    /// it was taken off before that time was over (`cut`, `wait`) hasn't had the first.
     /// True if it goes on, after a pause if there is one.
     fn begin_another_round(&mut self, now: Moment) -> bool {
         // A race that nobody can join goes on as it is.
@@ -359,10 +374,10 @@ impl Seek {
             return false;
         }
         let Some(reason) = self.loss.take() else { return false };
-        if reason == Reason::ResponseTimeout || self.tried.is_empty() {
+        if self.tried.iter().all(|slot| self.timed_out.contains(slot)) {
             return false;
         }
-        self.tried.clear();
+        self.tried.clone_from(&self.timed_out);
         // Who hangs up on everybody, at once, gets the next one a little later, and the one after
         // that later still: it isn't helped by being asked three times within a millisecond.
         if reason.row().evidence {

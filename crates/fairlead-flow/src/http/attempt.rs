@@ -145,6 +145,10 @@ impl Flow {
         let evidence = reason.row().evidence && !patience && link.speaks();
         link.backend.state.end();
         self.ctx.abort_link(d, link_key);
+        let late = reason == Reason::ResponseTimeout;
+        if late {
+            exchange.seek.note_timed_out(slot);
+        }
         if goes_on {
             if evidence {
                 exchange.blame(&mut self.ctx, (slot, place), &failure, now);
@@ -161,7 +165,6 @@ impl Flow {
         let Some(exchange) = client.exchange.as_mut() else { return };
         // A retry of what was late is a hedge that comes late: it is paid for, too, so that
         // backends which are all too slow don't get everything several times.
-        let late = reason == Reason::ResponseTimeout;
         let pays = || pool.budget.as_ref().is_none_or(|budget| budget.borrow_mut().spend_overdue());
         if !may_resend(reason, &exchange.sendable()) || late && !pays() {
             if evidence {

@@ -59,6 +59,18 @@ fn puts_on_a_backend_that_says_nothing_go_to_another_once_they_are_cut_off() {
     told.ends_with_kept(&[L1]);
 }
 
+#[test]
+fn a_put_that_was_cut_off_comes_back_where_the_other_one_says_nothing_at_all() {
+    let mut told = two_are_stuck(PUT);
+    told.after(ms(191)).wants([abort(L2), request(L1, "PUT /a").body("body")]);
+    told.resets(Who::Client(2)).wants([abort(L0)]);
+    // It was cut off for some tenths of a second; here it has waited for all of the time-out.
+    told.after(ms(5_001)).wants([abort(L1)]).after(ms(51)).wants([connect(0)]);
+    told.connected(L3).wants([request(L3, "PUT /a").body("body")]);
+    told.sends(L3, OK).wants([answer(Who::Client(4), 200).body("hi")]);
+    told.finishes(Who::Client(4)).wants([close(Who::Client(4))]).ends_with_kept(&[L3]);
+}
+
 /// The same with a body that comes behind its head.
 fn two_are_stuck_in_pieces(bytes: &str) -> Dialogue {
     let mut told = known(turns(), bytes);

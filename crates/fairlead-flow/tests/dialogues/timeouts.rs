@@ -27,6 +27,39 @@ fn an_answer_that_does_not_come_sends_a_repeatable_request_elsewhere_once() {
 }
 
 #[test]
+fn who_failed_otherwise_is_asked_again_where_the_last_one_says_nothing() {
+    sent(http(), GET)
+        .resets(L0)
+        .wants([connect(1)])
+        .connected(L1)
+        .wants([request(L1, "GET /a")])
+        .after(ms(5_001))
+        .wants([abort(L1)])
+        .after(ms(51))
+        .wants([connect(0)])
+        .connected(L2)
+        .wants([request(L2, "GET /a")])
+        // Three attempts are all that there are.
+        .resets(L2)
+        .wants([refusal(CLIENT, 502, "backend_reset")])
+        .client_finishes()
+        .wants([close(CLIENT)])
+        .ends();
+}
+
+#[test]
+fn who_has_had_the_whole_time_is_not_asked_again_for_the_failure_of_another() {
+    let mut told = sent(http().pool(|pool| pool.retry.attempts = 5), GET);
+    told.after(ms(5_001)).wants([abort(L0), connect(1)]).connected(L1).whatever();
+    told.resets(L1).wants_nothing();
+    for (pause, link) in [(51, L2), (101, L3)] {
+        told.after(ms(pause)).wants([connect(1)]).connected(link).wants([request(link, "GET /a")]);
+        told.resets(link).wants_nothing();
+    }
+    told.client_resets().wants_nothing().ends();
+}
+
+#[test]
 fn a_post_whose_answer_does_not_come_ends_with_504() {
     sent(http(), POST)
         .after(ms(5_001))
