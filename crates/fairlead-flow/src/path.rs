@@ -54,6 +54,8 @@ const SURELY_RESENT: Duration = Duration::from_millis(250);
 pub(crate) struct Watch {
     /// What is on its way now was unacknowledged for too long.
     pub(crate) suspected: bool,
+    /// And was sent again in vain.
+    pub(crate) lost: bool,
     /// Segments sent again in its life, when it was last looked at; `None` if it never was.
     known: Option<u32>,
 }
@@ -76,6 +78,7 @@ impl Watch {
     #[inline]
     pub(crate) fn renew(&mut self) {
         self.suspected = false;
+        self.lost = false;
     }
 
     /// Judges what the kernel says of a connection on which the last bytes were sent at `sent_at`.
@@ -108,7 +111,9 @@ impl Watch {
         }
         self.suspected = true;
         let text = format!("{} unacknowledged for {}", state.unacknowledged, millis(waited));
-        match state.retransmitted.saturating_sub(known).max(state.timeouts) {
+        let again = state.retransmitted.saturating_sub(known).max(state.timeouts);
+        self.lost = again > 0;
+        match again {
             0 => Verdict::Suspect(text),
             1 => Verdict::Lost(format!("{text}, 1 retransmit")),
             more => Verdict::Lost(format!("{text}, {more} retransmits")),

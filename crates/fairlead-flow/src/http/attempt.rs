@@ -142,7 +142,9 @@ impl Flow {
         let Some(link) = self.ctx.links.get(link_key) else { return };
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         let place = Rc::clone(&link.endpoint);
-        let evidence = reason.row().evidence && !patience && link.speaks();
+        // Nor is one that moved for lack of an acknowledgement alone more than late.
+        let guess = reason == Reason::Unacknowledged && !link.watch.lost;
+        let evidence = reason.row().evidence && !(patience || guess) && link.speaks();
         link.backend.state.end();
         self.ctx.abort_link(d, link_key);
         let late = reason == Reason::ResponseTimeout;

@@ -5,9 +5,11 @@
 //!    if there is another). A trial, whose backend was known to be down, is given time to answer.
 //! 2. When it is late, the driver is asked whether it was acknowledged (`path`). If not, its
 //!    backend is suspect and a hedge follows at once; if it was sent again in vain, it moves, PUT
-//!    and DELETE too, while somebody is there who is well. One of these that is a trial, whose
-//!    backend is suspect already, moves without waiting for that. A network that loses packets everywhere moves
-//!    nothing.
+//!    and DELETE too, while somebody is there who is well. A network that loses packets everywhere
+//!    moves nothing.
+//!    A backend that is on trial is suspect already. A PUT or DELETE moves without waiting for proof
+//!    then: the trial is over, and as late is no failure, none is counted. Any other stays, and its
+//!    answer decides.
 //! 3. When it is later than its backend's answers usually are, a second backend may be asked beside
 //!    it (`hedge`) or in its place (`cut`).
 //! 4. The time-outs of the configuration are the hard end.
@@ -84,15 +86,20 @@ impl Flow {
             self.ctx.host_silent_on(link_key, sent.0, now);
         }
         let lost = matches!(verdict, Verdict::Lost(_));
+        let on_probation = pool.backend(slot).state.is_on_probation();
+        let speaks = self.ctx.speaks(Some(link_key));
         // A GET stays, beside its hedge: an answer is what would show that its backend is well.
         let enough = lost || exchange.trial && !exchange.facts.method.is_safe();
         if enough && exchange.may_move(Reason::Unacknowledged) && pool.has_well_other(slot) {
             let (reason, what) = (Reason::Unacknowledged, UNACKNOWLEDGED);
             let failure = Failure { reason, what, detail: text };
+            if !lost && speaks {
+                self.ctx.doubt(&pool, slot, what, text.clone(), now);
+            }
             self.attempt_failed(d, key, link_key, failure, now);
             return true;
         }
-        if (!before || lost) && self.ctx.speaks(Some(link_key)) {
+        if speaks && (lost || !before && !on_probation) {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
         }
         let alone = exchange.second.is_none() && exchange.facts.method.is_safe();

@@ -59,6 +59,36 @@ fn a_trial_waits_for_no_proof() {
 }
 
 #[test]
+fn a_trial_that_waited_for_no_proof_counts_as_no_failure() {
+    let mut told = asked(http().pool(|pool| pool.check.fall = 2), PUT);
+    told.connected(L0).whatever().resets(L0).wants([connect(1)]);
+    told.connected(L1).whatever().sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.is(0, Health::Suspect).failures(0, 1).after(ms(1_001)).wants_nothing();
+    told.client_sends(PUT).wants([connect(0)]).connected(L2).whatever();
+    told.swallows(L2, 1, 0).after(ms(52)).wants([abort(L2), request(L1, "PUT /a").body("body")]);
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+    // Nothing was sent again: its host may be one that acknowledges late.
+    told.is(0, Health::Suspect).failures(0, 1);
+    // But the next trial is due later than after one that went well.
+    told.after(ms(1_001)).wants_nothing();
+    told.client_sends(PUT).wants([request(L1, "PUT /a").body("body")]);
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+}
+
+#[test]
+fn a_trial_that_is_acknowledged_late_goes_well_if_its_answer_comes() {
+    let mut told = asked(http().pool(|pool| pool.check.fall = 1), GET);
+    told.refused(L0).wants([connect(1)]).is(0, Health::Down).connected(L1).whatever();
+    told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]).after(ms(1_001)).wants_nothing();
+    told.client_sends(GET).wants([connect(0)]).connected(L2).whatever();
+    told.swallows(L2, 1, 0).after(ms(60)).wants_nothing().swallows(L2, 0, 0);
+    told.steps("unacknowledged", "suspected", 1);
+    told.sends(L2, OK).wants([answer(CLIENT, 200).body("hi")]).is(0, Health::Healthy);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1, L2]);
+}
+
+#[test]
 fn a_post_stays_where_it_was_sent() {
     let mut told = swallowed(http().hedged(), POST);
     told.after(ms(60)).wants_nothing().is(0, Health::Suspect);
