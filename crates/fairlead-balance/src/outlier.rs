@@ -180,6 +180,10 @@ impl Pool {
         now: Moment,
     ) -> Option<Transition> {
         let mut recent = self.watch().lock();
+        let state = self.backend(slot);
+        if misdeed == Misdeed::Error && state.is_on_probation() {
+            state.shows_nothing();
+        }
         self.judge(&mut recent, slot, Kind::Bad(misdeed), what, now)
     }
 

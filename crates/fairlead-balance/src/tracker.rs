@@ -182,6 +182,14 @@ impl Tracker {
         }
     }
 
+    /// Takes an answer that is an error, which may be the request's doing: if it is a trial's, it
+    /// shows nothing but that somebody is there. Where errors are what it did, it may be another.
+    pub fn shows_nothing(&mut self) {
+        if self.trials.has_one() && self.wanted() == 1 {
+            self.trust.is_answered();
+        }
+    }
+
     /// Takes lateness that is a misdeed, where no failure is counted: the request is still waiting,
     /// and others of its kind were answered meanwhile.
     pub fn overdue(&mut self, what: &str, detail: &str, now: Moment) -> Option<Transition> {
@@ -281,7 +289,7 @@ impl Tracker {
         };
         let trial = self.trials.claim(due, now);
         if trial == Trial::Claimed {
-            self.trust.tries(now);
+            self.trust.tries(asker, now);
             if asker == Asker::Last {
                 // All that come need it at once.
                 self.trust.waive();
@@ -291,7 +299,7 @@ impl Tracker {
     }
 
     /// Takes note that the trial request has ended. If it has shown nothing, and nothing comes
-    /// after all, the next one is due when the same hold has passed since this one began.
+    /// after all, the next one is due as rule 4 of `trust` says.
     pub fn release_trial(&mut self) {
         self.trials.release();
     }

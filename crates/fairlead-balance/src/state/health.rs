@@ -103,6 +103,12 @@ impl BackendState {
         });
     }
 
+    /// Takes an answer that is an error, which may be the request's doing; see
+    /// [`Tracker::shows_nothing`].
+    pub(crate) fn shows_nothing(&self) {
+        self.tracker().shows_nothing();
+    }
+
     /// Takes a misdeed: `seen` is what and its particulars; see [`Tracker::misbehaves`].
     pub fn misbehaves(
         &self,

@@ -257,6 +257,54 @@ fn a_trial_that_shows_nothing_is_followed_by_another_after_the_same_hold() {
 }
 
 #[test]
+fn a_trial_that_costs_nobody_does_not_defer_one_that_would() {
+    for asker in [Asker::Last, Asker::Protected] {
+        let mut told = Told::with(NO_CHECK);
+        told.say(Origin::Traffic, false, 3);
+        for _ in 0..5 {
+            told.tries(Asker::Repeatable, false);
+        }
+        assert_eq!(told.hold(), FIRST_HOLD * 32);
+        for _ in 0..31 {
+            told.wait(FIRST_HOLD);
+            assert_eq!(told.tracker.claim_trial(&NO_CHECK, asker, told.now), Trial::Claimed);
+            told.tracker.release_trial();
+        }
+        assert_eq!(told.hold(), FIRST_HOLD, "{asker:?}");
+        told.tries(asker, false);
+        assert_eq!(told.hold(), FIRST_HOLD * 60, "one that goes badly does");
+    }
+}
+
+#[test]
+fn a_trial_that_is_answered_by_an_error_is_followed_sooner_unless_errors_took_it_down() {
+    for (misdeed, hold) in [(None, 8), (Some(Misdeed::Silence), 8), (Some(Misdeed::Error), 32)] {
+        let mut told = Told::with(NO_CHECK);
+        told.say(Origin::Traffic, false, 2);
+        let health = match misdeed {
+            None => told.traffic(false),
+            Some(misdeed) => told.misbehaves(misdeed),
+        };
+        assert_eq!(health, Health::Down);
+        for _ in 0..5 {
+            told.tries(Asker::Repeatable, false);
+        }
+        for _ in 0..3 {
+            told.wait(FIRST_HOLD * 32);
+            assert_eq!(told.trial(), Trial::Claimed);
+            told.tracker.shows_nothing();
+            told.tracker.release_trial();
+            assert_eq!(told.hold().as_secs(), hold, "{misdeed:?}");
+            assert_eq!(told.hold_of(Asker::Protected), FIRST_HOLD);
+        }
+        told.wait(FIRST_HOLD * 32);
+        assert_eq!(told.trial(), Trial::Claimed);
+        told.tracker.release_trial();
+        assert_eq!(told.hold(), FIRST_HOLD * 32, "one that isn't answered");
+    }
+}
+
+#[test]
 fn a_verdict_counts_even_if_it_comes_after_the_end() {
     for (passed, health) in [(true, Health::Healthy), (false, Health::Down)] {
         let mut told = Told::with(NO_CHECK);

@@ -88,6 +88,25 @@ fn a_trial_that_is_late_is_not_repeated_at_once() {
 }
 
 #[test]
+fn one_that_is_answered_by_an_error_is_followed_sooner_than_by_the_whole_hold() {
+    let mut world = one_due(Policy::RoundRobin);
+    for hold in [2, 4, 8] {
+        assert_eq!(world.begin(), Some(1));
+        world.say(1, Origin::Traffic, false);
+        world.state(1).end();
+        world.wait(SECOND * hold);
+    }
+    for _ in 0..3 {
+        assert_eq!(world.begin(), Some(1));
+        assert_eq!(world.pool.bad(Slot(1), Misdeed::Error, "a server error", world.now), None);
+        world.state(1).end();
+        world.wait(Duration::from_millis(1_999));
+        assert!((0..20).all(|_| world.touch() != Some(1)));
+        world.wait(Duration::from_millis(1));
+    }
+}
+
+#[test]
 fn what_failed_elsewhere_is_not_experimented_with() {
     let mut world = one_due(Policy::Random);
     for _ in 0..20 {
