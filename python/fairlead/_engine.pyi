@@ -111,6 +111,45 @@ class Engine:
             OSError: There are no workers yet (no plan was applied), or no such socket.
         """
 
+    def heed_signals(self, timeout: float, manager: str) -> int:
+        """Have a stop that a signal asks for done while Python doesn't do it.
+
+        To be called once. If a stop isn't begun within a second after SIGTERM or SIGINT, or Python
+        doesn't come back from one within a second, the engine stops and ends the process, without
+        Python and with exit code 0. A SIGINT after the signal that began it ends it with 130.
+
+        Args:
+            timeout: Seconds for what is under way then.
+            manager: The socket of a service manager that is told; empty for none.
+
+        Returns:
+            The descriptor for `signal.set_wakeup_fd`; open for the engine's life.
+
+        Raises:
+            OSError: There are no descriptors or threads.
+        """
+
+    def pass_signals_on(self, number: int) -> None:
+        """Pass signals on from the descriptor of `heed_signals`, also those that came already.
+
+        Args:
+            number: What `signal.set_wakeup_fd` had before; duplicated.
+
+        Raises:
+            OSError: There are no descriptors, or it is none.
+        """
+
+    def heard(self) -> None:
+        """Python handles a signal; see `heed_signals`."""
+
+    def prepare_end(self, timeout: float, files: list[str]) -> None:
+        """What a stop without Python goes by.
+
+        Args:
+            timeout: As for `heed_signals`.
+            files: Paths to remove at its end.
+        """
+
     def stand_in(self, number: int, about: bytes) -> int:
         """Have operators answered at a control socket while Python doesn't answer.
 

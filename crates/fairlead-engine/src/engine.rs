@@ -74,6 +74,8 @@ pub struct Engine {
     /// The process that made it: a forked child has a copy of it, but none of its threads.
     process: u32,
     inner: Mutex<Inner>,
+    /// Held at the end of a stop: whoever stops it, too, returns when all is done.
+    ending: Mutex<()>,
 }
 
 /// What changes with each configuration.
@@ -91,6 +93,8 @@ struct Inner {
     accepting: bool,
     reports: u64,
     stopped: bool,
+    /// Until when a stop waits for what is under way.
+    stop_at: Option<Instant>,
 }
 
 impl Inner {
@@ -140,6 +144,7 @@ impl Engine {
             events,
             process: std::process::id(),
             inner: Mutex::default(),
+            ending: Mutex::default(),
         })
     }
 
@@ -356,11 +361,14 @@ impl Engine {
     }
 
     /// Stops gracefully: closes the listeners, finishes what is under way, and after `timeout`
-    /// gives up what is left. True if nothing was.
+    /// gives up what is left. True if nothing was. Called again, also while it is at it, it may
+    /// take less time, but no more.
     pub fn stop(&self, timeout: Duration) -> bool {
-        let start = Instant::now();
         let mut inner = self.lock();
         inner.stopped = true;
+        let end = Instant::now() + timeout;
+        let end = inner.stop_at.map_or(end, |other| end.min(other));
+        inner.stop_at = Some(end);
         inner.bound.clear();
         if inner.crew.is_none() {
             return true;
@@ -374,7 +382,8 @@ impl Engine {
         self.board.wait_reported(number, TURN);
         let number = self.lock().ask_for_report();
         self.board.wait_reported(number, TURN);
-        let idle = self.board.wait_idle(timeout.saturating_sub(start.elapsed()));
+        let idle = self.board.wait_idle(end.saturating_duration_since(Instant::now()));
+        let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut inner = self.lock();
         let (crew, sampler) = (inner.crew.take(), inner.sampler.take());
         let watchdog = inner.watchdog.take();
@@ -385,6 +394,7 @@ impl Engine {
         }
         self.desks.close();
         self.log.end(LAST_LINES);
+        drop(ending);
         idle
     }
 

@@ -17,6 +17,7 @@
 //! | `worker`, `accept` | one worker's turn |
 //! | `drive`, `connection`, `queue`, `connect` | one worker's sockets |
 //! | `listen`, `inherited` | listening sockets, shared by all; those that this process was started with |
+//! | `heed` | heeds signals while Python doesn't |
 //! | `stand_in` | answers operators at the control socket while Python doesn't |
 //! | `watchdog` | tells a service manager that the workers are alive |
 //! | `sys` | what the kernel offers, and all unsafe code |
@@ -32,6 +33,7 @@ mod drive;
 mod engine;
 mod events;
 mod guard;
+mod heed;
 mod inherited;
 mod listen;
 mod log;
@@ -50,6 +52,7 @@ mod worker;
 
 pub use chaos::{ChaosRefused, ChaosWanted};
 pub use engine::{file_limit, give_back_memory, Engine, Unknown};
+pub use heed::Heed;
 pub use metrics::Dialect;
 pub use policy::{Answer, Asked, Seat};
 pub use publish::Problem;

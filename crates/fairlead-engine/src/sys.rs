@@ -5,6 +5,7 @@
 //! makes it sound.
 
 pub(crate) mod descriptors;
+pub(crate) mod exit;
 pub(crate) mod memory;
 pub(crate) mod pipe;
 pub(crate) mod poll;

@@ -35,10 +35,7 @@ impl Watchdog {
     /// Tells `to` (a path, or `@` and an abstract name) each time that `every` has passed and all
     /// workers have shown that they are alive.
     pub(crate) fn start(to: &str, every: Duration, watched: Watched) -> io::Result<Watchdog> {
-        let address = match to.strip_prefix('@') {
-            Some(name) => SocketAddr::from_abstract_name(name)?,
-            None => SocketAddr::from_pathname(to)?,
-        };
+        let address = address_of(to)?;
         let socket = UnixDatagram::unbound()?;
         let ended = Arc::new((Mutex::new(false), Condvar::new()));
         let heard = Arc::clone(&ended);
@@ -51,6 +48,14 @@ impl Watchdog {
             .stack_size(STACK)
             .spawn(move || live(&heard, every, &watched, tell))?;
         Ok(Watchdog { ended, thread: Some(thread) })
+    }
+}
+
+/// A manager's socket: a path, or `@` and an abstract name.
+pub(crate) fn address_of(to: &str) -> io::Result<SocketAddr> {
+    match to.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(to),
     }
 }
 

@@ -1,9 +1,12 @@
 //! The class `Engine`.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use fairlead_engine::{ChaosRefused, ChaosWanted, Dialect, Problem, StandIn, Unknown, Wished};
+use fairlead_engine::{
+    ChaosRefused, ChaosWanted, Dialect, Heed, Problem, StandIn, Unknown, Wished,
+};
 use fairlead_model::backend::Wish;
 use fairlead_model::chaos::{Fault, WHOLE};
 use fairlead_model::plan::Plan;
@@ -31,8 +34,10 @@ pyo3::create_exception!(
 
 /// A load balancer in this process.
 #[pyclass(frozen, module = "fairlead._engine")]
+#[expect(clippy::struct_field_names, reason = "it is Python's name for what the field is")]
 pub(crate) struct Engine {
-    // First: its thread has to end before the engine that it asks.
+    // First: their threads have to end before the engine that they ask.
+    heed: OnceLock<Heed>,
     stand_in: OnceLock<StandIn>,
     engine: Arc<fairlead_engine::Engine>,
 }
@@ -47,7 +52,8 @@ impl Engine {
     fn new(workers: usize) -> PyResult<Self> {
         let engine = fairlead_engine::Engine::new(workers)
             .map_err(|error| PyOSError::new_err(error.to_string()))?;
-        Ok(Engine { stand_in: OnceLock::new(), engine: Arc::new(engine) })
+        let engine = Arc::new(engine);
+        Ok(Engine { heed: OnceLock::new(), stand_in: OnceLock::new(), engine })
     }
 
     fn apply(&self, py: Python<'_>, plan: &[u8]) -> PyResult<()> {
@@ -67,6 +73,33 @@ impl Engine {
         let every = seconds(every)?;
         let started = py.detach(|| self.engine.watch(to, every));
         started.map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+
+    fn heed_signals(&self, timeout: f64, manager: &str) -> PyResult<i32> {
+        let started = Heed::start(Arc::clone(&self.engine), seconds(timeout)?, manager);
+        let started = started.map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let taken = self.heed.set(started);
+        taken.map_err(|_| PyValueError::new_err("they are heeded already"))?;
+        Ok(self.heed.get().map_or(-1, Heed::input))
+    }
+
+    fn pass_signals_on(&self, number: i32) -> PyResult<()> {
+        let passed = self.heed.get().map_or(Ok(()), |heed| heed.pass_on_to(number));
+        passed.map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+
+    fn heard(&self) {
+        if let Some(heed) = self.heed.get() {
+            heed.heard();
+        }
+    }
+
+    fn prepare_end(&self, timeout: f64, files: Vec<PathBuf>) -> PyResult<()> {
+        let timeout = seconds(timeout)?;
+        if let Some(heed) = self.heed.get() {
+            heed.prepare(timeout, files);
+        }
+        Ok(())
     }
 
     fn stand_in(&self, number: i32, about: Vec<u8>) -> PyResult<i32> {
@@ -195,13 +228,19 @@ impl Engine {
 
     fn stop(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let timeout = seconds(timeout)?;
-        Ok(py.detach(|| {
+        let heed = self.heed.get();
+        let finished = py.detach(|| {
+            heed.inspect(|heed| heed.begun());
             let finished = self.engine.stop(timeout);
             if let Some(stand_in) = self.stand_in.get() {
                 stand_in.end();
             }
+            heed.inspect(|heed| heed.stopped(finished));
             finished
-        }))
+        });
+        // Whoever is here has the interpreter again.
+        heed.inspect(|heed| heed.back());
+        Ok(finished)
     }
 }
 

@@ -24,6 +24,18 @@ class Engine(Protocol):
     def watch(self, to: str, every: float) -> None:
         """Tell a service manager again and again that all workers are alive."""
 
+    def heed_signals(self, timeout: float, manager: str) -> int:
+        """Have signals heeded while Python doesn't; where their numbers are to be written."""
+
+    def pass_signals_on(self, number: int) -> None:
+        """Have them passed on to where Python hears of them."""
+
+    def heard(self) -> None:
+        """Say that Python handles a signal."""
+
+    def prepare_end(self, timeout: float, files: list[str]) -> None:
+        """Say how long a stop without Python may take, and which files it removes."""
+
     def stand_in(self, number: int, about: bytes) -> int:
         """Have operators answered while Python doesn't; what is readable when it is asked."""
 

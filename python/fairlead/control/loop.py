@@ -292,6 +292,9 @@ class ControlLoop:
     def _follow(self) -> None:
         """Begin, keep and end what depends on the configuration."""
         loaded = self.running.loaded
+        timeout = loaded.config.shutdown_timeout.total_seconds()
+        files = [str(door.path) for door in self._doors if door.path is not None]
+        self.running.engine.prepare_end(timeout, files)
         self._checks.update(self.running.checks())
         if self.running.code is not None and self._code is None:
             self._code = for_ever(self._follow_code(self.running.code), self._say)

@@ -226,14 +226,15 @@ def _asyncio_without_tls() -> ModuleType:
 def needs_loop_first(first: LoadedConfig) -> bool:
     """Whether clients must wait for the event loop.
 
-    Checks in Python can't run without it. And where files are few, clients could take the last
-    ones before the control plane has the few that it needs.
+    Checks in Python can't run without it. A policy may be stuck at the very first request, and
+    then there would be nobody to hear signals and operators. And where files are few, clients could
+    take the last ones before the control plane has the few that it needs.
     """
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    checked = any(pool.check.type in ("command", "python") for pool in first.config.pools.values())
-    return checked or (hard != resource.RLIM_INFINITY and hard < _FILES_PLENTY)
+    checked = any(pool.check.type == "command" for pool in first.config.pools.values())
+    return checked or first.has_python or (hard != resource.RLIM_INFINITY and hard < _FILES_PLENTY)
 
 
 def raise_file_limit() -> None:

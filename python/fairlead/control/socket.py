@@ -20,6 +20,8 @@ from fairlead.control.http import Exchanges
 from fairlead.control.routes import SMALL
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fairlead.control.api import Api
     from fairlead.control.guard import Access
     from fairlead.control.http import Request
@@ -48,6 +50,11 @@ class Door:
         self._tasks: dict[asyncio.Task[None], Exchanges | None] = {}
         self._retry: asyncio.TimerHandle | None = None
         self._reserve: int | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file that is removed at the end, if there is one."""
+        return self._listening.path
 
     def open(self) -> None:
         """Begin to answer."""

@@ -1,7 +1,8 @@
 """From ready to the end: the event loop's main coroutine, and the signals.
 
 TERM and INT end it: what is under way is finished within the shutdown time-out. INT during that
-ends at once, with exit code 130. HUP reloads.
+ends at once, with exit code 130. HUP reloads. The engine hears of signals first and passes them on:
+what this loop doesn't begin within a second, because Python is stuck, the engine does without it.
 
 Not here: the start (`run`), what the loop does (`loop`).
 """
@@ -103,11 +104,30 @@ class Signals:
         loop = asyncio.get_running_loop()
         for number in CAUGHT:
             loop.add_signal_handler(number, self.handle, number)
+        self._have_heeded()
         for came in early:
             self.handle(came)
 
+    def _have_heeded(self) -> None:
+        """Have the engine see to a stop if this loop doesn't."""
+        running = self._control.running
+        timeout = running.loaded.config.shutdown_timeout.total_seconds()
+        manager = self._manager.socket if self._manager is not None else ""
+        try:
+            heeded = running.engine.heed_signals(timeout, manager)
+        except OSError as error:
+            self._teller.say(f"signals have to wait while Python is stuck: {error}")
+            return
+        ours = signal.set_wakeup_fd(heeded, warn_on_full_buffer=False)
+        try:
+            running.engine.pass_signals_on(ours)
+        except OSError as error:
+            signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
+            self._teller.say(f"signals have to wait while Python is stuck: {error}")
+
     def handle(self, number: int) -> None:
         """Handle one signal."""
+        self._control.running.engine.heard()
         if number == signal.SIGHUP:
             task = asyncio.ensure_future(self._reload())
             self._reloads.add(task)

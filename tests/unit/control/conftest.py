@@ -49,6 +49,9 @@ class FakeEngine:
         self._fd = os.eventfd(0, os.EFD_NONBLOCK)
         self._asks = None
         self.about = self.stands_at = None
+        self.heard_of = 0
+        self.manager = None
+        self.end = None
         self.wished = []
 
     @property
@@ -119,6 +122,27 @@ class FakeEngine:
         self._asks = os.eventfd(0, os.EFD_NONBLOCK)
         return self._asks
 
+    def heed_signals(self, timeout, manager):
+        self.end, self.manager = (timeout, []), manager
+        self._signals, heeded = os.pipe()
+        os.set_blocking(heeded, False)
+        return heeded
+
+    def pass_signals_on(self, number):
+        to = os.dup(number)
+
+        def live():
+            while True:
+                os.write(to, os.read(self._signals, 1))
+
+        threading.Thread(target=live, daemon=True).start()
+
+    def heard(self):
+        self.heard_of += 1
+
+    def prepare_end(self, timeout, files):
+        self.end = timeout, files
+
     def ask(self):
         os.eventfd_write(self._asks, 1)
 
@@ -183,6 +207,7 @@ class FakeEngine:
 
 def load(*backends, resolver=None, check="none", command=None, listen="127.0.0.1:8080", **rest):
     """A configuration with one listener ``web`` and one pool ``app``."""
+    policy = rest.pop("policy", "round-robin")
     rows = tuple(row if isinstance(row, Backend) else Backend(row) for row in backends)
     checking = Check(
         type=check,
@@ -192,7 +217,7 @@ def load(*backends, resolver=None, check="none", command=None, listen="127.0.0.1
     )
     config = Config(
         listeners={"web": Listener(bind=(listen,), pool="app")},
-        pools={"app": Pool(backends=rows, check=checking)},
+        pools={"app": Pool(backends=rows, check=checking, policy=policy)},
         **rest,
     )
     return LoadedConfig(Parsed(config, {}), "test.toml", resolver or nowhere, {})

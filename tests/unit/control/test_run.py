@@ -114,6 +114,7 @@ def test_a_stop_while_it_waits_is_a_stop(engine, loaded, monkeypatch):
 def test_where_files_are_few_clients_wait_for_the_control_plane(loaded, monkeypatch):
     assert not module.needs_loop_first(loaded("10.0.0.1:80"))
     assert module.needs_loop_first(loaded("10.0.0.1:80", check="command", command="true"))
+    assert module.needs_loop_first(loaded("10.0.0.1:80", policy="mine:Mine"))
     monkeypatch.setattr(module, "_FILES_PLENTY", 1 << 40)
     assert module.needs_loop_first(loaded("10.0.0.1:80"))
     code, said = serve(loaded("10.0.0.1:80"))

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from fairlead.control import paths
 from fairlead.control import stay as module
 from fairlead.control.running import Running
 from fairlead.control.service import Manager
@@ -107,3 +108,25 @@ def test_int_during_a_stop_ends_at_once(running, engine, monkeypatch):
         later=[(signal.SIGINT, "finishing")],
     )
     assert codes == [130]
+
+
+def test_the_engine_hears_of_signals_and_of_what_the_end_goes_by(running, engine, short_path):
+    control = paths.listen_admin(f"unix:{short_path}/7.sock")
+    running.start()
+    opened = Opened(running, control, None, Manager({}), ready=True)
+    run(opened, early=[signal.SIGHUP], later=[(signal.SIGTERM, "reloaded")])
+    assert engine.heard_of == 2
+    assert engine.end == (30.0, [str(control.path)])
+
+
+@pytest.mark.parametrize("call", ["heed_signals", "pass_signals_on"])
+def test_where_the_engine_cant_hear_of_signals_the_loop_does(running, engine, monkeypatch, call):
+    def fail(*_):
+        raise OSError("no descriptors")
+
+    monkeypatch.setattr(engine, call, fail)
+    running.start()
+    opened = Opened(running, None, None, Manager({}), ready=False)
+    said = run(opened, later=[(signal.SIGTERM, "ready")])
+    assert "signals have to wait while Python is stuck: no descriptors" in said
+    assert said[-1] == "stopped"
