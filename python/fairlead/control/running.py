@@ -2,7 +2,7 @@
 
 Everything here is plain calls without an event loop, because a start must not wait for one to be
 imported. Whoever owns a `Running` calls it from one thread; only `use` may run in another, one at
-a time.
+a time, and wishes may come in while it does.
 
 Not here: signals and the order of a start (`run`), what waits and repeats (`loop`), reading
 configurations (`config`).
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from fairlead.control.apply import apply
@@ -50,6 +51,8 @@ class Running:
         self.loaded = first
         self.events = EventLog()
         self.wishes = Wishes()
+        # A reload tells the engine all wishes, in another thread than whoever wishes.
+        self._wishing = threading.Lock()
         self.members = Members()
         self.configured = first.config
         self.stopping = False
@@ -136,20 +139,17 @@ class Running:
         if not loaded.config.chaos.enabled:
             self.engine.end_chaos()
         self.use_code(code)
-        dropped = self.wishes.carry_over(_configured(loaded))
-        self.wishes.apply(self.engine)
+        with self._wishing:
+            dropped = self.wishes.carry_over(_configured(loaded))
+            self.wishes.apply(self.engine)
         return dropped
 
     def set_backend(self, pool: str, backend: str, state: str | None, weight: int | None) -> None:
         """Change what the operator wants of a backend. `KeyError` if there is none of the name."""
-        # First what was wished while Python was away: this wish is younger.
-        self.take_over()
-        if state is not None:
-            self.engine.set_state(pool, backend, state)
-        if weight is not None:
-            self.engine.set_weight(pool, backend, weight)
-        name: Name = (pool, backend)
-        self.wishes.add(name, _configured(self.loaded)[name], state=state, weight=weight)
+        with self._wishing:
+            # First what was wished while Python was away: this wish is younger.
+            self._take_over()
+            self._wish(pool, backend, state, weight, _configured(self.loaded))
 
     def stand_in(self, number: int) -> int:
         """Have operators answered at this listening socket while Python is stuck.
@@ -167,11 +167,36 @@ class Running:
 
         The wishes are in force, and told as events; here they come to hold over reloads.
         """
+        with self._wishing:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        taken = self.engine.present(self._about())
+        if not taken:
+            # As a rule: it is called for each client of the control socket.
+            return
         now = _configured(self.loaded)
-        for pool, backend, state, weight in self.engine.present(self._about()):
-            name: Name = (pool, backend)
-            if name in now:
-                self.wishes.add(name, now[name], state=state, weight=weight)
+        for pool, backend, state, weight in taken:
+            if (pool, backend) in now:
+                # The engine is told again: a reload that was under way meanwhile may have told it
+                # of an older wish. What it knows already changes nothing.
+                self._wish(pool, backend, state, weight, now)
+
+    def _wish(
+        self,
+        pool: str,
+        backend: str,
+        state: str | None,
+        weight: int | None,
+        now: Mapping[Name, Configured],
+    ) -> None:
+        """Put a wish in force and remember it."""
+        if state is not None:
+            self.engine.set_state(pool, backend, state)
+        if weight is not None:
+            self.engine.set_weight(pool, backend, weight)
+        name: Name = (pool, backend)
+        self.wishes.add(name, now[name], state=state, weight=weight)
 
     def _about(self) -> bytes:
         """Whose status it is, as a JSON object."""

@@ -151,13 +151,17 @@ class FakeEngine:
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._asks)
         self.about = json.loads(about)
+        # What was wished is in force already.
         wished, self.wished = self.wished, []
-        for pool, backend, state, weight in wished:
-            if state is not None:
-                self.set_state(pool, backend, state)
-            if weight is not None:
-                self.set_weight(pool, backend, weight)
         return wished
+
+    def wish_while_away(self, pool, backend, state=None, weight=None):
+        """What the stand-in does when an operator asks."""
+        if state is not None:
+            self.set_state(pool, backend, state)
+        if weight is not None:
+            self.set_weight(pool, backend, weight)
+        self.wished.append((pool, backend, state, weight))
 
     def report_check(self, pool, backend, passed, what):
         self.checks.append((pool, backend, passed, what))

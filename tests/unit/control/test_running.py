@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import pytest
 
@@ -89,7 +90,9 @@ def test_an_unknown_backend_is_a_key_error(running):
 def test_what_was_wished_while_python_was_away_is_taken_over(running, engine, loaded):
     running.start()
     running.stand_in(0)
-    engine.wished = [(*ONE, "draining", None), (*ONE, None, 3), ("app", "gone:1", None, None)]
+    engine.wish_while_away(*ONE, state="draining")
+    engine.wish_while_away(*ONE, weight=3)
+    engine.wished.append(("app", "gone:1", "draining", None))
     running.take_over()
     assert engine.wished == []
     (line,) = running.use(loaded(Backend("10.0.0.1:80", weight=9)))
@@ -100,8 +103,63 @@ def test_what_was_wished_while_python_was_away_is_taken_over(running, engine, lo
 def test_a_wish_is_younger_than_what_was_wished_while_python_was_away(running, engine, loaded):
     running.start()
     running.stand_in(0)
-    engine.wished = [(*ONE, "draining", None)]
+    engine.wish_while_away(*ONE, state="draining")
     running.set_backend(*ONE, "disabled", None)
     assert engine._states[ONE] == ["disabled", 1]
     assert running.use(loaded("10.0.0.1:80", "10.0.0.9:80")) == []
     assert engine._states[ONE] == ["disabled", 1]
+
+
+@pytest.mark.parametrize("wish", [{"state": "enabled"}, {"weight": 1}])
+def test_a_wish_while_python_is_away_in_the_middle_of_a_reload_is_the_last_word(
+    running, engine, loaded, wish
+):
+    running.start()
+    running.stand_in(0)
+    running.set_backend(*ONE, "draining", 3)
+    wanted = {"state": "draining", "weight": 3} | wish
+    apply = engine.apply
+
+    def apply_and_be_away(plan):
+        apply(plan)
+        engine.wish_while_away(*ONE, **wish)
+
+    engine.apply = apply_and_be_away
+    running.use(loaded("10.0.0.1:80", "10.0.0.9:80"))
+    running.take_over()
+    assert engine._states[ONE] == [wanted["state"], wanted["weight"]]
+
+
+def test_a_wish_in_the_middle_of_a_reload_waits_its_turn(running, engine, loaded):
+    """A reload is in another thread than whoever wishes."""
+    running.start()
+    for backend in ("10.0.0.1:80", "10.0.0.2:80"):
+        running.set_backend("app", backend, "draining", None)
+    came, threads = [], []
+    set_state = engine.set_state
+
+    def take_over():
+        running.take_over()
+        came.append("taken over")
+
+    def set_state_while_another_asks(pool, backend, state):
+        if not threads:
+            engine.wish_while_away("app", "10.0.0.9:80", weight=5)
+            threads.append(threading.Thread(target=take_over))
+            threads[0].start()
+            # Long enough for it to come in between, if it could.
+            threads[0].join(0.1)
+        came.append(backend)
+        return set_state(pool, backend, state)
+
+    engine.set_state = set_state_while_another_asks
+    running.use(loaded("10.0.0.1:80", "10.0.0.2:80", "10.0.0.9:80"))
+    threads[0].join(5)
+    assert came == ["10.0.0.1:80", "10.0.0.2:80", "taken over"]
+    assert engine._states["app", "10.0.0.9:80"] == ["enabled", 5]
+
+
+def test_a_sign_of_life_costs_nothing_more_when_nothing_was_wished(running, monkeypatch):
+    running.start()
+    monkeypatch.setattr("fairlead.control.running._configured", None)
+    running.take_over()
