@@ -9,6 +9,10 @@ def said_of(work):
     said = []
 
     async def main():
+        # What a callback raises is told to nobody else.
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: said.append(context["message"])
+        )
         await asyncio.wait([for_ever(work(), said.append)])
         await asyncio.sleep(0)
 
