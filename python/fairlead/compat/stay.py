@@ -20,10 +20,10 @@ from fairlead.compat.silence import Silences
 from fairlead.compat.table import Table
 from fairlead.control.loop import ControlLoop
 from fairlead.control.stay import Signals
-from fairlead.control.tasks import for_ever
 from fairlead.control.teller import Teller
 from fairlead.control.thread import in_thread
 from fairlead.errors import EngineError, ReloadError
+from fairlead.tasks import for_ever
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -17,13 +17,13 @@ from fairlead.control.guard import Access
 from fairlead.control.http import ApiError
 from fairlead.control.reload import Reloader
 from fairlead.control.socket import Door
-from fairlead.control.tasks import for_ever
 from fairlead.control.thread import in_thread
 from fairlead.control.wants import wrong_config
 from fairlead.discovery.dns import Names, has_names
 from fairlead.errors import ReloadError
 from fairlead.health.repeat import Checks
 from fairlead.model import counted
+from fairlead.tasks import for_ever
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

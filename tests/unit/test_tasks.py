@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fairlead.control.tasks import for_ever
+from fairlead.tasks import for_ever
 
 
 def said_of(work):
