@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from fairlead.compat.spec import Monitoring
     from fairlead.config.loaded import LoadedConfig
+    from fairlead.control.events import Subscription
     from fairlead.control.paths import Listening
     from fairlead.control.running import Running
     from fairlead.model import Json
@@ -80,7 +81,7 @@ async def stay(opened: Opened, tell: Callable[[str], None], early: list[int]) ->
     instance.on_kill = door.leave
     await control.start(opened.control, None)
     door.open()
-    tasks = [for_ever(work, teller.say) for work in instance.work()]
+    tasks = [for_ever(what, work, teller.say) for what, work in instance.work().items()]
     await _first_of(signals.ended, asyncio.ensure_future(instance.killed.wait()))
     for task in tasks:
         task.cancel()
@@ -154,11 +155,17 @@ class Instance(Table):
                 hold_back=options.autodisable,
             )
 
-    def work(self) -> list[Coroutine[Any, Any, None]]:
-        """What is to go on for as long as the instance listens."""
-        monitoring = [self._monitor.run()] if self._monitor is not None else []
-        silences = [self._silences.run()] if self._silences is not None else []
-        return [self._follow(), *monitoring, *silences]
+    def work(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """What is to go on for as long as the instance listens, by name."""
+        news = asyncio.Event()
+        news.set()
+        subscription = self._events.subscribe(news.set, after=0)
+        work = {"following health": lambda: self._follow(news, subscription)}
+        if self._monitor is not None:
+            work["checking backends"] = self._monitor.run
+        if self._silences is not None:
+            work["looking for silent connections"] = self._silences.run
+        return work
 
     def tell_of_silences(self) -> None:
         """Tell of connections that `-T` has ended and nobody was told of yet."""
@@ -188,11 +195,8 @@ class Instance(Table):
         self.killed.set()
         return True
 
-    async def _follow(self) -> None:
+    async def _follow(self, news: asyncio.Event, subscription: Subscription) -> None:
         """Hear of every change of health, for ever."""
-        news = asyncio.Event()
-        news.set()
-        subscription = self._events.subscribe(news.set, after=0)
         while True:
             await news.wait()
             news.clear()

@@ -68,7 +68,7 @@ class ControlLoop:
         self._admin: Door | None = None
         self._asked: int | None = None
         self._reloader = Reloader(running, load, self._prepare, self._tell_own)
-        self._checks = Checks(running.engine.report_check)
+        self._checks = Checks(running.engine.report_check, say)
         self._names: asyncio.Task[None] | None = None
         self._followed: Names | None = None
         self._code: asyncio.Task[None] | None = None
@@ -296,8 +296,11 @@ class ControlLoop:
         files = [str(door.path) for door in self._doors if door.path is not None]
         self.running.engine.prepare_end(timeout, files)
         self._checks.update(self.running.checks())
-        if self.running.code is not None and self._code is None:
-            self._code = for_ever(self._follow_code(self.running.code), self._say)
+        code = self.running.code
+        if code is not None and self._code is None:
+            self._code = for_ever(
+                "following policies and checks", lambda: self._follow_code(code), self._say
+            )
         named = has_names(loaded)
         if named and self._names is None:
             self._followed = Names(
@@ -306,7 +309,7 @@ class ControlLoop:
                 use=self._use_resolved,
                 tell=self._tell_own,
             )
-            self._names = for_ever(self._followed.run(), self._say)
+            self._names = for_ever("following names", self._followed.run, self._say)
         elif not named and self._names is not None:
             self._names.cancel()
             self._names = self._followed = None

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fairlead.health.report import report_to
+from fairlead.tasks import for_ever
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from fairlead.health.check import Check
     from fairlead.health.report import Report
@@ -30,13 +32,15 @@ _DOUBT_SECONDS = 60.0
 class Checks:
     """Runs the checks of a running fairlead, each at its interval."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, say: Callable[[str], None]) -> None:
         """Nothing runs before `update`.
 
         Args:
             report: Hands results to the engine.
+            say: Says a line to people: of a fault of ours, as a check's own are results.
         """
         self._report = report
+        self._say = say
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[Check, asyncio.Task[None]] = {}
         self._first: dict[Check, asyncio.Event] = {}
@@ -49,7 +53,9 @@ class Checks:
             del self._first[gone]
         for new in wanted - self._tasks.keys():
             self._first[new] = asyncio.Event()
-            self._tasks[new] = asyncio.ensure_future(self._repeat(new, self._first[new]))
+            what = f"checking backend `{new.backend}` of pool `{new.pool}`"
+            work = partial(self._repeat, new, self._first[new])
+            self._tasks[new] = for_ever(what, work, self._say)
 
     async def wait_first(self) -> None:
         """Wait until each check ran once."""

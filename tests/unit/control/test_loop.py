@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from fairlead import tasks
 from fairlead.config.resolve import Answer
 from fairlead.config.schema import Admin
 from fairlead.control import paths
@@ -135,6 +136,27 @@ def test_names_that_move_are_followed(engine, loaded, monkeypatch):
 
     said = run(running, play)
     assert "pool app backend app:80 is at 10.0.0.1:80 -> 10.0.0.2:80" in said
+
+
+def test_names_are_followed_on_after_a_fault(engine, loaded, monkeypatch):
+    monkeypatch.setattr(dns, "_INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.01)
+    addresses = ["10.0.0.1"]
+    running = Running(engine, loaded("app:80", resolver=lambda _: Answer(tuple(addresses))))
+    apply, faults = engine.apply, [KeyError("app")]
+
+    def apply_or_fail(plan):
+        if faults:
+            raise faults.pop()
+        apply(plan)
+
+    async def play(_):
+        engine.apply = apply_or_fail
+        addresses[:] = ["10.0.0.2"]
+        await until(lambda: "resolved" in kinds(running))
+
+    said = run(running, play)
+    assert "a fault in fairlead, following names begins again: KeyError('app')" in said
 
 
 def test_the_admin_address_follows_a_reload(running, loaded, short_path):

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 
+from fairlead import tasks
 from fairlead.health import command
 from fairlead.health import repeat as module
 from fairlead.health.command import CommandCheck
@@ -39,18 +40,38 @@ async def until(claim):
             await asyncio.sleep(0.005)
 
 
-def repeat(checks, play):
+def repeat(checks, play, say=print):
     """Run checks around `play`; what was reported."""
     reported = []
 
     async def main():
-        running = Checks(lambda *row: reported.append(row))
+        running = Checks(lambda *row: reported.append(row), say)
         running.update(checks)
         await play(running, reported)
         running.stop()
 
     asyncio.run(main())
     return reported
+
+
+def test_a_check_goes_on_after_a_fault_of_ours(monkeypatch):
+    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.01)
+    run, faults, said = CommandCheck.run, [KeyError("app")], []
+
+    async def run_or_fail(check):
+        if faults:
+            raise faults.pop()
+        return await run(check)
+
+    monkeypatch.setattr(CommandCheck, "run", run_or_fail)
+
+    async def play(running, _):
+        await running.wait_first()
+
+    assert len(repeat([CHECK], play, said.append)) == 1
+    assert said == [
+        "a fault in fairlead, checking backend `db:5432` of pool `app` begins again: KeyError('app')"
+    ]
 
 
 def test_checks_run_again_and_again():
