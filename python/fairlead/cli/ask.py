@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -25,6 +26,11 @@ __all__ = ["Answer", "Running", "find"]
 
 # A reload may wait five seconds for DNS, and for ports; everything else answers at once.
 _PATIENCE_SECONDS = 30.0
+
+# What needs Python is refused when it gives no sign of life for a second. A long import or a machine
+# that is busy elsewhere is over soon; a policy that keeps the interpreter may never be.
+_STUCK_SECONDS = 5.0
+_AGAIN_SECONDS = 0.5
 _PIECE = 65_536
 
 
@@ -47,19 +53,27 @@ class Running:
         self.path = path
 
     def ask(self, method: str, target: str, body: Any = None) -> Answer:
-        """Ask one question.
+        """Ask one question. Again for some seconds, where it is only that Python is away.
 
         Raises:
             ControlError: No answer, or the answer is a refusal; it has the refusal's words.
         """
+        end = time.monotonic() + _STUCK_SECONDS
+        while True:
+            answer = self._ask_once(method, target, body)
+            if answer.status < 400:
+                return answer
+            refusal = _refusal(answer)
+            if refusal.code != "python_stuck" or time.monotonic() > end:
+                raise refusal
+            time.sleep(_AGAIN_SECONDS)
+
+    def _ask_once(self, method: str, target: str, body: Any) -> Answer:
         try:
             with self._connect() as sock:
-                answer = _exchange(sock, method, target, body)
+                return _exchange(sock, method, target, body)
         except OSError as error:
             raise self._gone(error) from None
-        if answer.status >= 400:
-            raise _refusal(answer)
-        return answer
 
     def change(self, pool: str, backend: str, wish: dict[str, Any]) -> Any:
         """Change what is wanted of a backend; answers its row afterwards."""

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from fairlead.cli import ask
 from fairlead.cli.ask import Running, find
 from fairlead.control import paths
 from fairlead.errors import ControlError
@@ -100,6 +101,31 @@ def test_refusals_keep_their_words(instance):
     for path, status in (("/b", 500), ("/c", 400)):
         with pytest.raises(ControlError, match=f"it answered with status {status}"):
             running.ask("GET", path)
+
+
+STUCK = {"code": "python_stuck", "detail": "Python is stuck since noon", "hint": None}
+
+
+def test_a_moment_without_python_is_waited_for(instance, monkeypatch):
+    monkeypatch.setattr(ask, "_AGAIN_SECONDS", 0.01)
+    answers = [(503, STUCK), (503, STUCK), (200, {"done": 1})]
+    made = instance({"POST /v1/reload": lambda _: answers.pop(0)})
+
+    assert Running(made.path).ask("POST", "/v1/reload").json == {"done": 1}
+
+
+def test_python_that_is_stuck_for_longer_is_told(instance, monkeypatch):
+    monkeypatch.setattr(ask, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(ask, "_STUCK_SECONDS", 0.05)
+    made = instance({"POST /v1/reload": (503, STUCK), "GET /other": (503, {"detail": "no"})})
+
+    with pytest.raises(ControlError, match="stuck since noon"):
+        Running(made.path).ask("POST", "/v1/reload")
+    assert len(made.asked) > 2
+    del made.asked[:]
+    with pytest.raises(ControlError, match="no"):
+        Running(made.path).ask("GET", "/other")
+    assert len(made.asked) == 1
 
 
 def test_events_are_read_as_they_come(instance):

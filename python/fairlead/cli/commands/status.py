@@ -78,7 +78,10 @@ def _stuck(answer: dict[str, Any]) -> str:
     told = answer.get("python")
     if not told:
         return ""
-    what = "traffic, checks by the engine, drain, disable, enable and weight go on; the rest waits"
+    what = (
+        "traffic, checks by the engine, drain, disable, enable and weight go on; "
+        "the rest is refused until it is back"
+    )
     return output.paint(f"python: {told}: {what}", "bad")
 
 

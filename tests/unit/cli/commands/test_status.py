@@ -57,6 +57,13 @@ def test_health_has_colours(run, instance, monkeypatch):
     assert "\033[33mdraining\033[0m" in out
 
 
+def test_python_that_is_stuck_is_told_with_what_goes_on():
+    assert (
+        "python: stuck since noon: traffic, checks by the engine, drain, disable, enable and weight"
+        " go on; the rest is refused until it is back"
+    ) in render({"python": "stuck since noon"})
+
+
 def test_when_nothing_runs(run):
     assert run("status") == (
         1,
