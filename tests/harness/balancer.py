@@ -117,25 +117,49 @@ class Balancer:
         """A new client connection."""
         return dial(address or _dialled(self.listen))
 
-    def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """A call on the local control socket: status and JSON."""
-        status, text = self.text(path, method, body)
-        return status, json.loads(text) if text else None
+    @property
+    def control(self) -> Path:
+        """Its control socket."""
+        return self.runtime / "fairlead" / f"{self.process.pid}.sock"
 
-    def text(self, path: str, method: str = "GET", body: object = None) -> tuple[int, str]:
-        """The same, as text."""
-        path_of_socket = self.runtime / "fairlead" / f"{self.process.pid}.sock"
+    def dial_control(self) -> http.client.HTTPConnection:
+        """A new connection to its control socket."""
         connection = http.client.HTTPConnection("localhost", timeout=10)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(10)
-        with contextlib.closing(connection):
-            connection.sock.connect(str(path_of_socket))
+        connection.sock.connect(str(self.control))
+        return connection
+
+    def api(
+        self, method: str, path: str, body: object = None, *, stuck: bool = False
+    ) -> tuple[int, Any]:
+        """A call on the local control socket: status and JSON.
+
+        Where Python is late for a second, on a busy machine, it is asked again until it is there;
+        `stuck` wants to see that it is refused meanwhile.
+        """
+        status, text = self.text(path, method, body, stuck=stuck)
+        return status, json.loads(text) if text else None
+
+    def text(
+        self, path: str, method: str = "GET", body: object = None, *, stuck: bool = False
+    ) -> tuple[int, str]:
+        """The same, as text."""
+
+        def answered() -> tuple[int, str] | None:
+            status, text = self._ask(path, method, body)
+            refused = status == 503 and '"python_stuck"' in text
+            return None if refused and not stuck else (status, text)
+
+        return wait_for(answered)
+
+    def _ask(self, path: str, method: str, body: object) -> tuple[int, str]:
+        with contextlib.closing(self.dial_control()) as connection:
             data = None if body is None else json.dumps(body)
             headers = {} if body is None else {"Content-Type": "application/json"}
             connection.request(method, path, data, headers)
             answer = connection.getresponse()
-            text = answer.read().decode()
-        return answer.status, text
+            return answer.status, answer.read().decode()
 
     def status(self) -> dict[str, Any]:
         """What ``fairlead status --json`` is made of."""
@@ -158,13 +182,8 @@ class Balancer:
         return dict(chosen[0])
 
     def events(self) -> list[dict[str, Any]]:
-        """The recent events, as soon as Python is there to tell them."""
-
-        def told() -> tuple[int, Any] | None:
-            code, answer = self.api("GET", "/v1/events?follow=0")
-            return None if code == 503 and answer["code"] == "python_stuck" else (code, answer)
-
-        code, answer = wait_for(told)
+        """The recent events."""
+        code, answer = self.api("GET", "/v1/events?follow=0")
         assert code == 200, answer
         return list(answer["events"] if isinstance(answer, dict) else answer)
 

@@ -24,6 +24,14 @@ class Admin:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+        """A call: status and what was said."""
+        status, _, said = self.answer(method, path, body, **headers)
+        return status, said
+
+    def answer(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> tuple[int, dict[str, str], Any]:
+        """The same, with its headers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         data = None if body is None else body if isinstance(body, str) else json.dumps(body)
         kind = "application/toml" if isinstance(body, str) else "application/json"
@@ -34,7 +42,7 @@ class Admin:
         text = answer.read().decode()
         connection.close()
         is_json = "json" in (answer.headers["Content-Type"] or "")
-        return answer.status, json.loads(text) if is_json else text
+        return answer.status, dict(answer.headers), json.loads(text) if is_json else text
 
 
 @pytest.fixture
@@ -211,27 +219,19 @@ def test_a_token_is_wanted_and_can_be_changed_by_a_reload(fairlead, port):
     assert Admin(port, "another-token-of-length").ask("GET", "/v1/status")[0] == 200
 
 
-def _headers_of(port: int, method: str, path: str, token: str = "") -> tuple[int, dict[str, str]]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request(method, path, headers={"Authorization": token} if token else {})
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    return answer.status, dict(answer.headers)
-
-
 @pytest.mark.parametrize("shown", ["", f"Bearer {TOKEN}0", f"Basic {TOKEN}"])
 def test_who_has_no_token_is_challenged(fairlead, port, shown):
     fairlead(config=site(loopback(), "127.0.0.1:1", more=_admin(port, f'token = "{TOKEN}"')))
 
-    code, headers = _headers_of(port, "GET", "/v1/status", shown)
+    sent = {"Authorization": shown} if shown else {}
+    code, headers, _ = Admin(port).answer("GET", "/v1/status", **sent)
     assert (code, headers["WWW-Authenticate"]) == (401, 'Bearer realm="fairlead"')
 
 
 def test_a_method_that_is_not_possible_names_those_that_are(fairlead, port):
     fairlead(config=site(loopback(), "127.0.0.1:1", more=_admin(port)))
 
-    code, headers = _headers_of(port, "DELETE", "/v1/status")
+    code, headers, _ = Admin(port).answer("DELETE", "/v1/status")
     assert (code, headers["Allow"]) == (405, "GET, HEAD")
 
 

@@ -13,7 +13,6 @@ import stat
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -22,41 +21,37 @@ from harness.balancer import PROGRAM, loopback, wait_for
 from harness.config import site
 
 
-def control(balancer) -> Path:
-    return balancer.runtime / "fairlead" / f"{balancer.process.pid}.sock"
-
-
 def dial_control(balancer) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(10)
-    connection.connect(str(control(balancer)))
+    connection.connect(str(balancer.control))
     return connection
 
 
 def test_the_socket_is_there_at_ready_for_its_user_alone_and_gone_at_the_end(http, backend) -> None:
     balancer = http(backend())
-    mode = control(balancer).stat().st_mode
+    mode = balancer.control.stat().st_mode
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o600
-    assert stat.S_IMODE(control(balancer).parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(balancer.control.parent.stat().st_mode) == 0o700
 
     assert balancer.status()["pid"] == balancer.process.pid
     assert balancer.stop() == 0
 
-    assert not control(balancer).exists()
+    assert not balancer.control.exists()
 
 
 def test_what_a_dead_one_left_behind_is_removed(fairlead, backend) -> None:
     first = fairlead("http", loopback(), backend().address)
     first.signal(signal.SIGKILL)
     first.wait()
-    assert control(first).exists()
+    assert first.control.exists()
 
     second = fairlead(
         "http", loopback(), backend().address, environment={"XDG_RUNTIME_DIR": str(first.runtime)}
     )
 
-    assert not control(first).exists()
-    assert (first.runtime / "fairlead" / f"{second.process.pid}.sock").exists()
+    assert not first.control.exists()
+    assert (first.control.parent / f"{second.process.pid}.sock").exists()
 
 
 def test_a_wish_takes_effect_at_once_and_holds_over_a_reload(fairlead, backend) -> None:
@@ -254,7 +249,7 @@ def test_int_twice_ends_at_once(http, backend) -> None:
     balancer.signal(signal.SIGINT)
 
     assert balancer.wait() == 130
-    assert not control(balancer).exists()
+    assert not balancer.control.exists()
     gate.set()
 
 

@@ -47,7 +47,7 @@ def test_operators_are_answered_and_followed_while_the_lock_is_held(held) -> Non
     code, health = held.balancer.api("GET", "/healthz")
     assert (code, health["status"], health["python"]) == (200, "ok", status["python"])
     assert "\nfairlead_requests_total{" in held.balancer.text("/metrics")[1]
-    code, refusal = held.balancer.api("POST", "/v1/reload")
+    code, refusal = held.balancer.api("POST", "/v1/reload", stuck=True)
     assert (code, refusal["code"]) == (503, "python_stuck")
 
     held.release()
