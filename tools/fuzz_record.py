@@ -175,7 +175,11 @@ def in_history(version: str) -> str:
 def findings(text: str, runs: list[Run]) -> list[str]:
     """The rows of what was found: those that stand there, and one for each that is new."""
     _, _, old = text.partition(FOUND)
-    rows = [line for line in old.splitlines() if line.startswith("| ")]
+    rows = [
+        re.sub(r"(?<=^\| )\S+", lambda version: in_history(version[0]), line)
+        for line in old.splitlines()
+        if line.startswith("| ")
+    ]
     for run in runs:
         begin = f"| {run.version} | `{run.target}` |"
         known = sum(row.startswith(begin) for row in rows)
