@@ -49,6 +49,8 @@ _METADATA = tuple(
         "168.63.129.16/32",
     )
 )
+# RFC 6052. Clouds have such gateways for subnets that are IPv6 only.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Answer(NamedTuple):
@@ -151,8 +153,15 @@ def _is_metadata(text: str) -> bool:
         # What is no address is for the engine to refuse.
         return False
     if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
+        address = _within(address) or address
     return any(address in network for network in _METADATA)
+
+
+def _within(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a gateway makes of this one, if any would."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour
 
 
 def _ask(

@@ -71,6 +71,9 @@ def test_a_resolver_that_fails_is_an_answer():
         "fd00:ec2::23",
         "fd20:ce::254",
         "168.63.129.16",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b::6464:64c8",
+        "2002:a9fe:a9fe::1",
     ],
 )
 def test_no_name_leads_to_where_clouds_keep_credentials(address):
@@ -86,7 +89,15 @@ def test_no_name_leads_to_where_clouds_keep_credentials(address):
 
 @pytest.mark.parametrize(
     "address",
-    ["169.253.255.255", "169.255.0.0", "127.0.0.1", "::1", "10.0.0.1", "fe80::1%2", "192.0.2.1"],
+    [
+        "169.253.255.255",
+        "169.255.0.0",
+        "127.0.0.1",
+        "::1",
+        "10.0.0.1",
+        "fe80::1%2",
+        "64:ff9b::a00:1",
+    ],
 )
 def test_other_addresses_of_a_name_are_used(address):
     assert resolve_all(["app"], lambda _: Answer((address,)))["app"] == Answer((address,))
