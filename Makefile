@@ -164,8 +164,9 @@ soak: soak-load ## Half an hour of mixed load, then a million simulated worlds: 
 	@tools/soak_worlds.sh '$(or $(WORLDS),1000000)'
 
 .PHONY: soak-load
-soak-load: setup ## Traffic, faults, aborts, reloads, and what is left of it: bench/results/soak.md
-	@$(BIN)/python tools/soak.py --seconds '$(or $(SECONDS_ASKED),1800)' --out bench/results/soak.md
+soak-load: setup ## Traffic, faults, aborts, reloads, and what is left of it: SECONDS=1800, RATE=200
+	@$(BIN)/python tools/soak.py --seconds '$(or $(SECONDS_ASKED),1800)' --rate '$(or $(RATE),200)' \
+		$(if $(SECONDS_ASKED)$(RATE),,--out bench/results/soak.md)
 
 .PHONY: clean
 clean: ## Removes .venv, target and caches

@@ -21,7 +21,6 @@ import itertools
 import os
 import platform
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -39,6 +38,7 @@ from soak_held import Held, table, what_grew
 from harness.backend import Backend, echo, response
 from harness.balancer import Balancer, loopback, wait_for
 from harness.config import addresses, site
+from harness.sources import commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ WARM_SECONDS = 60.0
 ROUNDS_SECONDS, REST_SECONDS = 25.0, 40.0
 """Memory is given back in rounds of ten seconds (crates/fairlead-engine/src/drive.rs): two have passed
 then; and so long at most it may go on falling."""
-CLIENTS, LEAVERS = 8, 2
+CLIENTS, LEAVERS, ECHOERS = 8, 2, 2
 KEEPALIVE_SECONDS = 3
 FAULT_EVERY = 10.0
 """Seconds from one backend's fault to the next one's. Each of four is well for more than half a
@@ -82,11 +82,6 @@ class Moody(Backend):
             if self.mood == "late":
                 time.sleep(0.2)
             line.send(BIG if request.target == "/big" else response(request.target.encode()))
-
-    def forget(self) -> None:
-        """What is remembered of connections that have ended: this program's memory, not fairlead's."""
-        self.lines = [line for line in self.lines if line.socket.fileno() != -1]
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
 
 
 def say_again(line: ServerConnection) -> None:
@@ -172,14 +167,14 @@ class Soak:
         except (OSError, WebSocketException) as failure:
             self.errors.append(f"websocket: {failure!r}")
 
-    def ask(self, *, keep: bool) -> None:
-        """One client, until the end."""
+    def ask(self, client: int) -> None:
+        """One client, until the end; every other one keeps its connection."""
         line = None
         for number in itertools.count():
             if self.stop.is_set():
                 break
             try:
-                if line is None or not keep:
+                if line is None or client % 2 == 0:
                     if line is not None:
                         line.close()
                     line = self.balancer.connect(self.listen)
@@ -243,7 +238,7 @@ class Soak:
                 backend.listen_again()
             if ended or self.stop.wait(FAULT_EVERY - 1.5):
                 return
-            for each in self.backends:
+            for each in [*self.backends, *self.echoes]:
                 each.forget()
 
     def steer(self) -> None:
@@ -251,29 +246,40 @@ class Soak:
         for config, backend in zip(
             itertools.cycle(self.configs), itertools.cycle(self.backends), strict=False
         ):
-            self.balancer.reload(config)
+            self.done("reload", self.balancer.reload(config))
             self.reloads += 1
             path = f"/v1/pools/app/backends/{backend.address}"
-            self.balancer.api("PATCH", path, {"state": "draining"})
+            self.done("drain", self.balancer.api("PATCH", path, {"state": "draining"}))
             ended = self.stop.wait(0.3)
-            self.balancer.api("PATCH", path, {"state": "enabled"})
+            self.done("enable", self.balancer.api("PATCH", path, {"state": "enabled"}))
             if ended or self.stop.wait(1.7):
                 return
+
+    def done(self, what: str, answer: tuple[int, object]) -> None:
+        """An error unless it was done."""
+        if answer[0] != 200:
+            self.errors.append(f"{what}: {answer}")
+
+    def thread(self, job: Callable[..., None], *given: object) -> threading.Thread:
+        """Does a job that must not end early: half of the load would be missing."""
+
+        def work() -> None:
+            try:
+                job(*given)
+            except Exception as error:  # noqa: BLE001  # whatever it was, the soak has failed
+                self.errors.append(f"{job.__name__} has ended: {error!r}")
+
+        return threading.Thread(target=work)
 
     def play(self, seconds: float) -> None:
         """Everything at once, and a line every ten seconds."""
         self.stop.clear()
-        jobs = [threading.Thread(target=job) for job in (self.misbehave, self.steer, self.talk)]
-        asking = [
-            threading.Thread(target=self.ask, kwargs={"keep": bool(number % 2)})
-            for number in range(CLIENTS)
+        threads = [
+            *(self.thread(job) for job in (self.misbehave, self.steer, self.talk)),
+            *(self.thread(self.ask, client) for client in range(CLIENTS)),
+            *(self.thread(self.leave, seed) for seed in range(LEAVERS)),
+            *(self.thread(self.have_back, seed) for seed in range(ECHOERS)),
         ]
-        others = [
-            threading.Thread(target=job, args=(seed,))
-            for job in (self.leave, self.have_back)
-            for seed in range(LEAVERS)
-        ]
-        threads = [*jobs, *asking, *others]
         for thread in threads:
             thread.start()
         started = time.monotonic()
@@ -322,6 +328,7 @@ class Soak:
         self.play(seconds)
         took = time.monotonic() - started
         after = self.rest()
+        grown = what_grew(before, after, len(self.backends) + len(self.echoes))
         reasons = self.balancer.listener("web")["reasons"]
         panics = [each for each in self.balancer.events() if each["event"] == "panic"]
         code = self.end()
@@ -342,8 +349,8 @@ class Soak:
             *table(before, after),
         ]
         held = (after.clients, after.in_flight) != (0, 0)
-        bad = self.errors or panics or held or code != 0 or what_grew(before, after)
-        return int(bool(bad)), "\n".join([*lines, *what_grew(before, after)])
+        bad = self.errors or panics or held or code != 0 or grown
+        return int(bool(bad)), "\n".join([*lines, *grown])
 
     def end(self) -> int:
         """End it and all backends: its exit code."""
@@ -358,19 +365,16 @@ class Soak:
 def main() -> int:
     """Soak for as long as asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3600)
-    parser.add_argument("--rate", type=float, default=800, help="requests a second, about")
+    parser.add_argument("--seconds", type=float, default=1800)
+    parser.add_argument("--rate", type=float, default=200, help="requests a second, about")
     parser.add_argument("--out", type=Path, help="write the report there, too")
     asked = parser.parse_args()
     code, report = Soak(asked.rate).run(asked.seconds)
     print(report)
     if asked.out:
-        version = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-        ).stdout.strip()
         head = (
             f"# Mixed load\n\nBy `tools/soak.py --seconds {asked.seconds:.0f} --rate "
-            f"{asked.rate:.0f}`, {dt.datetime.now(tz=dt.UTC).date()}, version {version}, Linux "
+            f"{asked.rate:.0f}`, {dt.datetime.now(tz=dt.UTC).date()}, version {commit()}, Linux "
             f"{platform.release()}, {os.cpu_count()} processors.\n\n"
         )
         asked.out.write_text(head + report + "\n")

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 GROWTH_MAX = 4 << 20
 """Bytes. What an allocator holds of what was freed differs by 1 to 2 MiB from look to look."""
-PROBED = 6
-"""Backends with checks: four of the http pool, two of the tcp pool."""
 
 
 class Held(NamedTuple):
@@ -70,13 +68,13 @@ def names(threads: Counter[str]) -> str:
     return f"{threads.total()}: {each}"
 
 
-def what_grew(before: Held, after: Held) -> list[str]:
-    """What has not come back to where it began: a line for each."""
+def what_grew(before: Held, after: Held, probed: int) -> list[str]:
+    """What has not come back to where it began: a line for each. So many backends have checks."""
     lines = []
     if (grown := after.resident_kib - before.resident_kib) << 10 > GROWTH_MAX:
         lines.append(f"memory has grown by {grown:,} KiB")
     # Probes come and go: a look may find one of each backend.
-    if (more := after.files - before.files) > PROBED:
+    if (more := after.files - before.files) > probed:
         lines.append(f"{more} more files are open")
     if threads := after.threads - before.threads:
         lines.append(f"threads have come: {', '.join(threads.elements())}")

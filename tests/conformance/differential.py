@@ -28,8 +28,8 @@ from typing import Any
 
 from conformance import black_box, corpus, strict, wire
 from harness.backend import free_port
+from harness.sources import ROOT, commit
 
-ROOT = Path(__file__).resolve().parents[2]
 OTHERS = ("haproxy", "nginx", "envoy")
 LANES = 12
 """Of each balancer so many beside each other, with a backend each."""
@@ -239,13 +239,6 @@ def version(peer: Any) -> str:
     return (
         f"{peer.name} {number} ({commit()})" if peer.name == "fairlead" else f"{peer.name} {number}"
     )
-
-
-def commit() -> str:
-    """What of fairlead was played."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "no commit"
 
 
 # ---------------------------------------------------------------------------------------- the page

@@ -120,6 +120,14 @@ class Backend:
         """All requests so far, by connection."""
         return [request for line in list(self.lines) for request in line.requests]
 
+    def forget(self) -> None:
+        """Connections that have ended, where there are too many of them for a test's memory."""
+        with self._lock:
+            self.lines = [line for line in self.lines if line.socket.fileno() != -1]
+            self._threads = [
+                each for each in self._threads if each.ident is None or each.is_alive()
+            ]
+
     def wait_for_lines(self, count: int, patience: float = 10.0) -> list[Line]:
         """The connections, once there are at least so many."""
         with self._lock:

@@ -32,3 +32,10 @@ def name(path: Path) -> str:
 def text(path: Path | str) -> str:
     """A file's contents."""
     return (ROOT / path).read_text(encoding="utf-8")
+
+
+def commit() -> str:
+    """Which version this is."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "no commit"
