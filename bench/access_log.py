@@ -15,16 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 
-from machine import LB_CPU, LOAD_CPU, Proc, build, cpu, free_ports, on_load_core, wait_port
-
-FAIRLEAD = os.environ.get("FAIRLEAD") or str(Path(sys.executable).with_name("fairlead"))
+from machine import FAIRLEAD, LB_CPU, LOAD_CPU, Proc, build, cpu, free_ports, on_load_core, wait_port
 
 
 class Instance:

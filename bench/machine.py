@@ -13,12 +13,14 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TICK = os.sysconf("SC_CLK_TCK")
+FAIRLEAD = os.environ.get("FAIRLEAD") or str(Path(sys.executable).with_name("fairlead"))
 CORES = sorted(os.sched_getaffinity(0))
 LOAD_CPU, LB_CPU = CORES[0], CORES[min(1, len(CORES) - 1)]
 LIBRARIES = {"hload": ["-lssl", "-lcrypto"]}

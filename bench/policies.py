@@ -33,10 +33,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import LB_CPU, LOAD_CPU, build, cpu, free_ports, on_load_core, running
-
-HERE = Path(__file__).resolve().parent
-PROGRAM = HERE.parent / ".venv/bin/fairlead"
+from machine import FAIRLEAD, LB_CPU, LOAD_CPU, build, cpu, free_ports, on_load_core, running
 
 RATIO_MAX = 1.10
 """Of the issue: p99 of the data plane within 10 % while the lock is held."""
@@ -100,7 +97,7 @@ class Bench:
     def balancer(self):
         first = self.origins[0]
         with running([str(self.work / "backend"), "127.0.0.1", str(first), "2"], LOAD_CPU, first):
-            words = [str(PROGRAM), "run", str(self.folder / "fairlead.toml")]
+            words = [FAIRLEAD, "run", str(self.folder / "fairlead.toml")]
             last = list(self.ports.values())[-1]
             with running(words, LB_CPU, last, env=self.environment) as balancer:
                 self.pid = balancer.pid
@@ -123,7 +120,7 @@ class Bench:
     def status(self) -> tuple[float, dict]:
         """How long `fairlead status` takes, and what it says."""
         began = time.monotonic()
-        done = subprocess.run([str(PROGRAM), "status", "--json"], capture_output=True, text=True,
+        done = subprocess.run([FAIRLEAD, "status", "--json"], capture_output=True, text=True,
                               check=True, env=self.environment)
         return time.monotonic() - began, json.loads(done.stdout)
 

@@ -20,7 +20,7 @@ import argparse
 import http.client
 import itertools
 import json
-import os
+import shutil
 import socket
 import statistics
 import sys
@@ -29,9 +29,8 @@ import threading
 import time
 from pathlib import Path
 
-from machine import LOAD_CPU, Proc, build, free_ports, on_load_core, wait_port
+from machine import FAIRLEAD, LOAD_CPU, Proc, build, free_ports, on_load_core, wait_port
 
-FAIRLEAD = os.environ.get("FAIRLEAD") or str(Path(sys.executable).with_name("fairlead"))
 SERVICES, BACKENDS = 1_000, 4
 PAUSE_MS = 5.0
 
@@ -47,11 +46,14 @@ class Instance:
         environment = {"XDG_RUNTIME_DIR": str(work)}
         command = [FAIRLEAD, "run", str(self._config)]
         self.process = Proc(command, None, environment, work / "fairlead.err")
-        wait_port(self.port, self.process)
+        self._told = work / "fairlead.err"
         self._socket = work / "fairlead" / f"{self.process.pid}.sock"
+
+    def wait_ready(self) -> None:
+        wait_port(self.port, self.process)
         while not self._socket.exists():   # clients are let in first
             if self.process.p.poll() is not None:
-                raise RuntimeError((work / "fairlead.err").read_text())
+                raise RuntimeError(self._told.read_text())
             time.sleep(0.05)
 
     def _write(self) -> None:
@@ -100,11 +102,14 @@ def quiet_reloads(instance: Instance, count: int) -> list[float]:
 
 
 def turn(work: Path, instance: Instance, given: argparse.Namespace, reloads: bool) -> dict[str, float]:
-    over, times = threading.Event(), []
+    over, times, faults = threading.Event(), [], []
 
     def keep_reloading() -> None:
-        while not over.is_set():
-            times.append(instance.reload())
+        try:
+            while not over.is_set():
+                times.append(instance.reload())
+        except Exception as fault:
+            faults.append(fault)
 
     changing = threading.Thread(target=keep_reloading)
     if reloads:
@@ -116,6 +121,8 @@ def turn(work: Path, instance: Instance, given: argparse.Namespace, reloads: boo
         over.set()
         if reloads:
             changing.join()
+    if faults:   # with fewer reloads than it says, a turn is none
+        raise faults[0]
     result = json.loads(text)
     row = {"p50": result["p50_us"], "p99": result["p99_us"], "p99.9": result["p999_us"], "max": result["max_us"]}
     return {key: value / 1000 for key, value in row.items()} | {"errors": result["errors"], "reloads": len(times)}
@@ -136,6 +143,7 @@ def main() -> int:
         wait_port(origin, started[0])
         instance = Instance(work, origin)
         started.append(instance.process)
+        instance.wait_ready()
         pauses = quiet_reloads(instance, 10)
         for number in range(given.turns):
             for name in rows:
@@ -146,6 +154,7 @@ def main() -> int:
     finally:
         for process in started:
             process.stop()
+        shutil.rmtree(work, ignore_errors=True)
     print(f"a worker's time for a reload, ms: {statistics.median(pauses):.2f} ({min(pauses):.2f}–{max(pauses):.2f})")
     for name, all_of in rows.items():
         medians = {key: statistics.median(row[key] for row in all_of) for key in all_of[0]}
