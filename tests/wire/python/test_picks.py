@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import shutil
 import time
 from pathlib import Path
@@ -339,23 +340,42 @@ def test_other_pools_do_not_notice(fairlead, backend) -> None:
         assert time.monotonic() - began < 5.5, "all while the lock was held"
 
 
-def test_a_waiting_request_does_not_hold_up_its_neighbours(picked) -> None:
+def test_a_waiting_request_does_not_hold_up_its_neighbours(fairlead, backend) -> None:
     """One worker, one slow policy: other connections of that worker go on."""
     body = """
         import time
-        time.sleep(0.015 if request.path == "/slow" else 0)
+        from pathlib import Path
+        here = Path(__file__).parent
+        (here / "asked").touch()
+        while not (here / "go").exists():
+            time.sleep(0.01)
         return backends[0]"""
-    balancer, listen, backends = picked(body, patient=False)
+    one, two = backend(), backend()
+    listen, other = loopback(), loopback()
+    more = (
+        f'[listeners.other]\nbind = "{other}"\npool = "other"\n'
+        f'[pools.other]\nbackends = ["{two.address}"]\n'
+    )
+    config = site(listen, one, pool=f'policy = "mine:Mine"\n{PATIENT}', more=more)
+    balancer = fairlead(
+        config=f"workers = 1\n{config}", files={"mine.py": MINE.replace("{body}", body)}
+    )
 
     slow = [balancer.connect(listen) for _ in range(3)]
     for line in slow:
-        line.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        line.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    wait_for((balancer.folder / "asked").exists)
+    with balancer.connect(other) as line:
+        for _ in range(10):
+            assert line.get().status == 200
+    assert select.select([line.socket for line in slow], [], [], 0)[0] == [], "they wait still"
+    (balancer.folder / "go").touch()
     for line in slow:
         assert line.read_response().status == 200
         line.close()
-    ask(balancer, listen, 10)
 
-    assert sum(counts(backends)) == 13
+    assert (len(one.requests), len(two.requests)) == (3, 10)
+    assert decisions(balancer) == {"chosen": 3}
 
 
 def test_more_time_may_be_given(picked) -> None:
