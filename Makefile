@@ -69,23 +69,30 @@ SECONDS_ASKED := $(if $(filter command line environment%,$(origin SECONDS)),$(SE
 TESTS_SHOWN := ^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$
 TESTS := tools/tests.sh 'Python tests' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -n 2 --dist worksteal -m
 TESTS_ALONE := tools/tests.sh 'Python tests that measure' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -m
+# What failed once in this run, told again at its end, where it is seen.
+FLAKY := target/stages/flaky.txt
 
 .PHONY: test
 test: setup ## All that CI runs: lint, Rust tests, Python tests (about 12 minutes on two cores)
+	@rm -f $(FLAKY)
 	@$(MAKE) --no-print-directory lint
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
 		$(CARGO) test $(RUST_TESTED) --quiet
 	@$(TESTS) 'not long and not alone'
 	@$(TESTS_ALONE) 'alone and not long'
+	@! [ -f $(FLAKY) ] || cat $(FLAKY)
 
 .PHONY: test-fast
 test-fast: setup ## The tests that take seconds
+	@rm -f $(FLAKY)
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
 		$(CARGO) test $(RUST_TESTED) --quiet
 	@$(TESTS) 'not slow and not long and not root and not alone'
+	@! [ -f $(FLAKY) ] || cat $(FLAKY)
 
 .PHONY: test-all
 test-all: setup ## Everything, also what takes minutes (10,000 seeds, a GiB, thousands of connections)
+	@rm -f $(FLAKY)
 	@$(MAKE) --no-print-directory lint
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
 		$(CARGO) test $(RUST_TESTED) --release -- --include-ignored --quiet
@@ -93,6 +100,7 @@ test-all: setup ## Everything, also what takes minutes (10,000 seeds, a GiB, tho
 	@$(TESTS_ALONE) 'alone or long'
 	@FUZZ_OPTIONAL=1 $(STAGE) 'fuzzing' 'executions|needs|hint' tools/fuzz.sh '' 120
 	@$(STAGE) 'sanitizers' 'sanitizer:|Miri|^test result|hint|needs' tools/sanitize.sh
+	@! [ -f $(FLAKY) ] || cat $(FLAKY)
 
 .PHONY: lint
 lint: $(VENV)/.dev | rust ## clippy, rustfmt, ruff, mypy, import-linter, cargo-deny
