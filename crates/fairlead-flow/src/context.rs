@@ -148,10 +148,10 @@ impl Context {
         let endpoint = backend.endpoint(nth).ok_or(IoFailure::Unreachable)?;
         let mut conn = d.connect(&endpoint, pool.plan().into());
         // Whoever is turned away, and a kept connection, is worth less than a request that has none.
-        while conn == Err(IoFailure::Exhausted) && self.dismiss(d) {
+        while conn == Err(IoFailure::NoDescriptor) && self.dismiss(d) {
             conn = d.connect(&endpoint, pool.plan().into());
         }
-        if conn == Err(IoFailure::Exhausted) && self.give_up_kept(d) {
+        if conn == Err(IoFailure::NoDescriptor) && self.give_up_kept(d) {
             conn = d.connect(&endpoint, pool.plan().into());
         }
         let conn = conn?;

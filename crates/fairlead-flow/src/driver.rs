@@ -99,13 +99,21 @@ pub enum IoFailure {
     Reset,
     /// The kernel gave up: keepalive or user time-out, or its own connect time-out.
     TimedOut,
-    /// Out of descriptors, ports or memory here: not the other end's doing.
+    /// Out of descriptors here: not the other end's doing, and others can give way.
+    NoDescriptor,
+    /// Out of ports or memory here, or without the address that was to be used: not the other end's
+    /// doing either, but nobody's going would help.
     Exhausted,
     /// Anything else.
     Other,
 }
 
 impl IoFailure {
+    /// Whether it is our own doing, so that it says nothing about the other end.
+    pub fn is_ours(self) -> bool {
+        matches!(self, IoFailure::NoDescriptor | IoFailure::Exhausted)
+    }
+
     /// A few words for events and logs.
     pub fn text(self) -> &'static str {
         match self {
@@ -113,7 +121,8 @@ impl IoFailure {
             IoFailure::Unreachable => "no route to the host",
             IoFailure::Reset => "connection reset",
             IoFailure::TimedOut => "connection timed out",
-            IoFailure::Exhausted => "out of descriptors or ports here",
+            IoFailure::NoDescriptor => "out of descriptors here",
+            IoFailure::Exhausted => "out of ports, addresses or memory here",
             IoFailure::Other => "connection failed",
         }
     }

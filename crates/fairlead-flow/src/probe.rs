@@ -213,7 +213,9 @@ impl Flow {
                     return self.ctx.roles.set(conn, Role::Probe(key));
                 }
                 // Not the backend's doing, so no verdict: try again at the next interval.
-                Err(IoFailure::Exhausted) => return self.probe_schedule(d, key, false, now),
+                Err(failure) if failure.is_ours() => {
+                    return self.probe_schedule(d, key, false, now);
+                }
                 Err(failure) => {
                     probe.nth += 1;
                     if probe.nth >= endpoints.len() {

@@ -172,7 +172,7 @@ impl Hand<'_> {
 impl Driver for Hand<'_> {
     fn connect(&mut self, to: &Endpoint, _how: Outgoing) -> Result<ConnId, IoFailure> {
         if self.notes.exhausts(self.network.random.below(1000)) {
-            return Err(IoFailure::Exhausted);
+            return Err(IoFailure::NoDescriptor);
         }
         let place = self.place(to)?;
         let socket = self.network.connect(Owner::Worker(self.worker), place);

@@ -267,9 +267,8 @@ pub(crate) fn failure(error: Errno) -> IoFailure {
         }
         Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => IoFailure::Reset,
         Errno::TIMEDOUT => IoFailure::TimedOut,
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL => {
-            IoFailure::Exhausted
-        }
+        Errno::MFILE | Errno::NFILE => IoFailure::NoDescriptor,
+        Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL => IoFailure::Exhausted,
         _ => IoFailure::Other,
     }
 }

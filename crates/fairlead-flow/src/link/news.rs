@@ -61,7 +61,7 @@ impl Flow {
                     // One of several endpoints proves nothing against a backend, and nobody waits
                     // for a try at the others.
                     let alone = link.backend.endpoints.borrow().len() <= 1;
-                    if failure != IoFailure::Exhausted && alone && link.speaks() {
+                    if !failure.is_ours() && alone && link.speaks() {
                         let begun = (link.slot, link.started);
                         connect_speaks_against(&mut self.ctx, &link.pool, begun, failure, now);
                     }

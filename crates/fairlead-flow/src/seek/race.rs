@@ -297,9 +297,11 @@ impl Seek {
         now: Moment,
     ) {
         self.failure = Some(reason_of_connect(failure));
-        if failure == IoFailure::Exhausted {
+        if failure == IoFailure::NoDescriptor {
             self.scarcity.note(slot);
-            return; // our own doing, no evidence
+        }
+        if failure.is_ours() {
+            return;
         }
         self.pool.backend(slot).state.shard(ctx.worker).add_connect(false);
         connect_speaks_against(ctx, &self.pool, (slot, started), failure, now);
@@ -350,7 +352,7 @@ fn reason_of_connect(failure: IoFailure) -> Reason {
     match failure {
         IoFailure::Refused => Reason::ConnectRefused,
         IoFailure::TimedOut => Reason::ConnectTimeout,
-        IoFailure::Exhausted => Reason::OutOfResources,
+        IoFailure::NoDescriptor | IoFailure::Exhausted => Reason::OutOfResources,
         _ => Reason::ConnectFailed,
     }
 }

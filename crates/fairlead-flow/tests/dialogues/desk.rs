@@ -39,6 +39,8 @@ pub(crate) struct Desk {
     pub(crate) taken: BTreeMap<Who, u64>,
     /// What the next connects fail with at once.
     pub(crate) fails_at_once: Vec<IoFailure>,
+    /// What all connects fail with at once, if they do.
+    pub(crate) all_fail: Option<IoFailure>,
     /// Who is not resumed: that panics, once.
     pub(crate) panics: Option<Who>,
     /// Questions to the policy, oldest first; `None`: nobody is there to be asked.
@@ -97,7 +99,7 @@ impl Driver for Desk {
         let Endpoint::Tcp(address) = to else { return Err(IoFailure::Refused) };
         let IpAddr::V4(four) = address.ip() else { return Err(IoFailure::Unreachable) };
         self.wishes.push(Wish::Connect(usize::from(four.octets()[3])));
-        if let Some(failure) = self.fails_at_once.pop() {
+        if let Some(failure) = self.fails_at_once.pop().or(self.all_fail) {
             return Err(failure);
         }
         self.links += 1;

@@ -332,7 +332,7 @@ fn a_kept_connection_gives_its_descriptor_to_a_request_that_needs_one() {
         .wants([answer(CLIENT, 200).body("hi")])
         .after(ms(600))
         .wants_nothing()
-        .next_connect_fails(IoFailure::Exhausted)
+        .next_connect_fails(IoFailure::NoDescriptor)
         .client_sends(POST)
         .wants([connect(0), abort(L0), connect(0)])
         .connected(L1)

@@ -213,6 +213,12 @@ impl Dialogue {
         self
     }
 
+    /// All connects fail at once from now on.
+    pub(crate) fn all_connects_fail(&mut self, failure: IoFailure) -> &mut Self {
+        self.desk.all_fail = Some(failure);
+        self
+    }
+
     /// Bytes come.
     pub(crate) fn sends(&mut self, who: Who, bytes: impl AsRef<[u8]>) -> &mut Self {
         let (id, bytes) = (self.desk.id(who), bytes.as_ref());

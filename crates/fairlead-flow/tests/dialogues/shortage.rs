@@ -2,7 +2,7 @@
 
 use fairlead_flow::driver::IoFailure;
 
-use crate::keep::{GET, OK};
+use crate::keep::{GET, OK, POST};
 use crate::openings::asked;
 use crate::script::{dialogue, Dialogue};
 use crate::setup::{http, ms, tcp};
@@ -22,7 +22,7 @@ fn full(turned_away: usize) -> Dialogue {
 /// As many connects fail for want of a descriptor.
 fn short(told: &mut Dialogue, connects: usize) -> &mut Dialogue {
     for _ in 0..connects {
-        told.next_connect_fails(IoFailure::Exhausted);
+        told.next_connect_fails(IoFailure::NoDescriptor);
     }
     told
 }
@@ -119,8 +119,9 @@ fn an_idle_client_goes_when_nobody_else_can() {
 fn running_out_of_descriptors_for_long_is_no_backends_fault() {
     let mut told = dialogue(http());
     told.client_connects().wants_nothing();
-    // At once, 5, 15, 35 and 75 ms later, each 80 ms, and at the end of the time for a connect.
-    short(&mut told, 2 * (5 + 11 + 1)).client_sends(GET).wants([connect(0), connect(1)]);
+    told.all_connects_fail(IoFailure::NoDescriptor)
+        .client_sends(GET)
+        .wants([connect(0), connect(1)]);
     told.after(ms(999)).whatever().counted("out_of_resources", 0);
     told.after(ms(1)).wants([connect(0), connect(1), refusal(CLIENT, 503, "out_of_resources")]);
     told.counted("out_of_resources", 1).failures(0, 0).failures(1, 0).nobody_is_blamed();
@@ -142,4 +143,16 @@ fn a_worker_gives_way_to_another_with_one_that_is_kept() {
     let mut told = asked(http(), GET);
     told.connected(L0).whatever().sends(L0, OK).whatever();
     told.gives_way().wants([abort(L0)]).gives_way().wants_nothing();
+}
+
+/// A source address that isn't ours, or has no port left: no descriptor helps against that.
+#[test]
+fn for_want_of_a_port_nobody_waits_and_nobody_has_to_go() {
+    let mut told = asked(http(), GET);
+    told.connected(L0).whatever().sends(L0, OK).whatever().after(ms(600)).wants_nothing();
+    told.client_connects().wants_nothing().after(ms(1_500)).wants_nothing();
+    told.all_connects_fail(IoFailure::Exhausted).client_sends(POST);
+    told.wants([connect(0), connect(1), refusal(CLIENT, 503, "out_of_resources")]);
+    assert!(!told.asks_others_to_give_way());
+    told.after(ms(2_000)).wants_nothing().counted("made_room", 0).nobody_is_blamed();
 }
