@@ -270,26 +270,34 @@ impl Seek {
             self.tried.add(slot);
             self.last = Some(slot);
             self.attempts += 1;
-            let shard = pool.backend(slot).state.shard(ctx.worker);
-            shard.add_attempt();
-            if self.attempts > 1 {
-                shard.add_retry();
-            }
-            self.count_retry(ctx);
             self.tries = 0;
+            let because = self.failure;
             if let Some(link) = ctx.take_kept(d, &pool, slot, self.reuse, now) {
+                self.count_attempt(ctx, slot, because);
                 self.loss = None;
+                self.scarcity_is_over();
                 return Found::Link(link);
             }
-            if self.run(ctx, d, owner, self.target(slot), now) {
+            let runs = self.run(ctx, d, owner, self.target(slot), now);
+            if !self.scarcity.is_of(slot) {
+                self.count_attempt(ctx, slot, because);
+            }
+            if runs {
                 return Found::Waiting;
             }
         }
     }
 
-    /// Counts another try, if it is because of a failure; one beside a late try isn't.
-    fn count_retry(&self, ctx: &Context) {
-        if let Some(reason) = self.failure {
+    /// Counts a try. It is one more because of a failure, if there was one before; one beside a late
+    /// try isn't.
+    #[inline]
+    fn count_attempt(&self, ctx: &Context, slot: Slot, because: Option<Reason>) {
+        let shard = self.pool.backend(slot).state.shard(ctx.worker);
+        shard.add_attempt();
+        if self.attempts > 1 {
+            shard.add_retry();
+        }
+        if let Some(reason) = because {
             self.pool.pool.tally(ctx.worker).count_retry(reason);
         }
     }

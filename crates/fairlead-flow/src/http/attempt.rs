@@ -55,6 +55,7 @@ impl Flow {
             Found::Waiting => self.sent_arm(key, now),
             Found::Failed(_) => {
                 exchange.again = false;
+                exchange.seek.scarcity_is_over();
                 // Nobody was there to be asked, so nothing was spent.
                 if let Some(budget) = &exchange.seek.pool.budget {
                     budget.borrow_mut().refund();

@@ -105,10 +105,9 @@ impl Seek {
                     }
                     self.pool.backend(slot).state.end();
                     self.note(ctx, (slot, now), failure, now);
-                    if self.pause_for_same(slot, tries + 1, now) {
-                        return true;
-                    }
-                    return false;
+                    // That it is tried again is for those who failed: here nobody was asked.
+                    let asked = failure != IoFailure::NoDescriptor;
+                    return asked && self.pause_for_same(slot, tries + 1, now);
                 }
             }
         }
@@ -130,7 +129,7 @@ impl Seek {
         debug_assert!(self.pool.backend(winner.slot).state.active() > 0);
         self.pause = None;
         self.loss = None;
-        self.scarcity.is_over();
+        self.scarcity_is_over();
         self.decision = Decision::Open;
         self.tries = winner.tries;
         self.outrun(ctx, now);

@@ -34,9 +34,9 @@ impl Scarcity {
         self.short.add(slot);
     }
 
-    /// Somebody was reached.
-    pub(super) fn is_over(&mut self) {
-        self.short.clear();
+    /// Whether there was no descriptor for this one.
+    pub(super) fn is_of(&self, slot: Slot) -> bool {
+        self.short.contains(slot)
     }
 
     /// For another request.
@@ -57,19 +57,35 @@ impl Seek {
     /// Whether a search that came to nothing waits for descriptors; then it has a deadline.
     #[cold]
     pub(crate) fn wait_for_descriptor(&mut self, now: Moment) -> bool {
+        if self.scarcity.short.is_empty() {
+            return false;
+        }
         let most = Duration::from_millis(DRAIN_MS).min(self.pool.connect);
         let (until, pause) = self.scarcity.wait.unwrap_or((now + most, FIRST));
         let left = self.losses < self.pool.plan().retry.attempts;
-        if self.scarcity.short.is_empty() || now >= until || !left {
+        if now >= until || !left {
             return false;
         }
         self.scarcity.wait = Some((until, (pause * 2).min(LONGEST)));
         self.pause = Some(Pause { slot: None, tries: 0, until: (now + pause).min(until) });
-        // They have not been asked.
+        self.ask_the_short();
+        true
+    }
+
+    /// The search has come to somebody, or is given up: whom there was no descriptor for has not been
+    /// asked. So it is asked in its turn should there be another search, and nobody waits for it.
+    #[inline]
+    pub(crate) fn scarcity_is_over(&mut self) {
+        if !self.scarcity.short.is_empty() {
+            self.ask_the_short();
+        }
+    }
+
+    #[cold]
+    fn ask_the_short(&mut self) {
         let short = std::mem::take(&mut self.scarcity.short);
         self.attempts = self.attempts.saturating_sub(short.len() as u32).max(self.losses);
         let tried = std::mem::take(&mut self.tried);
         tried.iter().filter(|slot| !short.contains(*slot)).for_each(|slot| self.tried.add(slot));
-        true
     }
 }

@@ -536,6 +536,17 @@ impl Dialogue {
         self
     }
 
+    /// So many attempts at the nth backend were counted, and so many of them as retries.
+    #[track_caller]
+    pub(crate) fn attempts(&mut self, nth: usize, attempts: u64, retries: u64) -> &mut Self {
+        let stats = self.state(nth).stats(self.now);
+        let counted = (stats.attempts, stats.retries);
+        if counted != (attempts, retries) {
+            self.fail(&format!("attempts and retries of backend {nth}: {counted:?}"));
+        }
+        self
+    }
+
     /// Why the nth backend's health last changed.
     pub(crate) fn why(&self, nth: usize) -> String {
         let address = self.state(nth).address();

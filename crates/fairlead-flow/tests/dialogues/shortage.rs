@@ -156,3 +156,47 @@ fn for_want_of_a_port_nobody_waits_and_nobody_has_to_go() {
     assert!(!told.asks_others_to_give_way());
     told.after(ms(2_000)).wants_nothing().counted("made_room", 0).nobody_is_blamed();
 }
+
+#[test]
+fn who_there_was_no_descriptor_for_is_asked_in_its_turn_once_somebody_was_reached() {
+    let mut told = dialogue(http());
+    for nth in 0..2 {
+        told.client_connects().wants_nothing();
+        short(&mut told, 1).sends(Who::Client(nth), GET).wants([connect(0), connect(1)]);
+        told.connected(Who::Link(nth)).whatever();
+    }
+    for nth in 0..2 {
+        told.sends(Who::Link(nth), OK).wants([answer(Who::Client(nth), 200).body("hi")]);
+    }
+    short(&mut told, 2).client_sends(GET);
+    told.wants([connect(0), abort(L1), connect(0), request(L0, "GET /a")]);
+    told.after(ms(4_999)).wants_nothing().after(ms(1)).wants([abort(L0), connect(0)]);
+    assert!(!told.asks_others_to_give_way());
+}
+
+#[test]
+fn a_second_search_that_found_no_descriptor_leaves_no_wait_behind() {
+    let mut told = asked(http().hedged(), GET);
+    told.connected(L0).wants([request(L0, "GET /a")]);
+    short(&mut told, 1).after(ms(252)).wants([connect(1)]);
+    told.resets(L0).wants([connect(1)]).refused(L1).whatever();
+    assert!(!told.asks_others_to_give_way());
+}
+
+/// What the pool says about tries of the same backend is meant for backends that failed.
+#[test]
+fn a_backend_that_there_was_no_descriptor_for_is_not_paused_for() {
+    let mut told = dialogue(http().pool(|pool| pool.retry.same_backend = 2));
+    told.client_connects().wants_nothing();
+    short(&mut told, 2).client_sends(GET).wants([connect(0), connect(1)]);
+    told.after(ms(5)).wants([connect(0)]).connected(L0).wants([request(L0, "GET /a")]);
+}
+
+#[test]
+fn looks_in_vain_are_no_attempts() {
+    let mut told = dialogue(http());
+    told.client_connects().wants_nothing();
+    short(&mut told, 6).client_sends(GET).whatever().after(ms(15)).whatever();
+    told.after(ms(20)).whatever().connected(L0).wants([request(L0, "GET /a")]);
+    told.sends(L0, OK).whatever().attempts(0, 1, 0).attempts(1, 0, 0);
+}
