@@ -370,7 +370,7 @@ def test_it_starts_without_a_place_for_its_control_socket(fairlead, backend) -> 
     assert balancer.connect(listen).get().body == b"served all the same"
 
 
-def test_it_takes_its_output_being_closed(backend) -> None:
+def test_it_takes_its_output_being_closed(backend, short_path) -> None:
     """Its log may go to a pipe whose reader ended: that must not end the traffic."""
     listen = loopback()
     one = backend(saying("hello"))
@@ -378,6 +378,7 @@ def test_it_takes_its_output_being_closed(backend) -> None:
         [str(PROGRAM), "http", listen, one.address],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(short_path)},
     )
     try:
         assert process.stderr is not None

@@ -19,6 +19,13 @@ def runtime(short_path, monkeypatch):
     return short_path / "fairlead"
 
 
+@pytest.fixture
+def secluded(runtime, monkeypatch):
+    """The same without the place that all processes of a user share: other tests use it meanwhile."""
+    monkeypatch.setattr(paths, "_usual", lambda: [paths._OF_ROOT])
+    return runtime
+
+
 def test_without_a_runtime_directory_root_and_others_have_their_own(monkeypatch):
     for name in ("FAIRLEAD_RUNTIME_DIR", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
@@ -117,11 +124,11 @@ def test_the_nearest_place_is_the_environments_then_the_users(runtime, monkeypat
     assert paths._directories() == [Path("/only/fairlead")]
 
 
-def test_nobody_is_alive_where_there_is_no_directory(runtime):
+def test_nobody_is_alive_where_there_is_no_directory(secluded):
     assert paths.instances() == []
 
 
-def test_a_dead_ones_place_is_taken_over(runtime):
+def test_a_dead_ones_place_is_taken_over(secluded):
     first = paths.listen(10)
     first.socket.close()
     second = paths.listen(10)
