@@ -169,6 +169,21 @@ class Engine:
             OSError: There are no descriptors or threads, or no such socket.
         """
 
+    def stand_at(self, number: int | None, hosts: list[str]) -> None:
+        """Have health told at the admin address, too, while Python doesn't answer.
+
+        As `stand_in`, but ``GET /healthz`` alone is answered; all else is refused. Nothing without
+        a call of `stand_in`.
+
+        Args:
+            number: A listening socket in the place of the one before, which is duplicated and stays
+                the caller's; ``None`` for none.
+            hosts: Names that it goes by, lower case, beside ``localhost`` and its own address.
+
+        Raises:
+            OSError: There are no descriptors, or no such socket.
+        """
+
     def present(self, about: bytes) -> list[tuple[str, str, str | None, int | None]]:
         """Give a sign of life, and take over what was wished while there was none.
 

@@ -18,7 +18,7 @@
 //! | `drive`, `connection`, `queue`, `connect` | one worker's sockets |
 //! | `listen`, `inherited` | listening sockets, shared by all; those that this process was started with |
 //! | `heed` | heeds signals while Python doesn't |
-//! | `stand_in` | answers operators at the control socket while Python doesn't |
+//! | `stand_in` | answers operators at the control socket, and probes, while Python doesn't |
 //! | `watchdog` | tells a service manager that the workers are alive |
 //! | `sys` | what the kernel offers, and all unsafe code |
 

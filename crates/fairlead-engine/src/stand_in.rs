@@ -1,4 +1,4 @@
-//! Answers operators at the control socket while Python doesn't.
+//! Answers operators at the control socket while Python doesn't, and probes at the admin address.
 //!
 //! Whether backends can be drained must not depend on users' Python: a policy or a check that keeps
 //! the interpreter's lock would take the control socket away just when somebody needs it.
@@ -11,27 +11,32 @@
 //!    request is answered twice.
 //! 4. What operators wished meanwhile is kept for Python, which remembers wishes over reloads.
 //!
-//! Not here: bytes (`exchange`), what is answered (`answer`), the admin address: its token and its
-//! defences against browsers are Python's.
+//! 5. At the admin address, which strangers may reach, only health is told: it needs no token. The
+//!    rules of who may ask for more are Python's alone. Operators go before whoever asks there.
+//!
+//! Not here: bytes (`exchange`), what is answered (`answer`), who may ask at a port (`door`).
 
 mod answer;
+mod door;
 mod exchange;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fairlead_model::backend::Wish;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags};
+use socket2::Socket;
+
+use self::door::Door;
 
 use crate::clock::time_of_day;
 use crate::engine::Engine;
-use crate::sys::{descriptors, signals};
+use crate::sys::signals;
 
 /// How long Python may take for a sign of life. Its event loop needs a millisecond; what it is
 /// kept from by garbage collection or a busy machine is over within a few hundred.
@@ -40,6 +45,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two questions to Python: so often is it woken at most by clients that come at once, or
 /// while it can't accept because descriptors have run out.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a request may take, whole; and one of a stranger, who would keep operators waiting.
+const REQUEST: Duration = Duration::from_secs(1);
+const PROBE: Duration = Duration::from_millis(300);
 
 /// It writes text into the heap; the usual 2 MiB would count where memory is limited strictly.
 const STACK: usize = 256 * 1024;
@@ -88,6 +97,8 @@ struct Told {
     /// When the last question was asked.
     since: String,
     wishes: Vec<Wished>,
+    /// The admin address, if there is one.
+    admin: Option<Arc<Door>>,
     ended: bool,
 }
 
@@ -116,8 +127,7 @@ impl StandIn {
         about: Vec<u8>,
         patience: Duration,
     ) -> io::Result<StandIn> {
-        let listening = UnixListener::from(descriptors::duplicate(number)?);
-        listening.set_nonblocking(true)?;
+        let listening = Door::open(number, None)?;
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let (asks, bell) = (eventfd(0, flags)?, eventfd(0, flags)?);
         let told = Mutex::new(Told { about, ..Told::default() });
@@ -128,6 +138,20 @@ impl StandIn {
             .stack_size(STACK)
             .spawn(move || ours.live(&listening, patience))?;
         Ok(StandIn { shared, thread: Mutex::new(Some(thread)), process: std::process::id() })
+    }
+
+    /// From now on answers at this listening socket, too, which stays the caller's, and nowhere
+    /// else but at the control socket; `None` if there is no other. `hosts` are names that a port
+    /// goes by.
+    ///
+    /// # Errors
+    ///
+    /// If there are no descriptors, or it is none.
+    pub fn stand_at(&self, admin: Option<(RawFd, Vec<String>)>) -> io::Result<()> {
+        let admin = admin.map(|(number, hosts)| Door::open(number, Some(hosts)).map(Arc::new));
+        self.shared.lock().admin = admin.transpose()?;
+        ring(&self.shared.bell);
+        Ok(())
     }
 
     /// The descriptor that is readable while Python is to call [`StandIn::present`].
@@ -161,7 +185,11 @@ impl StandIn {
             }
             return;
         }
-        self.shared.lock().ended = true;
+        let mut told = self.shared.lock();
+        told.ended = true;
+        // Others may take the address at once.
+        told.admin = None;
+        drop(told);
         self.shared.news.notify_all();
         ring(&self.shared.bell);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -180,37 +208,41 @@ impl Drop for StandIn {
 
 impl Shared {
     /// The thread's life.
-    fn live(&self, listening: &UnixListener, patience: Duration) {
+    fn live(&self, control: &Door, patience: Duration) {
         signals::block_in_this_thread();
         while !self.lock().ended {
-            if !self.wait_for_client(listening) {
+            let admin = self.lock().admin.clone();
+            if self.wait_for_client(control, admin.as_deref()).is_none() {
                 continue;
             }
+            drop(admin);
             if self.ask(patience) {
                 self.pause();
             } else {
-                self.stand_in(listening);
+                self.stand_in(control);
             }
         }
     }
 
-    /// Waits until somebody connects; false if the bell rang instead.
-    fn wait_for_client(&self, listening: &UnixListener) -> bool {
-        let wanted = PollFlags::IN;
-        let mut both = [
-            PollFd::from_borrowed_fd(listening.as_fd(), wanted),
+    /// Waits until somebody connects, and says where; `None` if the bell rang instead.
+    fn wait_for_client<'a>(&self, control: &'a Door, admin: Option<&'a Door>) -> Option<&'a Door> {
+        let (wanted, admin) = (PollFlags::IN, admin.unwrap_or(control));
+        let mut all = [
             PollFd::from_borrowed_fd(self.bell.as_fd(), wanted),
+            PollFd::from_borrowed_fd(control.socket.as_fd(), wanted),
+            PollFd::from_borrowed_fd(admin.socket.as_fd(), wanted),
         ];
-        if poll(&mut both, None).is_err() {
+        if poll(&mut all, None).is_err() {
             // No memory in the kernel: as if descriptors had run out.
             self.pause();
-            return false;
+            return None;
         }
-        let rang = !both[1].revents().is_empty();
+        let [rang, is_operator, _] = all.map(|one| !one.revents().is_empty());
         if rang {
             clear(&self.bell);
+            return None;
         }
-        !rang
+        Some(if is_operator { control } else { admin })
     }
 
     /// Asks Python for a sign of life; whether there was one in time.
@@ -225,18 +257,29 @@ impl Shared {
     }
 
     /// Answers until there is a sign of life.
-    fn stand_in(&self, listening: &UnixListener) {
+    fn stand_in(&self, control: &Door) {
         while self.is_alone() {
-            if !self.wait_for_client(listening) || !self.is_alone() {
+            let admin = self.lock().admin.clone();
+            let Some(door) = self.wait_for_client(control, admin.as_deref()) else { continue };
+            if !self.is_alone() {
                 continue;
             }
-            match listening.accept() {
-                Ok((stream, _)) => exchange::serve(stream, |request| self.answer(request)),
+            match door.socket.accept() {
+                Ok((stream, _)) => self.serve(door, stream),
                 // The client has left, or Python is back and was faster.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => self.pause(),
             }
         }
+    }
+
+    fn serve(&self, door: &Door, stream: Socket) {
+        if !door.is_admin() {
+            exchange::serve(stream, REQUEST, |request| self.answer(request));
+            return;
+        }
+        let local = door::address(&stream);
+        exchange::serve(stream, PROBE, |request| self.answer_probe(door, local, request));
     }
 
     fn is_alone(&self) -> bool {

@@ -110,6 +110,13 @@ impl Engine {
         Ok(self.stand_in.get().map_or(-1, StandIn::asks))
     }
 
+    #[pyo3(signature = (number, hosts))]
+    fn stand_at(&self, number: Option<i32>, hosts: Vec<String>) -> PyResult<()> {
+        let Some(stand_in) = self.stand_in.get() else { return Ok(()) };
+        let stood = stand_in.stand_at(number.map(|number| (number, hosts)));
+        stood.map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+
     fn present(&self, py: Python<'_>, about: Vec<u8>) -> Vec<WishedRow> {
         let Some(stand_in) = self.stand_in.get() else { return Vec::new() };
         py.detach(|| stand_in.present(about)).into_iter().map(shown).collect()

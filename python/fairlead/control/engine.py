@@ -39,6 +39,9 @@ class Engine(Protocol):
     def stand_in(self, number: int, about: bytes) -> int:
         """Have operators answered while Python doesn't; what is readable when it is asked."""
 
+    def stand_at(self, number: int | None, hosts: list[str]) -> None:
+        """Have health told at this admin address, too, while Python doesn't."""
+
     def present(self, about: bytes) -> list[tuple[str, str, str | None, int | None]]:
         """Give a sign of life; what was wished while there was none."""
 

@@ -145,6 +145,16 @@ class ControlLoop:
             return
         asyncio.get_running_loop().add_reader(self._asked, self.running.take_over)
 
+    def _stand_at_admin(self) -> None:
+        """Let the engine tell health at the admin address as it is now."""
+        door = self._admin
+        number = door.number if door is not None else None
+        hosts = sorted(door.access.hosts) if door is not None else []
+        try:
+            self.running.engine.stand_at(number, hosts)
+        except OSError as error:
+            self._say(f"nobody answers at the admin address while Python is stuck: {error}")
+
     def close_doors(self) -> None:
         """Let nobody find the socket any more; for an end that can't wait."""
         for door in self._doors:
@@ -295,6 +305,7 @@ class ControlLoop:
         timeout = loaded.config.shutdown_timeout.total_seconds()
         files = [str(door.path) for door in self._doors if door.path is not None]
         self.running.engine.prepare_end(timeout, files)
+        self._stand_at_admin()
         self._checks.update(self.running.checks())
         code = self.running.code
         if code is not None and self._code is None:

@@ -56,6 +56,11 @@ class Door:
         """The file that is removed at the end, if there is one."""
         return self._listening.path
 
+    @property
+    def number(self) -> int:
+        """The descriptor of what listens; -1 once it is closed."""
+        return self._listening.socket.fileno()
+
     def open(self) -> None:
         """Begin to answer."""
         self._keep_reserve()

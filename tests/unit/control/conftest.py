@@ -50,6 +50,7 @@ class FakeEngine:
         self._asks = None
         self.about = self.stands_at = None
         self.heard_of = 0
+        self.admin = None
         self.manager = None
         self.end = None
         self.wished = []
@@ -142,6 +143,9 @@ class FakeEngine:
 
     def prepare_end(self, timeout, files):
         self.end = timeout, files
+
+    def stand_at(self, number, hosts):
+        self.admin = number, hosts
 
     def ask(self):
         os.eventfd_write(self._asks, 1)

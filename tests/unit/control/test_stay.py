@@ -130,3 +130,21 @@ def test_where_the_engine_cant_hear_of_signals_the_loop_does(running, engine, mo
     said = run(opened, later=[(signal.SIGTERM, "ready")])
     assert "signals have to wait while Python is stuck: no descriptors" in said
     assert said[-1] == "stopped"
+
+
+def test_the_engine_tells_health_at_the_admin_address(running, engine, short_path):
+    admin = paths.listen_admin(f"unix:{short_path}/admin")
+    number = admin.socket.fileno()
+    running.start()
+    said = run(Opened(running, None, admin, Manager({}), ready=True), early=[signal.SIGTERM])
+    assert engine.admin == (number, [])
+    assert not any("stuck" in line for line in said)
+
+
+def test_where_it_cant_that_is_said(running, engine):
+    def fail(*_):
+        raise OSError("no descriptors")
+
+    engine.stand_at = fail
+    said = run(opened(running), early=[signal.SIGTERM])
+    assert "nobody answers at the admin address while Python is stuck: no descriptors" in said

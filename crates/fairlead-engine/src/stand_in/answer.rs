@@ -3,9 +3,12 @@
 //! The same paths, forms and codes as `python/fairlead/control/api.py` has, with `python` added
 //! where it is told how things are. Everything else needs Python, and is refused at once.
 
+use std::net::IpAddr;
+
 use fairlead_model::backend::Wish;
 use serde_json::{json, Map, Value};
 
+use super::door::Door;
 use super::exchange::Request;
 use super::{ring, Shared, Wished};
 use crate::metrics::Dialect;
@@ -87,6 +90,26 @@ impl Shared {
             _ => None,
         };
         known.unwrap_or_else(|| self.refused())
+    }
+
+    /// Answers at the admin address: how things are, to whoever may ask there without a token. The
+    /// rules for all else are Python's.
+    pub(super) fn answer_probe(
+        &self,
+        door: &Door,
+        local: Option<IpAddr>,
+        request: &Request<'_>,
+    ) -> Answer {
+        if !door.goes_by(request.host, local) {
+            let name = String::from_utf8_lossy(request.host);
+            let detail = format!("the Host `{name}` is not this address");
+            let hint = "use the address itself, or list the name under `hosts` in [admin]";
+            return Answer::problem(403, "forbidden_host", &detail, hint);
+        }
+        match (request.method, request.path, request.query) {
+            (b"GET" | b"HEAD", b"/healthz", b"") => self.health(),
+            _ => self.refused(),
+        }
     }
 
     fn look(&self, request: &Request<'_>) -> Option<Answer> {
@@ -201,8 +224,8 @@ impl Shared {
 
     fn refused(&self) -> Answer {
         let detail = format!("Python is {}, and this needs it", self.stuck());
-        let hint = "a policy or a check of yours keeps the interpreter; status, metrics, drain, \
-                    disable, enable and weight go on meanwhile";
+        let hint = "a policy or a check of yours keeps the interpreter; at the control socket \
+                    status, metrics, drain, disable, enable and weight go on meanwhile";
         Answer::problem(503, "python_stuck", &detail, hint)
     }
 

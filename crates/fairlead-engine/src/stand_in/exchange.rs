@@ -1,13 +1,14 @@
-//! One request at the control socket and its answer, by the data plane's own parser.
+//! One request and its answer, by the data plane's own parser.
 //!
-//! Bounded in bytes and in time: whoever may connect is the operator, but a program of theirs that
-//! stops in the middle must not keep the next one out for long. Each connection serves one request.
+//! Bounded in bytes and in time: at the control socket whoever may connect is the operator, but a
+//! program of theirs that stops in the middle must not keep the next one out for long. Each connection serves one request.
 
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use fairlead_proto::http1::{Framing, Limits, Parsed, Progress, RequestHead};
+
+use socket2::Socket;
 
 use super::answer::Answer;
 
@@ -19,9 +20,6 @@ const BODY: usize = 4 * 1024;
 
 /// Bytes of a longer body that are thrown away, so that its sender gets to read the answer.
 const THROWN_AWAY: usize = 1024 * 1024;
-
-/// How long a request may take, whole.
-const REQUEST: Duration = Duration::from_secs(1);
 
 /// How long the sender of a body that nobody reads may pause in it.
 const SILENCE: Duration = Duration::from_millis(50);
@@ -38,6 +36,7 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a [u8],
     pub(super) query: &'a [u8],
     pub(super) accept: &'a [u8],
+    pub(super) host: &'a [u8],
     /// Whether a browser says for which page it asks.
     pub(super) has_origin: bool,
     /// `None` if it is too long, or of a length that was not told.
@@ -45,17 +44,21 @@ pub(super) struct Request<'a> {
 }
 
 /// Reads a request, has it answered, and closes. A client that leaves is nobody's concern.
-pub(super) fn serve(mut stream: UnixStream, answer: impl FnOnce(&Request<'_>) -> Answer) {
+pub(super) fn serve(
+    mut stream: Socket,
+    patience: Duration,
+    answer: impl FnOnce(&Request<'_>) -> Answer,
+) {
     // What a client does can only end its own connection.
-    let _ = exchange(&mut stream, answer);
+    let _ = exchange(&mut stream, Instant::now() + patience, answer);
 }
 
 fn exchange(
-    stream: &mut UnixStream,
+    stream: &mut Socket,
+    end: Instant,
     answer: impl FnOnce(&Request<'_>) -> Answer,
 ) -> io::Result<()> {
     stream.set_nonblocking(false)?;
-    let end = Instant::now() + REQUEST;
     let (mut input, mut head, mut progress) =
         (Vec::new(), RequestHead::default(), Progress::default());
     loop {
@@ -77,6 +80,7 @@ fn exchange(
         path: head.path(&input),
         query: head.query(&input),
         accept: head.fields().find(&input, b"accept").unwrap_or_default(),
+        host: head.fields().find(&input, b"host").unwrap_or_default(),
         has_origin: head.fields().find(&input, b"origin").is_some(),
         body: length.map(|length| &input[head.len()..head.len() + length]),
     };
@@ -85,7 +89,7 @@ fn exchange(
 
 /// Reads the body behind its head; how long it is. One that isn't kept is read as far as it helps.
 fn read_body(
-    stream: &mut UnixStream,
+    stream: &mut Socket,
     input: &mut Vec<u8>,
     head: &RequestHead,
     end: Instant,
@@ -106,7 +110,7 @@ fn read_body(
     Ok(Some(length))
 }
 
-fn throw_away(stream: &mut UnixStream, end: Instant) {
+fn throw_away(stream: &mut Socket, end: Instant) {
     let mut thrown = Vec::new();
     let mut total = 0;
     while total < THROWN_AWAY {
@@ -119,7 +123,7 @@ fn throw_away(stream: &mut UnixStream, end: Instant) {
 }
 
 /// Reads once, until `end`; how many bytes came.
-fn fill(stream: &mut UnixStream, input: &mut Vec<u8>, end: Instant) -> io::Result<usize> {
+fn fill(stream: &mut Socket, input: &mut Vec<u8>, end: Instant) -> io::Result<usize> {
     stream.set_read_timeout(Some(left(end)?))?;
     let mut piece = [0; PIECE];
     let count = stream.read(&mut piece)?;
@@ -127,7 +131,7 @@ fn fill(stream: &mut UnixStream, input: &mut Vec<u8>, end: Instant) -> io::Resul
     Ok(count)
 }
 
-fn write(stream: &mut UnixStream, answer: &Answer, is_head: bool) -> io::Result<()> {
+fn write(stream: &mut Socket, answer: &Answer, is_head: bool) -> io::Result<()> {
     let end = Instant::now() + ANSWER;
     let mut text = answer.head().into_bytes();
     if !is_head {

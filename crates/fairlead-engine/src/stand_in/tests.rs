@@ -1,6 +1,6 @@
 use std::io::{Read, Write};
 use std::os::fd::BorrowedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
 use super::*;
