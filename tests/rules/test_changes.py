@@ -17,7 +17,7 @@ FRAGMENTS = [
 
 @pytest.mark.parametrize("fragment", FRAGMENTS)
 def test_a_fragment_is_named_after_its_number_and_kind(fragment: str) -> None:
-    assert re.fullmatch(r"changes/\d{3}\.(added|changed|fixed|security)\.md", fragment)
+    assert re.fullmatch(r"changes/\d{3,4}\.(added|changed|fixed|security)\.md", fragment)
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS)
