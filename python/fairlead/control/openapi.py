@@ -28,7 +28,10 @@ _ALWAYS = {
     413: "The body is too long",
     415: "The body is of another type than this takes",
     422: "The configuration can't work",
+    503: "Python is stuck, and this needs it (`python_stuck`, at the control socket)",
 }
+_WITHOUT_PYTHON = ("healthz", "metrics", "status", "pools", "pool", "backend", "change_backend")
+"""What the engine answers itself then (crates/fairlead-engine/src/stand_in/answer.rs)."""
 _OF_READS = (400, 401, 403, 405)
 _OF_WRITES = (*_OF_READS, 413, 415)
 _GOOD = {200: "As asked", 201: "Made", 503: "Stopping"}
@@ -104,7 +107,8 @@ def _responses(route: Route) -> Json:
         answer = responses.setdefault(str(status), text)
         answer["content"][media] = {"schema": schema or {"type": "string"}}
     always = _OF_WRITES if route.body is not None else _OF_READS
-    for status in sorted({*always, *route.problems}):
+    stuck = () if route.name in _WITHOUT_PYTHON else (503,)
+    for status in sorted({*always, *stuck, *route.problems}):
         content = {PROBLEM: {"schema": shape("Problem")}}
         responses[str(status)] = {"description": f"{_ALWAYS[status]}.", "content": content}
     return responses

@@ -26,3 +26,13 @@ def test_every_reference_leads_somewhere():
     names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
 
     assert names <= set(described["components"]["schemas"])
+
+
+def test_what_needs_python_may_be_refused_while_it_is_stuck():
+    paths = document("1", token=False)["paths"]
+
+    refused = paths["/v1/reload"]["post"]["responses"]["503"]
+    assert "`python_stuck`" in refused["description"]
+    assert list(refused["content"]) == ["application/problem+json"]
+    assert "503" not in paths["/v1/status"]["get"]["responses"]
+    assert list(paths["/healthz"]["get"]["responses"]["503"]["content"]) == ["application/json"]
