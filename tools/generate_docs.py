@@ -26,6 +26,7 @@ CONSTANT = re.compile(r"((?:^/// ?.*\n)+)^pub const (\w+): \w+ = (.+);", re.MULT
 PROXY, PROBE = "crates/fairlead-proto/src/proxy.rs", "crates/fairlead-flow/src/probe.rs"
 HOP = "crates/fairlead-proto/src/hop.rs"
 HTTP, SOCKET = "python/fairlead/control/http.py", "python/fairlead/control/socket.py"
+STAND_IN = "crates/fairlead-engine/src/stand_in/exchange.rs"
 ELSEWHERE = (
     (PROXY, "V1_BYTES", "Bytes of a PROXY header of version 1: the longest that there can be."),
     (PROXY, "V2_BYTES", "Bytes of one of version 2: a few KiB with a client's certificate in it."),
@@ -38,6 +39,13 @@ ELSEWHERE = (
     (HTTP, "_REQUEST_SECONDS", "Seconds there from then to the end of its body."),
     (HTTP, "_WRITE_SECONDS", "Seconds in which a client there has to take what it is sent."),
     (SOCKET, "_CONNECTIONS_MAX", "Connections at once at each address of the API."),
+    (STAND_IN, "HEAD.head", "Bytes of a request's head while the engine answers in Python's place."),
+    (STAND_IN, "HEAD.headers", "Lines of a request's head then."),
+    (STAND_IN, "BODY", "Bytes of a request's body then."),
+    (STAND_IN, "THROWN_AWAY", "Bytes of a longer body that are read and thrown away then."),
+    (STAND_IN, "REQUEST", "Seconds for a request then, whole."),
+    (STAND_IN, "SILENCE", "Milliseconds that the sender of a body may pause in it then."),
+    (STAND_IN, "ANSWER", "Seconds in which a client has to take what it is sent then."),
 )
 """Bounds on what a stranger sends that stand beside their one use: file, name, what it is for."""
 ROW = re.compile(r'^    \w+ = "(\w+)", (\d+), (\w+), (\w+), (\w+), "([^"]+)";', re.MULTILINE)
@@ -103,7 +111,7 @@ def limits() -> str:
         for doc, name, value in CONSTANT.findall((ROOT / FIXED).read_text(encoding="utf-8"))
     ]
     elsewhere = [
-        f"| `{name.strip('_')}` in `{where}` | {_value(_constant(where, name))} | {text} |"
+        f"| `{name}` in `{where}` | {_value(_constant(where, name))} | {text} |"
         for where, name, text in ELSEWHERE
     ]
     return LIMITS.format(
@@ -112,9 +120,11 @@ def limits() -> str:
 
 
 def _constant(where: str, name: str) -> str:
-    """The value of a constant, as it stands in a file of Rust or Python."""
+    """The value of a constant, or of one of its fields, as it stands in a file of Rust or Python."""
+    name, _, field = name.partition(".")
+    inside = rf".*\b{field}: " if field else r"(?:Duration::from_\w+\()?"
     found = re.search(
-        rf"^(?:pub )?(?:const )?{name}(?:: \w+)? = ([\d_.* ]+);?$",
+        rf"^(?:pub )?(?:const )?{name}(?:: \w+)? = {inside}([\d_.* ]+)\b.*$",
         (ROOT / where).read_text(encoding="utf-8"),
         re.MULTILINE,
     )
@@ -141,8 +151,8 @@ def _sentence(doc: str) -> str:
 LIMITS = """\
 # Limits
 
-<!-- Made by `make docs` from python/fairlead/config/schema_limits.py, schema_listener.py and
-crates/fairlead-model/src/limits.rs; edit those files. -->
+<!-- Made by `make docs` from python/fairlead/config/schema_limits.py, schema_listener.py,
+crates/fairlead-model/src/limits.rs and the files that the last table names; edit those files. -->
 
 What a stranger may make fairlead hold, and for how long.
 Whatever is over a limit gets an answer with the [reason](reasons.md) in `X-Fairlead-Reason`, where one can still be given; each is counted by its reason in `fairlead status --json` and in [`fairlead_errors_total`](metrics.md), of each listener.
