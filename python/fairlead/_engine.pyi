@@ -167,6 +167,7 @@ class Engine:
 
         Raises:
             OSError: There are no descriptors or threads, or no such socket.
+            ValueError: It was called before.
         """
 
     def stand_at(self, number: int | None, hosts: list[str]) -> None:
