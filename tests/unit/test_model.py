@@ -76,8 +76,8 @@ def test_status_has_listeners_and_pools():
             "pool app backend a:1 weight 1 -> 3",
         ),
         (
-            {"event": "unresolved", "name": "app", "why": "the lookup failed"},
-            "app does not resolve, its last good addresses stay in use: the lookup failed",
+            {"event": "unresolved", "name": "app", "why": "name or service not known"},
+            "app does not resolve, its last good addresses stay in use: name or service not known",
         ),
         (
             {"event": "accepting", "listener": "web", "accepting": False, "why": "out of memory"},
