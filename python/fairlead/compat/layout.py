@@ -20,7 +20,7 @@ from fairlead.config import plan as plans
 from fairlead.config.loaded import LoadedConfig, descriptors, memory
 from fairlead.config.lower import lower, names
 from fairlead.config.parse import Parsed
-from fairlead.config.resolve import Answer, resolve_all, system_resolver
+from fairlead.config.resolve import Answer, follow, system_resolver
 from fairlead.config.schema import AccessLog, Config, Listener, ListenerTimeouts
 from fairlead.config.schema_keepalive import Keepalive
 from fairlead.config.schema_pool import Backend, Check, Group, Outlier, Pool, PoolTimeouts, Retry
@@ -109,17 +109,17 @@ class Layout(LoadedConfig):
         *,
         known: Mapping[str, Answer] | None = None,
         resolver: Resolver = system_resolver,
-        resolve_again: bool = False,
+        problems: Mapping[str, str] | None = None,
     ) -> None:
-        """Make the plan; asks for names that are not known yet.
+        """Make the plan; asks for names.
 
         Args:
             settings: What stays.
             shape: What is wanted now.
             known: What names have resolved to before.
             resolver: Asked for each name, in threads.
-            resolve_again: Ask for those that are known, too; they keep what they had if they
-                don't resolve.
+            problems: Why names that are known didn't resolve the last time; left out, they are
+                asked for again, and keep what they had if they don't resolve.
 
         Raises:
             ConfigErrors: A name that has no address and never had one.
@@ -131,18 +131,7 @@ class Layout(LoadedConfig):
         self.admin_token = None
         self._parsed = Parsed(self.config, {})
         self._resolver = resolver
-        self._known = dict(known or {})
-        wanted = names(self.config)
-        asked = [name for name in wanted if resolve_again or name not in self._known]
-        answers = resolve_all(asked, resolver)
-        self.problems = {
-            name: answer.problem
-            for name, answer in answers.items()
-            if not answer.addresses and name in self._known
-        }
-        self._known |= {
-            name: answer for name, answer in answers.items() if name not in self.problems
-        }
+        self._known, self.problems = follow(names(self.config), resolver, known or {}, problems)
         made = lower(self.config, self._known, descriptors(), memory=memory())
         self.value = _finished(made, settings, shape)
         self.plan = self.value.encode()
@@ -154,7 +143,6 @@ class Layout(LoadedConfig):
             self.shape,
             known=self._known,
             resolver=self._resolver,
-            resolve_again=True,
         )
 
     def change(self, shape: Shape) -> Layout:
@@ -163,7 +151,13 @@ class Layout(LoadedConfig):
         Raises:
             ConfigErrors: A new name has no address.
         """
-        return Layout(self.settings, shape, known=self._known, resolver=self._resolver)
+        return Layout(
+            self.settings,
+            shape,
+            known=self._known,
+            resolver=self._resolver,
+            problems=self.problems,
+        )
 
     def with_config(self, config: Config) -> LoadedConfig:
         """No: channels are changed by the commands of `-c` and `-i`. Raises `ConfigErrors`."""

@@ -19,7 +19,7 @@ from fairlead.config.lower import lower, names
 from fairlead.config.parse import parse
 from fairlead.config.place import Source
 from fairlead.config.read import is_yaml, read, read_token, read_toml
-from fairlead.config.resolve import Answer, resolve_all, system_resolver
+from fairlead.config.resolve import follow, system_resolver
 from fairlead.config.schema import Backend, Config, Listener, Pool
 from fairlead.config.spelling import is_named
 from fairlead.config.write import write_toml
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fairlead.config.form import Path
     from fairlead.config.parse import Parsed
     from fairlead.config.place import Place
-    from fairlead.config.resolve import Resolver
+    from fairlead.config.resolve import Answer, Resolver
     from fairlead.config.tree import Grammars
 
 __all__ = [
@@ -69,13 +69,14 @@ class LoadedConfig:
         source: str,
         resolver: Resolver,
         known: Mapping[str, Answer],
+        problems: Mapping[str, str] | None = None,
     ) -> None:
         self.config = parsed.config
         self.source = source
         self._parsed = parsed
         self._resolver = resolver
         self.admin_token = _admin_token(parsed)
-        self._answers, self.problems = _answers(parsed.config, resolver, known)
+        self._answers, self.problems = follow(names(parsed.config), resolver, known, problems)
         self.value = lower(parsed.config, self._answers, descriptors(), parsed.places, memory())
         self.plan = self.value.encode()
 
@@ -108,16 +109,9 @@ class LoadedConfig:
         Raises:
             ConfigErrors: A new name doesn't resolve.
         """
-        known = self._answers
-
-        def resolve(name: str) -> Answer:
-            return known[name] if name in known else self._resolver(name)
-
         # Where things stand in the text says nothing about what isn't in it.
         parsed = self._parsed._replace(config=config, places={})
-        changed = LoadedConfig(parsed, self.source, resolve, known)
-        changed._resolver = self._resolver
-        return changed
+        return LoadedConfig(parsed, self.source, self._resolver, self._answers, self.problems)
 
     def with_admin_of(self, other: LoadedConfig) -> LoadedConfig:
         """The same with another's `admin`.
@@ -261,20 +255,6 @@ def _admin_token(parsed: Parsed) -> str | None:
     if admin is None or admin.token_file is None:
         return admin.token if admin else None
     return read_token(admin.token_file, parsed.places.get(("admin", "token_file")))
-
-
-def _answers(
-    config: Config, resolver: Resolver, known: Mapping[str, Answer]
-) -> tuple[dict[str, Answer], dict[str, str]]:
-    """What each name resolves to; and why, for those that had to keep what was known."""
-    answers = dict(resolve_all(names(config), resolver))
-    nowhere = Answer(())
-    kept = {
-        name: known[name]
-        for name, answer in answers.items()
-        if not answer.addresses and known.get(name, nowhere).addresses
-    }
-    return answers | kept, {name: answers[name].problem for name in kept}
 
 
 def memory() -> int | None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["WAIT_SECONDS", "Answer", "Resolver", "resolve_all", "system_resolver"]
+__all__ = ["WAIT_SECONDS", "Answer", "Resolver", "follow", "resolve_all", "system_resolver"]
 
 # As long as a person at a prompt waits without wondering, and longer than one lost DNS packet
 # costs (the system's resolver asks again after 5 s by default, but asks the next server before).
@@ -129,6 +129,37 @@ def resolve_all(
     answers = _collect(len(waiting), answered, wait_seconds)
     late = Answer((), f"no answer within {wait_seconds:g} s")
     return {name: _trusted(answers.get(name, late)) for name in waiting}
+
+
+def follow(
+    names: Iterable[str],
+    resolver: Resolver,
+    known: Mapping[str, Answer],
+    problems: Mapping[str, str] | None = None,
+) -> tuple[dict[str, Answer], dict[str, str]]:
+    """Resolve all names; one that doesn't resolve any more keeps the addresses that it had.
+
+    Args:
+        names: All that are wanted; others are forgotten.
+        resolver: Asked for each, in threads.
+        known: What they have resolved to before.
+        problems: Given, only names that are not known are asked for, and this goes on: what was
+            wrong with those that are.
+
+    Returns:
+        What each name resolves to; and why not, for those that had to keep what was known.
+    """
+    wanted = tuple(dict.fromkeys(names))
+    kept = {} if problems is None else {name: known[name] for name in wanted if name in known}
+    wrong = {name: why for name, why in (problems or {}).items() if name in kept}
+    asked = resolve_all((name for name in wanted if name not in kept), resolver)
+    for name, answer in asked.items():
+        before = known.get(name, answer)
+        lost = not answer.addresses and bool(before.addresses)
+        kept[name] = before if lost else answer
+        if lost:
+            wrong[name] = answer.problem
+    return kept, wrong
 
 
 def _trusted(answer: Answer) -> Answer:

@@ -176,6 +176,17 @@ def test_a_change_asks_for_new_names_only():
         first.change(first_shape(parse_channels(["c"], 80)))
 
 
+def test_a_change_is_no_news_of_a_name_that_has_gone():
+    names = Names(a="10.0.0.1", b="10.0.0.2")
+    settings = Settings(80, None, Arguments())
+    first = Layout(settings, first_shape(parse_channels(["a"], 80)), resolver=names)
+    del names.addresses["a"]
+
+    second = first.resolve().change(first_shape(parse_channels(["a", "b"], 80)))
+
+    assert second.problems == {"a": "gone"}
+
+
 def test_what_was_left_is_out_of_every_group():
     parked = Place("10.0.0.1:80", "10.0.0.1", 80, GROUP_PARKED, enabled=False)
     shape = Shape((Place("10.0.0.2:80", "10.0.0.2", 80, 0), parked), frozenset({0}))

@@ -74,6 +74,19 @@ def test_a_name_that_goes_keeps_its_last_good_addresses():
     assert again.plan == first.plan
 
 
+def test_what_is_added_beside_a_name_that_has_gone_is_no_news_of_it():
+    dns = Dns(app1="192.0.2.1")
+    first = load_text(NAMED, _engine, resolver=dns)
+    dns.addresses.clear()
+    gone = first.resolve()
+
+    changed = gone.with_config(gone.config)
+
+    assert changed.unresolved == ("app1",)
+    assert changed.problems == gone.problems
+    assert endpoint(changed) == "192.0.2.1:80"
+
+
 def test_a_name_that_leads_to_a_metadata_service_keeps_its_last_good_addresses():
     dns = Dns(app1="192.0.2.1")
     first = load_text(NAMED, _engine, resolver=dns)

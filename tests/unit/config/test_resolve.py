@@ -7,7 +7,7 @@ import time
 import pytest
 
 from fairlead.config import resolve
-from fairlead.config.resolve import Answer, resolve_all, system_resolver
+from fairlead.config.resolve import Answer, follow, resolve_all, system_resolver
 
 
 def test_nothing_to_resolve_starts_no_thread():
@@ -148,3 +148,12 @@ def test_ipv6_is_there_if_its_loopback_address_is(monkeypatch):
     assert resolve._has_ipv6() in (True, False)
     monkeypatch.setattr(socket, "socket", Refusing)
     assert resolve._has_ipv6() is False
+
+
+def test_names_that_are_not_wanted_any_more_are_forgotten():
+    known = {"a": Answer(("10.0.0.1",)), "b": Answer(("10.0.0.2",))}
+    nobody = lambda _: Answer((), "gone")  # noqa: E731
+
+    assert follow(["b"], nobody, known) == ({"b": known["b"]}, {"b": "gone"})
+    assert follow(["b"], nobody, known, {"a": "gone"}) == ({"b": known["b"]}, {})
+    assert follow(["c"], nobody, known, {}) == ({"c": Answer((), "gone")}, {})
