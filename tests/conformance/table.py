@@ -38,6 +38,9 @@ ENDS: Final = Outcome((200,), closes=True)
 BROKEN: Final = Outcome((), closes=True)
 """Its beginning was passed on before it broke a rule; its receiver sees that it broke off."""
 
+BAD: Final = Outcome((502,))
+"""Answered with 502 and `bad_response`; the client's connection stays, the backend's doesn't."""
+
 
 def refused(status: int = 400) -> Outcome:
     """It is answered here and the connection is closed; nothing whole goes on."""
