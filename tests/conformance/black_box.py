@@ -16,7 +16,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from conformance import corpus, strict, wire
+from conformance import corpus, onward, strict, wire
 from conformance.mutator import mutated, pieces
 from harness.backend import free_ports
 from harness.balancer import Balancer
@@ -44,7 +44,7 @@ def expected(data: bytes) -> Expected:
     found, stop = strict.read_requests(data)
     made = Expected()
     for message in found:
-        own = strict.local_status(message)
+        own = onward.local_status(message)
         made.statuses.append(own or 200)
         made.methods.append(message.start[0])
         if own is None:
@@ -52,7 +52,7 @@ def expected(data: bytes) -> Expected:
         elif message.framing == "chunked" or message.body:
             # Answered before its body was read, so nothing can come behind it.
             return made
-    own = strict.local_status(stop.head) if stop and stop.head else None
+    own = onward.local_status(stop.head) if stop and stop.head else None
     if own is None:
         made.stop = stop
     else:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance import requests, responses, strict
+from conformance import onward, requests, responses, strict
 from conformance.table import BROKEN, Rule
 
 FOLDER = Path(__file__).with_name("corpus")
@@ -63,10 +63,10 @@ def _lines(fields: list[strict.Field] | tuple[strict.Field, ...]) -> list[str]:
 def seen_request(message: strict.Message) -> Seen:
     """What a backend has to get of a request that was right."""
     return Seen(
-        f"{message.start[0]} {strict.onward_target(message)}",
-        _lines(strict.onward_fields(message, BACKEND, "127.0.0.1")),
+        f"{message.start[0]} {onward.onward_target(message)}",
+        _lines(onward.onward_fields(message, BACKEND, "127.0.0.1")),
         message.body.decode("latin-1"),
-        _lines(strict.onward_trailers(message)),
+        _lines(onward.onward_trailers(message)),
     )
 
 
@@ -75,16 +75,16 @@ def seen_response(message: strict.Message, client: str) -> Seen:
     keeps_trailers = client != "HTTP/1.0"
     return Seen(
         message.start[1],
-        _lines(strict.onward_response(message, client)),
+        _lines(onward.onward_response(message, client)),
         message.body.decode("latin-1"),
-        _lines(strict.onward_trailers(message)) if keeps_trailers else [],
+        _lines(onward.onward_trailers(message)) if keeps_trailers else [],
     )
 
 
 def _request_case(rule: Rule, name: str, text: str) -> Case:
     found, _ = strict.read_requests((text + SENTINEL).encode("latin-1"))
     own = [message for message in found if message.start[1] != "/after"]
-    gone_on = [message for message in own if strict.local_status(message) is None]
+    gone_on = [message for message in own if onward.local_status(message) is None]
     statuses = list(rule.outcome.statuses)
     seen = [seen_request(message) for message in gone_on]
     return Case(name, rule.section, rule.says, text, statuses, rule.outcome.closes, seen)

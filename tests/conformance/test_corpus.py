@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance import corpus, strict, wire
+from conformance import corpus, onward, strict, wire
 from harness.backend import free_ports
 from harness.balancer import Balancer
 
@@ -65,7 +65,7 @@ def test_there_are_enough_and_each_has_its_name() -> None:
 def test_the_strict_reader_reads_requests_as_the_tables_say() -> None:
     for case in corpus.read("requests"):
         found, stop = strict.read_requests((case.sent + corpus.SENTINEL).encode("latin-1"))
-        statuses = [strict.local_status(message) or 200 for message in found]
+        statuses = [onward.local_status(message) or 200 for message in found]
         assert not isinstance(stop, strict.Partial), case.name
         if isinstance(stop, strict.Refused):
             statuses.append(stop.status)
