@@ -1,12 +1,10 @@
-"""Each letter of the command line (FEATURES.md, 2.1 and 3), and what is wrong with a wrong one."""
+"""Each letter of the command line (FEATURES.md, 2.1 and 3)."""
 
 from __future__ import annotations
 
 import re
-import resource
 import socket
 import subprocess
-import sys
 import threading
 import time
 
@@ -14,94 +12,7 @@ import pytest
 
 from harness.backend import echo, free_port
 from harness.balancer import wait_for
-from harness.inlab import PROGRAM, named
-from harness.sources import ROOT
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        (),
-        ("-f",),
-        ("-z", "80", "a"),
-        ("-t",),
-        ("-t", "0", "80", "a"),
-        ("-t", "x", "80", "a"),
-        ("-T", "0", "80", "a"),
-        ("-k", "1,2", "80", "a"),
-        ("-K", "0,1,1", "80", "a"),
-        ("no-such-service", "a"),
-        ("0", "a"),
-        ("65536", "a"),
-        ("80", "!"),
-        ("80", "a", "!", "!", "b"),
-        ("80", "%", "a"),
-        ("-i",),
-        ("-c", "show"),
-        ("-i", "80", "a"),
-        ("-c", "show", "80", "a"),
-        ("80", *["a", "!"] * 16, "a"),
-        ("80", *["a"] * 65),
-        ("--unknown", "80", "a"),
-    ],
-    ids=" ".join,
-)
-def test_a_wrong_command_line_gets_the_usage_and_64(place, words) -> None:
-    done = place.run(*words)
-
-    assert done.returncode == 64
-    assert done.stdout == ""
-    assert "usage:\n  balance [-b addr] [-B addr] [-t sec] [-T sec]" in done.stderr
-    assert place.running() == []
-
-
-@pytest.mark.parametrize(
-    ("channel", "said"),
-    [
-        ("no.such.host.invalid", "no.such.host.invalid"),
-        ("127.0.0.1:no-such-port", "invalid port number [no-such-port]"),
-        ("127.0.0.1:80:x", "invalid max connections [x]"),
-        (":80", "unknown or invalid address [:80]"),
-    ],
-)
-def test_a_wrong_channel_is_65(place, channel, said) -> None:
-    for foreground in ([], ["-f"]):
-        done = place.run(*foreground, str(free_port()), channel)
-
-        assert done.returncode == 65
-        assert said in done.stderr
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        "",
-        "interval=5",
-        "connect:interval=0",
-        "connect:interval=x",
-        "connect:pass=0",
-        "command=",
-        "command=true:timeout=1",
-        "timeout=1:connect",
-        "connect:nonsense",
-        "connect:rise=0",
-        "connect=1",
-        "command=true:pass=256",
-    ],
-)
-def test_a_wrong_monitoring_spec_is_69(place, spec) -> None:
-    done = place.run("-m", spec, str(free_port()), "127.0.0.1:1")
-
-    assert (done.returncode, done.stdout) == (69, "")
-    assert done.stderr.startswith("invalid monitoring spec")
-
-
-def test_options_may_be_joined_and_may_follow_the_port(place, named_backend) -> None:
-    port = free_port()
-    done = place.run(str(port), named_backend("a").address, "-aHMt2", "-T", "60")
-
-    assert done.returncode == 0
-    assert place.run("-Mdc", "version", str(port)).stdout.startswith("  This is balance 3.54")
+from harness.inlab import named
 
 
 def test_b_tells_instances_of_one_port_apart(place, named_backend) -> None:
@@ -394,111 +305,6 @@ def test_k_sets_the_keepalive_of_both_sides(place, backend) -> None:
     assert any("1min3" in row for row in theirs), timers
 
 
-def test_a_program_named_balance_is_balance(place, named_backend) -> None:
-    link = place.folder / "balance"
-    link.symlink_to(PROGRAM)
-    for program in (link, PROGRAM.with_name("balance")):
-        done = subprocess.run(
-            [program, "-c", "show", "1"],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=place.environment,
-        )
-        assert (done.returncode, done.stdout) == (69, "no master process, exiting.\n")
-        done = subprocess.run(
-            [program], capture_output=True, text=True, check=False, env=place.environment
-        )
-        assert done.returncode == 64
-
-
-def cpu_seconds(command: list[str], environment: dict[str, str]) -> float:
-    """What a command takes of the processors: the least of seven runs."""
-    times = []
-    for _ in range(7):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, env=environment, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(times)
-
-
-@pytest.mark.alone  # CPU time is measured, and two threads of a core share it
-def test_commands_start_fast(place, named_backend) -> None:
-    """Called from cron and monitoring, often: 23 ms here, of which Python's own start is 10."""
-    instance = place.start(named_backend("a"))
-    # Not one that was forked with its imports done, as `ask` has it.
-    command = [str(PROGRAM), "balance", "-c", "show", *instance.name]
-    took = cpu_seconds(command, place.environment)
-    bare = cpu_seconds([sys.executable, "-c", "pass"], place.environment)
-
-    assert took <= 4 * bare, (took, bare)
-
-
-@pytest.mark.parametrize("asked", ["-c show", "-i"])
-def test_commands_import_next_to_nothing(place, named_backend, asked) -> None:
-    """Each of these takes as long to import as Python takes to start."""
-    instance = place.start(named_backend("a"))
-    heavy = ("typing", "re", "socket", "enum", "asyncio", "click", "msgspec", "fairlead._engine")
-    code = (
-        "import sys; from fairlead.cli.drop_in import run; "
-        f"code = run([*{asked.split()}, *sys.argv[1:]]); "
-        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr); sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", code, *instance.name],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env={**place.environment, "PYTHONPATH": str(ROOT / "python")},
-    )
-
-    assert (done.returncode, done.stderr) == (0, "[]\n"), done
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
-
-
-def test_an_instance_is_a_fairlead_like_any_other(place, named_backend) -> None:
-    a = named_backend("a")
-    instance = place.start(a, named_backend("b"))
-
-    def fairlead(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PROGRAM, *words], capture_output=True, text=True, check=False, env=place.environment
-        )
-
-    assert fairlead("disable", f"balance/{a.address}").returncode == 0
-    assert instance.states() == ["DIS", "ENA"]
-    assert fairlead("reload").returncode == 0
-    assert fairlead("enable", f"balance/{a.address}").returncode == 0
-    assert instance.states() == ["ENA", "ENA"]
-    assert f"pid {instance.pid()}" in fairlead("status").stdout
-
-
-def test_a_configuration_is_nothing_for_an_instance(place, named_backend) -> None:
-    instance = place.start(named_backend("a"))
-    path = place.folder / "fairlead" / f"{instance.pid()}.sock"
-    with socket.socket(socket.AF_UNIX) as asking:
-        asking.connect(str(path))
-        asking.sendall(
-            b"POST /v1/pools/balance/backends HTTP/1.1\r\nHost: localhost\r\n"
-            b"Content-Type: application/json\r\nConnection: close\r\nContent-Length: 26\r\n\r\n"
-            b'{"address": "127.0.0.1:1"}'
-        )
-        answer = b"".join(iter(lambda: asking.recv(4096), b"")).decode()
-
-    assert answer.startswith("HTTP/1.1 4"), answer
-    assert "fairlead balance" in answer
-    assert instance.ask("version").startswith("  This is balance")
-
-
 @pytest.mark.parametrize("options", [[], ["-p"]], ids=["plain", "dumped"])
 def test_large_transfers_are_counted_and_dumped_whole(place, backend, options) -> None:
     """Much at once goes from socket to socket, past whoever counts and looks, unless told to."""
@@ -524,3 +330,11 @@ def test_large_transfers_are_counted_and_dumped_whole(place, backend, options) -
     if options:
         for arrow in (b">", b"<"):
             assert sum(int(count) for side, count in pieces if side == arrow) == size
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
