@@ -22,8 +22,9 @@ from fairlead.config.lower import lower, names
 from fairlead.config.parse import Parsed
 from fairlead.config.resolve import Answer, follow, system_resolver
 from fairlead.config.schema import AccessLog, Config, Listener, ListenerTimeouts
+from fairlead.config.schema_backend import Backend
 from fairlead.config.schema_keepalive import Keepalive
-from fairlead.config.schema_pool import Backend, Check, Group, Outlier, Pool, PoolTimeouts, Retry
+from fairlead.config.schema_pool import Check, Group, Outlier, Pool, PoolTimeouts, Retry
 from fairlead.config.units import Address
 from fairlead.errors import ConfigError, ConfigErrors
 

@@ -1,7 +1,8 @@
 """The configuration: every table and key with its meaning, unit, default and the default's reason.
 
-Cut in four: here the file as a whole, `schema_listener`, `schema_limits` and `schema_pool` beside
-it. Together they are the source of the reference page and of the JSON Schema, and the only place with defaults.
+Cut in five: here the file as a whole, `schema_listener`, `schema_limits`, `schema_pool` and
+`schema_backend` beside it. Together they are the source of the reference page and of the JSON
+Schema, and the only place with defaults.
 A `Config` from `parse` holds nothing wrong: names refer to something, numbers are in range,
 addresses are spelled well. It still has options left open (``None`` for what is derived, names
 that aren't resolved); `lower` closes them.
@@ -29,6 +30,7 @@ from fairlead.config.form import (
     Whole,
 )
 from fairlead.config.place import Source
+from fairlead.config.schema_backend import Backend
 from fairlead.config.schema_limits import Limits, OverallLimits
 from fairlead.config.schema_listener import (
     LISTENER,
@@ -43,7 +45,6 @@ from fairlead.config.schema_pool import (
     POLICIES,
     POLICY,
     POOL,
-    Backend,
     Check,
     Outlier,
     Pool,
