@@ -7,11 +7,10 @@
 //! 1. Only bad and slow answers are looked at here; good ones are taken from counters that exist
 //!    anyway. The way of a request that goes well has nothing of this in it.
 //! 2. Each backend is judged by its last [`WINDOW`] answers, those of half a minute ago hardly
-//!    (`recent`): it is an outlier if at least [`LEAST`]
-//!    of them were bad, that is a tenth or more, and if so many would come by chance less than once
-//!    in a million times ([`SURE`]) were it like the others. In the others' answers one more bad
-//!    one is supposed than there was. So the less is known of them, the worse it must be; and what
-//!    happens to everybody is nobody's fault.
+//!    (`recent`): it is an outlier if at least [`LEAST`] of them were bad, that is a tenth or more,
+//!    and if so many would come by chance less than once in a million times ([`SURE`]) were it like
+//!    the others. In the others' answers one more bad one is supposed than there was. So the less
+//!    is known of them, the worse it must be; and what happens to everybody is nobody's fault.
 //!    One that has been well for long need not fill its window with bad ones first: its *run* of
 //!    them, from the first on, is judged by the same odds. Who has begun to answer badly does so
 //!    beside others that were well before, and go on to be: the worse of the two counts, and for
@@ -74,22 +73,6 @@ const OTHERS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Watch(Mutex<Vec<Recent>>);
 
-/// What kind of bad an answer was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Bad(Misdeed),
-    Slow,
-}
-
-impl Kind {
-    fn flaw(self) -> Flaw {
-        match self {
-            Kind::Bad(_) => Flaw::Wrong,
-            Kind::Slow => Flaw::Slow,
-        }
-    }
-}
-
 impl Flaw {
     /// Whether so many bad ones, of so many answers, since then may make an outlier at all.
     fn is_worth_a_look(self, (bad, answers): (f64, f64), since: Moment, now: Moment) -> bool {
@@ -132,9 +115,8 @@ impl Pool {
         let mut recent = self.watch().lock();
         let rules = self.rules_for(slot);
         let change = self.backend(slot).observe(evidence, &rules, now);
-        change.or_else(|| {
-            self.judge(&mut recent, slot, Kind::Bad(Misdeed::Error), evidence.what, now)
-        })
+        let found = (Flaw::Wrong, Misdeed::Error);
+        change.or_else(|| self.judge(&mut recent, slot, found, evidence.what, now))
     }
 
     /// Takes note that a backend said nothing where others answered; see
@@ -151,7 +133,7 @@ impl Pool {
         let rules = self.rules_for(slot);
         let seen = (what, detail.as_str());
         let change = self.backend(slot).misbehaves(Misdeed::Silence, seen, &rules, now);
-        change.or_else(|| self.judge(&mut recent, slot, Kind::Bad(Misdeed::Silence), what, now))
+        change.or_else(|| self.judge(&mut recent, slot, (Flaw::Wrong, Misdeed::Silence), what, now))
     }
 
     /// Takes note of an answer that was wrong where another backend's was right: `seen` is what and
@@ -167,7 +149,7 @@ impl Pool {
         let rules = self.rules_for(slot);
         let state = self.backend(slot);
         let change = rules.ejects.then(|| state.misbehaves(misdeed, seen, &rules, now)).flatten();
-        change.or_else(|| self.judge(&mut recent, slot, Kind::Bad(misdeed), seen.0, now))
+        change.or_else(|| self.judge(&mut recent, slot, (Flaw::Wrong, misdeed), seen.0, now))
     }
 
     /// Takes note of an answer that was an error, or broke off. That alone is no evidence: it may
@@ -184,7 +166,7 @@ impl Pool {
         if misdeed == Misdeed::Error && state.is_on_probation() {
             state.shows_nothing();
         }
-        self.judge(&mut recent, slot, Kind::Bad(misdeed), what, now)
+        self.judge(&mut recent, slot, (Flaw::Wrong, misdeed), what, now)
     }
 
     /// Takes note of an answer whose head took [`SLOW`] or longer.
@@ -203,7 +185,7 @@ impl Pool {
             // Perhaps a trial's. What was slow before it went down says nothing about now.
             state.answers_late(now - took, now);
         }
-        self.judge(&mut recent, slot, Kind::Slow, "slow answer", now)
+        self.judge(&mut recent, slot, (Flaw::Slow, Misdeed::Silence), "slow answer", now)
     }
 
     /// What is late at the median of the other backends; `None` if too little is known of them.
@@ -221,14 +203,13 @@ impl Pool {
         &self,
         recent: &mut [Recent],
         slot: Slot,
-        kind: Kind,
+        (flaw, misdeed): (Flaw, Misdeed),
         what: &'static str,
         now: Moment,
     ) -> Option<Transition> {
-        let (state, flaw) = (self.backend(slot), kind.flaw());
+        let state = self.backend(slot);
         if state.health() == Health::Down {
-            // The others' runs compare themselves with all that it answers meanwhile.
-            recent[slot.index()].note(flaw);
+            recent[slot.index()].note_while_down(flaw);
             return None;
         }
         let total = state.answered();
@@ -239,77 +220,54 @@ impl Pool {
         }
         own.count(flaw, total, || self.others_ever(recent, slot, flaw), now);
         recent[slot.index()] = own;
-        let odds = self.window_says(recent, slot, flaw, now);
         // Late answers to what was sent before it was distrusted are old news: trials judge it now.
         let is_news = flaw != Flaw::Slow || !state.is_on_probation();
-        let run = || is_news.then(|| self.run_says(recent, slot, flaw, now)).flatten();
-        let odds = odds.or_else(run)?;
+        let why = self.why_outlier(recent, slot, (flaw, is_news), now)?;
         if !self.may_eject(slot) {
             return None;
         }
         recent[slot.index()].reset(total, now);
-        let misdeed = match kind {
-            Kind::Bad(misdeed) => misdeed,
-            Kind::Slow => Misdeed::Silence,
-        };
-        state.eject(misdeed, &format!("{odds}: {what}"), &self.rules(), now)
+        state.eject(misdeed, &format!("{why}: {what}"), &self.rules(), now)
     }
 
-    /// Rule 2, of its last answers; in words, if they say that it is an outlier.
-    fn window_says(
+    /// Rule 2, of its last answers and, if they are news, of the run that it is in; in words, if
+    /// either says that it is an outlier.
+    fn why_outlier(
         &self,
         recent: &mut [Recent],
         slot: Slot,
-        flaw: Flaw,
+        (flaw, is_news): (Flaw, bool),
         now: Moment,
     ) -> Option<String> {
+        let total = self.backend(slot).answered();
         let own = &mut recent[slot.index()];
-        let answers = own.answers(self.backend(slot).answered(), now);
-        let (count, since) = (own.bad(flaw), own.slow_since);
-        if !flaw.is_worth_a_look((count, answers), since, now) {
+        let answers = own.answers(total, now);
+        let window = (own.bad(flaw), answers);
+        let window = Some(window).filter(|it| flaw.is_worth_a_look(*it, own.slow_since, now));
+        let run = own.run(flaw, total).filter(|(run, sum)| {
+            let enough = is_news && sum.bad as f64 >= RUN_LEAST;
+            enough && flaw.is_worth_a_look(sum.parts(), run.began, now)
+        });
+        let run = run.map(|(run, own)| {
+            let meanwhile = run.meanwhile(self.others_ever(recent, slot, flaw));
+            (own.parts(), meanwhile.parts())
+        });
+        let run = run.filter(|(_, (_, of))| *of >= LEAST);
+        if window.is_none() && run.is_none() {
             return None;
         }
         let (others, of) = self.others_lately(recent, slot, flaw, now);
-        let odds = surprise(count / answers, (others + 1.0) / (of + 2.0)) * answers;
-        (of >= LEAST && odds >= SURE).then(|| {
-            let flaw = flaw.name();
-            format!(
-                "{count:.0} of its last {answers:.0} answers were {flaw}, \
-                 {others:.0} of {of:.0} of the others'"
-            )
-        })
-    }
-
-    /// The same of the run that it is in.
-    fn run_says(
-        &self,
-        recent: &mut [Recent],
-        slot: Slot,
-        flaw: Flaw,
-        now: Moment,
-    ) -> Option<String> {
-        let (run, own) = recent[slot.index()].run(flaw, self.backend(slot).answered())?;
-        let (bad, answers) = (own.bad as f64, own.answers as f64);
-        if !flaw.is_worth_a_look((bad, answers), run.began, now) {
-            return None;
+        let usual = (others + 1.0) / (of + 2.0);
+        let by_window = window.filter(|own| of >= LEAST && is_sure(*own, usual));
+        if let Some(own) = by_window {
+            return Some(in_words(flaw, own, (others, of), "the others'"));
         }
-        let meanwhile = run.meanwhile(self.others_ever(recent, slot, flaw))?;
-        let (others, of) = self.others_lately(recent, slot, flaw, now);
-        let before = (others + 1.0) / (of + 2.0);
-        let usual = (meanwhile.bad as f64 + 0.5) / (meanwhile.answers as f64 + 1.0);
-        let known = meanwhile.answers as f64 >= LEAST && bad >= RUN_LEAST;
-        let odds = surprise(bad / answers, usual.max(before)) * answers;
-        (known && odds >= SURE).then(|| {
-            let Sum { answers: of, bad: others } = meanwhile;
-            let flaw = flaw.name();
-            format!(
-                "{bad:.0} of its last {answers:.0} answers were {flaw}, \
-                 {others} of {of} of the others' meanwhile"
-            )
-        })
+        let by_run =
+            run.filter(|(own, (others, of))| is_sure(*own, usual.max((others + 0.5) / (of + 1.0))));
+        by_run.map(|(own, others)| in_words(flaw, own, others, "the others' meanwhile"))
     }
 
-    /// Bad answers, and answers, in the windows of the others that are not down.
+    /// Bad answers, and answers, in the windows of the next [`OTHERS`] after it that are not down.
     fn others_lately(
         &self,
         recent: &mut [Recent],
@@ -317,22 +275,21 @@ impl Pool {
         flaw: Flaw,
         now: Moment,
     ) -> (f64, f64) {
-        let (mut bad, mut of) = (0.0, 0.0);
-        for (index, state) in self.backends().iter().enumerate() {
-            if index != slot.index() && state.health() != Health::Down {
-                let other = &mut recent[index];
-                of += other.answers(state.answered(), now);
-                bad += other.bad(flaw);
-            }
-        }
-        (bad, of)
+        let up = nearest(slot, recent.len()).filter(|it| self.is_up(*it));
+        up.take(OTHERS).fold((0.0, 0.0), |(bad, of), index| {
+            let other = &mut recent[index];
+            let answers = other.answers(self.backends()[index].answered(), now);
+            (bad + other.bad(flaw), of + answers)
+        })
+    }
+
+    fn is_up(&self, index: usize) -> bool {
+        self.backends()[index].health() != Health::Down
     }
 
     /// All answers ever of the next [`OTHERS`] after it.
     fn others_ever(&self, recent: &[Recent], slot: Slot, flaw: Flaw) -> Sum {
-        let count = recent.len();
-        let nearest = (1..count).take(OTHERS).map(|step| (slot.index() + step) % count);
-        nearest.fold(Sum::default(), |sum, index| {
+        nearest(slot, recent.len()).take(OTHERS).fold(Sum::default(), |sum, index| {
             let other = recent[index].ever(flaw, self.backends()[index].answered());
             Sum { answers: sum.answers + other.answers, bad: sum.bad + other.bad }
         })
@@ -382,6 +339,25 @@ impl Share {
     fn allows(self, most: u32) -> bool {
         (self.out + 1) * 10_000 <= self.size * u64::from(most)
     }
+}
+
+/// The others of so many backends, from the one after it on.
+fn nearest(slot: Slot, count: usize) -> impl Iterator<Item = usize> {
+    (1..count).map(move |step| (slot.index() + step) % count)
+}
+
+/// Whether so many bad ones of so many answers are against chance where that share is usual.
+fn is_sure((bad, answers): (f64, f64), usual: f64) -> bool {
+    surprise(bad / answers, usual) * answers >= SURE
+}
+
+/// What speaks against a backend: its bad ones of its answers, beside others'.
+fn in_words(flaw: Flaw, own: (f64, f64), (others, of): (f64, f64), whose: &str) -> String {
+    let (bad, answers) = own;
+    let flaw = flaw.name();
+    format!(
+        "{bad:.0} of its last {answers:.0} answers were {flaw}, {others:.0} of {of:.0} of {whose}"
+    )
 }
 
 /// How much one answer of a backend says against its being like the others, if `share` of its own

@@ -24,7 +24,7 @@ const KEPT: u64 = WINDOW / 4;
 /// troubles that are over, and one ordinary error would be one too many for whoever had them.
 const HALF_LIFE: Duration = Duration::from_secs(10);
 
-/// A run with fewer bad ones than this is none: the window is there for what goes on for long.
+/// A run with a smaller share of bad ones than this is none: the window is there for what goes on for long.
 const WORTH: [f64; 2] = [0.25, SLOW_SHARE];
 
 /// So many of the last answers of one that is slow are.
@@ -44,6 +44,13 @@ pub(super) struct Sum {
     pub(super) bad: u64,
 }
 
+impl Sum {
+    /// Bad ones, and answers.
+    pub(super) fn parts(self) -> (f64, f64) {
+        (self.bad as f64, self.answers as f64)
+    }
+}
+
 /// Bad answers that came close together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
@@ -59,7 +66,7 @@ pub(super) struct Run {
 pub(super) struct Recent {
     /// The counter of its answers where the window begins.
     base: u64,
-    /// The same when it last aged.
+    /// The same when it last aged or was cut.
     seen: u64,
     /// Those that were bad, of each flaw.
     bad: [f64; 2],
@@ -74,7 +81,7 @@ pub(super) struct Recent {
 
 impl Recent {
     /// Of one that has given so many answers, which say nothing any more.
-    pub(super) fn from(total: u64, now: Moment) -> Recent {
+    pub(super) fn anew(total: u64, now: Moment) -> Recent {
         Recent { base: total, seen: total, aged: now, ..Recent::default() }
     }
 
@@ -82,7 +89,7 @@ impl Recent {
     ///
     /// [`begins`]: Recent::begins
     pub(super) fn since_ever(total: u64) -> Recent {
-        Recent::from(total, Moment::ZERO)
+        Recent::anew(total, Moment::ZERO)
     }
 
     /// Learns when it is, if it doesn't know yet. Without that all answers until the first look
@@ -95,22 +102,20 @@ impl Recent {
 
     /// Forgets what lies before the window. Answers since.
     pub(super) fn answers(&mut self, total: u64, now: Moment) -> f64 {
-        if total < self.base {
-            *self = Recent::from(total, now);
-        }
+        debug_assert!(total >= self.base, "counters only grow");
         let half_lives = now.since(self.aged).as_nanos() / HALF_LIFE.as_nanos();
         if half_lives > 0 {
             self.age(half_lives as f64, total);
             // What is left of the last half-life counts towards the next.
             self.aged = self.aged + HALF_LIFE * half_lives as u32;
         }
-        let all = total - self.base;
+        let all = total.saturating_sub(self.base);
         if all > WINDOW {
             let part = KEPT as f64 / all as f64;
             self.keep(part, all as f64 * part, total);
         }
         // Bad ones are counted when they begin, or instead of an answer.
-        ((total - self.base) as f64).max(self.bad[0]).max(self.bad[1])
+        (total.saturating_sub(self.base) as f64).max(self.bad[0]).max(self.bad[1])
     }
 
     /// Forgets by the clock: what came since the last time came evenly, so it is younger.
@@ -155,17 +160,23 @@ impl Recent {
         self.note(flaw);
     }
 
-    /// Counts a bad one for those who compare themselves with it, and no more.
-    pub(super) fn note(&mut self, flaw: Flaw) {
+    /// Counts a bad one of one that is out, for those who compare themselves with it. It was asked
+    /// for that before, and has had its verdict: when it is back nothing of it is left.
+    pub(super) fn note_while_down(&mut self, flaw: Flaw) {
+        self.runs = [None; 2];
+        self.note(flaw);
+    }
+
+    fn note(&mut self, flaw: Flaw) {
         self.bads[flaw as usize] += 1;
     }
 
-    /// The run it is in and its answers there, the one that is judged included: it is counted
-    /// later.
+    /// The run it is in and its answers there. The one that is judged is added: an answer that is
+    /// bad or slow is counted later. A failure is counted before, and twice then: one answer more.
     pub(super) fn run(&self, flaw: Flaw, total: u64) -> Option<(Run, Sum)> {
         let run = self.runs[flaw as usize]?;
         let bad = self.bads[flaw as usize] - run.before.bad;
-        let answers = (total.checked_sub(run.before.answers)? + 1).max(bad);
+        let answers = (total.saturating_sub(run.before.answers) + 1).max(bad);
         Some((run, Sum { answers, bad }))
     }
 
@@ -176,17 +187,17 @@ impl Recent {
 
     /// Begins anew after a verdict. What others remember of its counters goes on.
     pub(super) fn reset(&mut self, total: u64, now: Moment) {
-        *self = Recent { bads: self.bads, ..Recent::from(total, now) };
+        *self = Recent { bads: self.bads, ..Recent::anew(total, now) };
     }
 }
 
 impl Run {
     /// The others' answers since it began, of what they are now.
-    pub(super) fn meanwhile(self, others: Sum) -> Option<Sum> {
-        Some(Sum {
-            answers: others.answers.checked_sub(self.others.answers)?,
-            bad: others.bad.checked_sub(self.others.bad)?,
-        })
+    pub(super) fn meanwhile(self, others: Sum) -> Sum {
+        Sum {
+            answers: others.answers.saturating_sub(self.others.answers),
+            bad: others.bad.saturating_sub(self.others.bad),
+        }
     }
 }
 
@@ -200,7 +211,7 @@ mod tests {
 
     /// What is left of four bad ones after a minute in which somebody looked so often.
     fn left_after(looks: &[u64], answers: u64) -> (f64, f64) {
-        let mut recent = Recent::from(0, at(1_000));
+        let mut recent = Recent::anew(0, at(1_000));
         recent.bad[0] = 4.0;
         let mut left = 0.0;
         for seconds in looks {
@@ -227,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_window_that_is_full_keeps_its_share_of_bad_ones() {
-        let mut recent = Recent::from(0, at(1));
+        let mut recent = Recent::anew(0, at(1));
         recent.bad[0] = 8.0;
         let (left, bad) = (recent.answers(80, at(2)), recent.bad[0]);
         assert!((left - KEPT as f64).abs() < 1e-9, "{left}");
@@ -254,7 +265,7 @@ mod tests {
         recent.count(Flaw::Wrong, 102, || sum(90, 9), at(2));
         assert_eq!(seen(&recent, 102), Some(sum(3, 2)));
         let run = recent.run(Flaw::Wrong, 102).expect("it is in one").0;
-        assert_eq!(run.meanwhile(sum(60, 2)), Some(sum(10, 1)), "since its first");
+        assert_eq!(run.meanwhile(sum(60, 2)), sum(10, 1), "since its first");
         recent.count(Flaw::Slow, 102, || sum(90, 9), at(2));
         assert_eq!(seen(&recent, 102), Some(sum(3, 2)), "a slow one is another matter");
         recent.count(Flaw::Wrong, 120, || sum(91, 9), at(3));

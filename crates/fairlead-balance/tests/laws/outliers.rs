@@ -8,6 +8,7 @@ use fairlead_balance::Random;
 use fairlead_model::backend::Slot;
 use fairlead_model::health::{Health, Misdeed, Origin};
 use fairlead_model::plan::{CheckKind, OutlierPlan, Policy, PoolPlan};
+use fairlead_model::reason::Reason;
 use proptest::prelude::*;
 
 use crate::pools::{plan, World};
@@ -160,6 +161,28 @@ fn late_errors_of_one_that_is_out_are_not_good_answers_of_the_others() {
         let change = error(1);
         assert_eq!(change, None, "the {nth}th of all its last, and so are the others'");
     }
+}
+
+/// Many were on their way when its process was killed: they fail one after the other, also when it
+/// is out already, and it is back a few seconds later.
+#[test]
+fn late_errors_of_one_that_has_fallen_are_not_held_against_it_once_it_is_back() {
+    let mut traffic = Traffic::new(2);
+    traffic.run(400, MS * 10);
+    for _ in 0..23 {
+        traffic.world.state(1).shard(0).add_failure(Reason::BackendReset);
+        let seen = ("connection reset", "");
+        let _ = traffic.world.pool.wrong(Slot(1), Misdeed::Error, seen, traffic.world.now);
+    }
+    assert_eq!(traffic.health(1), Health::Down);
+    (0..5).for_each(|_| drop(traffic.world.say(1, Origin::Check, true)));
+    let fell = traffic.world.now;
+    while traffic.health(1) == Health::Down {
+        traffic.run(1, MS * 10);
+    }
+    assert!(traffic.world.now.since(fell) < MS * 9_000, "{:?}", traffic.world.now.since(fell));
+    let error = traffic.world.pool.bad(Slot(1), Misdeed::Error, "an error", traffic.world.now);
+    assert_eq!(error, None);
 }
 
 /// The others' good answers of before are no argument once they answer badly, too. As each looks
