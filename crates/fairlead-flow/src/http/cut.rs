@@ -79,7 +79,9 @@ impl Flow {
         }
         if exchange.noted == Noted::Nothing {
             exchange.noted = Noted::Silence;
-            answers.note_silence(sent);
+            if link.speaks() {
+                answers.note_silence(sent);
+            }
         }
         let silence = silence();
         if !out && silence.times < DOUBTED {

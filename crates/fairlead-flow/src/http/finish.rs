@@ -47,13 +47,16 @@ impl Flow {
     ) {
         let Some(link) = self.ctx.links.get(key) else { return };
         let state = &link.backend.state;
-        link.backend.answers.note_whole(exchange.sent_at);
+        let speaks = link.speaks();
+        if speaks {
+            link.backend.answers.note_whole(exchange.sent_at);
+        }
         state.end();
         let shard = state.shard(self.ctx.worker);
         shard.add_request(now.since(exchange.sent_at));
         // What the client got came from the backend, and the other way round.
         shard.add_bytes(exchange.sent, exchange.received);
-        if exchange.promising && link.speaks() {
+        if exchange.promising && speaks {
             let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
             self.ctx.succeeded(&pool, slot, now);
         }

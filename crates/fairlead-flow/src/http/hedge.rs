@@ -205,15 +205,15 @@ impl Flow {
             winner.map_or_else(String::new, |(pool, slot)| pool.backend_plan(slot).address.clone());
         let detail =
             format!("for {}, while {name} answered within {}", millis(waited), millis(took));
+        if !self.ctx.speaks(Some(loser)) {
+            return;
+        }
         let backend = pool.backend(slot);
         if noted == Noted::Nothing {
             backend.answers.note_silence(since);
         }
         let silence = backend.answers.silence(backend.state.check_passed());
         let usual = late_after(&pool, slot, now);
-        if !self.ctx.speaks(Some(loser)) {
-            return;
-        }
         if trial || is_no_pause(silence, usual, now) {
             self.ctx.overdue(&pool, slot, "no answer", detail, now);
         } else if silence.times >= DOUBTED {

@@ -182,7 +182,9 @@ impl Flow {
         let limits = chunk_limits(client.listener.plan());
         exchange.take_head((bytes, limits), head, self.stopping);
         let (pool, slot, speaks) = (std::rc::Rc::clone(&link.pool), link.slot, link.speaks());
-        link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
+        if speaks {
+            link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
+        }
         if link.watch.suspected {
             self.ctx.path_answered(d, link_key, exchange.sent_at, now);
         }
@@ -351,13 +353,15 @@ impl Flow {
         let Some(link) = self.ctx.links.get(link_key) else { return };
         let shard = link.backend.state.shard(self.ctx.worker);
         shard.add_request(now.since(exchange.sent_at));
-        let (pool, slot) = (std::rc::Rc::clone(&link.pool), link.slot);
-        link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
+        let (pool, slot, speaks) = (std::rc::Rc::clone(&link.pool), link.slot, link.speaks());
+        if speaks {
+            link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
+        }
         if link.watch.suspected {
             self.ctx.path_answered(d, link_key, exchange.sent_at, now);
         }
         exchange.settle_blame(&mut self.ctx, slot, true, now);
-        if self.ctx.speaks(Some(link_key)) {
+        if speaks {
             self.ctx.succeeded(&pool, slot, now);
         }
         self.out.clear();

@@ -3,12 +3,12 @@
 use fairlead_model::backend::Wish;
 use fairlead_model::health::Health;
 use fairlead_model::limits::REPLAY_BYTES;
-use fairlead_model::plan::Policy;
+use fairlead_model::plan::{Policy, PoolPlan};
 
 use crate::keep::{OK, POST};
 use crate::openings::{known, PUT};
 use crate::script::Dialogue;
-use crate::setup::{http, ms, Setup};
+use crate::setup::{backend, http, ms, Setup};
 use crate::upgrade::{SWITCH, UPGRADE};
 use crate::wants::*;
 
@@ -266,4 +266,36 @@ fn where_nobody_else_is_well_nothing_is_cut_off() {
     told.state(1).set_wish(Wish::Draining);
     told.after(ms(4_000)).wants_nothing().is(0, Health::Suspect).active(0, 2);
     told.abandons().whatever();
+}
+
+/// Client 2 asks the first backend over `L0`; then that one is moved, and client 4 asks it over `L2`
+/// where it is now. Neither is answered, as 3 and 5 are by the second one.
+fn stuck_before_and_after_a_move() -> Dialogue {
+    let mut told = known(turns(), PUT);
+    told.client_connects().wants_nothing().sends(Who::Client(2), PUT).whatever().active(0, 1);
+    told.after(ms(10)).wants_nothing();
+    is_answered(&mut told, 3, PUT);
+    let moved = |pool: &mut PoolPlan| pool.backends[0].endpoints = backend(9).endpoints;
+    told.reloads(turns().pool(moved)).wants_nothing();
+    told.client_connects().wants_nothing().sends(Who::Client(4), PUT).wants([connect(9)]);
+    told.connected(L2).whatever().active(0, 2).after(ms(10)).wants_nothing();
+    is_answered(&mut told, 5, PUT);
+    told
+}
+
+#[test]
+fn the_silence_of_an_old_host_is_not_the_new_ones() {
+    let mut told = stuck_before_and_after_a_move();
+    told.after(ms(250)).wants_nothing().active(0, 2).steps("moved", "silent", 0);
+    told.nobody_is_blamed().abandons().whatever();
+}
+
+#[test]
+fn the_answer_of_an_old_host_is_not_the_new_ones() {
+    let mut told = stuck_before_and_after_a_move();
+    told.after(ms(250)).wants_nothing().sends(L0, OK).whatever().active(0, 1);
+    told.client_connects().wants_nothing().sends(Who::Client(6), PUT).wants([connect(9)]);
+    told.connected(L3).whatever().active(0, 2).after(ms(10)).wants_nothing();
+    is_answered(&mut told, 7, PUT);
+    told.after(ms(250)).whatever().steps("moved", "silent", 2).abandons().whatever();
 }
