@@ -232,13 +232,6 @@ impl LocalPool {
         others.any(|(index, backend)| index != slot.index() && backend.answers.was_whole(moment))
     }
 
-    /// Whether a backend is at none of the places any more that this pool, which may be one from
-    /// before a reload, has for it: nobody is to be asked there.
-    pub(crate) fn has_moved(&self, slot: Slot) -> bool {
-        let places = &self.backend_plan(slot).endpoints;
-        !self.backend(slot).endpoints.borrow().iter().any(|now| places.contains(now))
-    }
-
     pub(crate) fn backend_plan(&self, slot: Slot) -> &BackendPlan {
         &self.pool.plan.backends[slot.index()]
     }
@@ -290,7 +283,7 @@ impl LocalBackend {
 
     /// Whether connections to `endpoint` may still be used.
     pub(crate) fn is_at(&self, endpoint: &Rc<Endpoint>) -> bool {
-        !self.retired.get() && self.endpoints.borrow().iter().any(|ours| ours == endpoint)
+        !self.retired.get() && self.has(endpoint)
     }
 
     /// Whether what a connection to `endpoint` shows is about this backend: with another host its

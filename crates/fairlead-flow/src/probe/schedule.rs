@@ -124,17 +124,11 @@ impl Flow {
     /// Ends the extra probes that ask what nobody asks any more: their backend is somewhere else
     /// now, or its check is another one. What they found out would be held against it for ever.
     fn probes_drop_doubts<D: Driver>(&mut self, d: &mut D) {
-        let pools = Rc::clone(&self.local.pools);
-        let is_asked = |question: &Question, of: &Rc<LocalBackend>| {
-            pools.iter().any(|pool| {
-                let mut both = pool.backends.iter().zip(&pool.plan().backends);
-                both.any(|(one, plan)| Rc::ptr_eq(one, of) && question.is_about(pool, plan))
-            })
-        };
+        let local = Rc::clone(&self.local.pools);
         for key in self.probes.all.keys() {
             let probe = self.probes.all.get(key).filter(|probe| probe.doubted.is_some());
             let Some(probe) = probe else { continue };
-            if !probe.watchers.iter().all(|of| is_asked(&probe.question, &of.backend)) {
+            if !probe.watchers.iter().all(|of| is_asked(&local, &probe.question, &of.backend)) {
                 self.probe_forget(d, key);
             }
         }
@@ -144,11 +138,16 @@ impl Flow {
     pub(crate) fn probes_doubt<D: Driver>(&mut self, d: &mut D, now: Moment) {
         for (pool, slot) in std::mem::take(&mut self.ctx.doubts) {
             let backend = pool.backend(slot);
-            // Whoever has moved is asked where it is now, by those who find it wanting there.
-            if self.stopping || backend.retired.get() || pool.has_moved(slot) {
+            if self.stopping || backend.retired.get() {
                 continue;
             }
             let Some(question) = question(&pool, pool.backend_plan(slot)) else { continue };
+            // Whoever has moved is asked where it is now, by those who find it wanting there.
+            let pools = &self.local.pools;
+            let is_in_force = pools.iter().any(|now| Rc::ptr_eq(now, &pool));
+            if !is_in_force && !is_asked(pools, &question, backend) {
+                continue;
+            }
             let host = match self.ctx.host_claim(&question.endpoints[0]) {
                 Claim::Free => None,
                 Claim::Of(host) => Some(host),
@@ -247,4 +246,12 @@ impl Question {
             && self.timeout == check.timeout.duration()
             && self.proxy == pool.proxy
     }
+}
+
+/// Whether one of these pools asks this about a backend.
+fn is_asked(pools: &[Rc<LocalPool>], question: &Question, of: &Rc<LocalBackend>) -> bool {
+    pools.iter().any(|pool| {
+        let mut both = pool.backends.iter().zip(&pool.plan().backends);
+        both.any(|(one, plan)| Rc::ptr_eq(one, of) && question.is_about(pool, plan))
+    })
 }

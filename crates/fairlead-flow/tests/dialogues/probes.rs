@@ -216,6 +216,25 @@ fn a_connect_to_where_it_was_says_nothing_about_who_has_moved() {
     }
 }
 
+/// It stays at one of two places: what a search of before doubts is asked where it is now.
+#[test]
+fn a_doubt_of_before_is_not_settled_at_a_place_that_is_no_more() {
+    let at = |one, other| {
+        http().backends(1).checked().pool(|pool| {
+            pool.backends[0].endpoints = backend(one).endpoints;
+            pool.backends[0].endpoints.extend(backend(other).endpoints);
+        })
+    };
+    let mut told = dialogue(at(0, 9));
+    told.after(ms(1)).wants([connect(0)]).connected(L0).wants([close(L0)]);
+    told.client_connects().wants_nothing().client_sends(GET).wants([connect(0)]);
+    told.reloads(at(9, 8)).whatever().after(ms(1)).whatever();
+    told.refused(L1).wants([connect(8)]);
+    let other = told.connecting(8).pop().expect("it connects");
+    told.refused(other).whatever().is(0, Health::Suspect).after(ms(200)).whatever();
+    assert_eq!(told.connecting(0), [], "nobody asks there any more");
+}
+
 #[test]
 fn checks_need_no_traffic_and_never_stop() {
     let mut told = dialogue(http().backends(1).checked().pool(|pool| {
