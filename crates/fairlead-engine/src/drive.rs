@@ -41,8 +41,9 @@ const KEPT: usize = 256;
 /// A look around that was due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Round {
-    /// Whether three of four places are free: then others have memory to give back, too, even if
-    /// one that stays in the last place keeps the sockets' own.
+    /// Whether three of four places are free, and were not in the round before: then others have
+    /// memory to give back, too, even if one that stays in the last place keeps the sockets' own.
+    /// Not again while it stays so: that would cost a look at all memory in each round for ever.
     pub peak_has_left: bool,
 }
 
@@ -62,6 +63,8 @@ pub(crate) struct Sockets {
     reserved: Reserved,
     /// When the next look for dead ends is due.
     round: Moment,
+    /// Three of four places were free in the last one.
+    was_low: bool,
     now: Moment,
     /// Where questions to policies go.
     asking: Option<Asking>,
@@ -79,6 +82,7 @@ impl Sockets {
             pipes: Pipes::new(descriptors::limit(), workers),
             reserved: Reserved::of(descriptors::limit()),
             round: Moment::ZERO + ROUND,
+            was_low: false,
             now: Moment::ZERO,
             asking: None,
         }
@@ -215,7 +219,9 @@ impl Sockets {
         self.look_for_dead();
         self.ready.shrink_to(KEPT);
         self.closing.shrink_to(KEPT);
-        Some(Round { peak_has_left: self.slots.give_back() })
+        let is_low = self.slots.give_back();
+        let was_low = std::mem::replace(&mut self.was_low, is_low);
+        Some(Round { peak_has_left: is_low && !was_low })
     }
 
     fn look_for_dead(&mut self) {
