@@ -292,7 +292,7 @@ impl Worker {
     /// Serves an accepted connection here, or lets the least loaded worker do it. Where all places
     /// are taken it is the one with the most clients, because somebody of its own has to go. Where
     /// memory is full all have their turn: whoever refuses one sheds some of its own that idle, and
-    /// a worker that is woken by nobody else's newcomers would keep all of them.
+    /// a worker to which nobody comes would otherwise never shed any.
     fn place(&mut self, socket: OwnedFd, listener: ListenerId, peer: Peer) {
         let ours = self.flow.open_clients();
         let (other, near) = if self.common.memory.is_full() {
@@ -351,7 +351,10 @@ impl Worker {
         self.listening.resume(self.sockets.poller(), self.now);
         if let Some(round) = self.sockets.run_timers() {
             // It knows by itself what it can spare.
-            self.flow.give_memory_back();
+            let flow = &mut self.flow;
+            if let Err(what) = guard::catch(|| flow.give_memory_back()) {
+                self.tell_panic(what);
+            }
             if round.peak_has_left {
                 memory::give_back_now();
             }
