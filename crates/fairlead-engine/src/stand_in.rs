@@ -26,7 +26,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fairlead_model::backend::Wish;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags};
@@ -45,6 +45,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two questions to Python: so often is it woken at most by clients that come at once, or
 /// while it can't accept because descriptors have run out.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The thread needs less to let an address go.
+const MOMENT: Duration = Duration::from_micros(200);
 
 /// How long a request may take, whole; and one of a stranger, who would keep operators waiting.
 const REQUEST: Duration = Duration::from_secs(1);
@@ -149,8 +152,13 @@ impl StandIn {
     /// If there are no descriptors, or it is none.
     pub fn stand_at(&self, admin: Option<(RawFd, Vec<String>)>) -> io::Result<()> {
         let admin = admin.map(|(number, hosts)| Door::open(number, Some(hosts)).map(Arc::new));
-        self.shared.lock().admin = admin.transpose()?;
+        let before = std::mem::replace(&mut self.shared.lock().admin, admin.transpose()?);
         ring(&self.shared.bell);
+        // Whoever closes the one before is to be the last who has it: then it refuses at once.
+        let end = Instant::now() + PAUSE;
+        while before.as_ref().is_some_and(|it| Arc::strong_count(it) > 1) && Instant::now() < end {
+            std::thread::sleep(MOMENT);
+        }
         Ok(())
     }
 

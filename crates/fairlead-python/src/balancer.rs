@@ -111,9 +111,9 @@ impl Engine {
     }
 
     #[pyo3(signature = (number, hosts))]
-    fn stand_at(&self, number: Option<i32>, hosts: Vec<String>) -> PyResult<()> {
+    fn stand_at(&self, py: Python<'_>, number: Option<i32>, hosts: Vec<String>) -> PyResult<()> {
         let Some(stand_in) = self.stand_in.get() else { return Ok(()) };
-        let stood = stand_in.stand_at(number.map(|number| (number, hosts)));
+        let stood = py.detach(|| stand_in.stand_at(number.map(|number| (number, hosts))));
         stood.map_err(|error| PyOSError::new_err(error.to_string()))
     }
 
