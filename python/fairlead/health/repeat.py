@@ -32,7 +32,7 @@ _DOUBT_SECONDS = 60.0
 class Checks:
     """Runs the checks of a running fairlead, each at its interval."""
 
-    def __init__(self, report: Report, say: Callable[[str], None]) -> None:
+    def __init__(self, report: Report, say: Callable[[str], None] = lambda _: None) -> None:
         """Nothing runs before `update`.
 
         Args:

@@ -40,38 +40,18 @@ async def until(claim):
             await asyncio.sleep(0.005)
 
 
-def repeat(checks, play, say=print):
+def repeat(checks, play):
     """Run checks around `play`; what was reported."""
     reported = []
 
     async def main():
-        running = Checks(lambda *row: reported.append(row), say)
+        running = Checks(lambda *row: reported.append(row))
         running.update(checks)
         await play(running, reported)
         running.stop()
 
     asyncio.run(main())
     return reported
-
-
-def test_a_check_goes_on_after_a_fault_of_ours(monkeypatch):
-    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.01)
-    run, faults, said = CommandCheck.run, [KeyError("app")], []
-
-    async def run_or_fail(check):
-        if faults:
-            raise faults.pop()
-        return await run(check)
-
-    monkeypatch.setattr(CommandCheck, "run", run_or_fail)
-
-    async def play(running, _):
-        await running.wait_first()
-
-    assert len(repeat([CHECK], play, said.append)) == 1
-    assert said == [
-        "a fault in fairlead, checking backend `db:5432` of pool `app` begins again: KeyError('app')"
-    ]
 
 
 def test_checks_run_again_and_again():
@@ -129,3 +109,27 @@ def test_one_that_is_down_for_long_is_asked_at_leisure_until_it_passes():
     assert not doubt.exists(now=100)
     doubt.observe(passed=True, now=101)
     assert doubt.exists(now=101)
+
+
+def test_a_check_goes_on_after_a_fault_of_ours(monkeypatch):
+    monkeypatch.setattr(tasks, "AGAIN_SECONDS", 0.01)
+    run, faults, reported, said = CommandCheck.run, [KeyError("app")], [], []
+
+    async def run_or_fail(check):
+        if faults:
+            raise faults.pop()
+        return await run(check)
+
+    monkeypatch.setattr(CommandCheck, "run", run_or_fail)
+
+    async def main():
+        running = Checks(lambda *row: reported.append(row), said.append)
+        running.update([CHECK])
+        await running.wait_first()
+        running.stop()
+
+    asyncio.run(main())
+    assert len(reported) == 1
+    assert said == [
+        "a fault in fairlead, checking backend `db:5432` of pool `app` begins again: KeyError('app')"
+    ]
