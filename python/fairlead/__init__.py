@@ -22,8 +22,9 @@ if TYPE_CHECKING:
         FairleadError,
         ReloadError,
     )
+    from fairlead.event import Event
     from fairlead.health.function import Probe
-    from fairlead.model import Backend, Event, Status
+    from fairlead.model import Backend, Status
     from fairlead.policy.policy import Policy
     from fairlead.policy.request import Request
 
@@ -57,7 +58,7 @@ _HOMES = {
     "ConfigErrors": "errors",
     "ControlError": "errors",
     "EngineError": "errors",
-    "Event": "model",
+    "Event": "event",
     "FairleadError": "errors",
     "Policy": "policy.policy",
     "Probe": "health.function",

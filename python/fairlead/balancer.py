@@ -21,7 +21,8 @@ from fairlead.control.engine import start_engine
 from fairlead.control.loop import ControlLoop
 from fairlead.control.running import Running
 from fairlead.control.thread import in_thread
-from fairlead.model import Event, Status
+from fairlead.event import Event
+from fairlead.model import Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

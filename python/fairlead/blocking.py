@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fairlead.config.schema import Backend, Config
-    from fairlead.model import Event, Status
+    from fairlead.event import Event
+    from fairlead.model import Status
 
 Result = TypeVar("Result")
 

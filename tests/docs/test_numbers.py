@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from fairlead.model import _WORDS
+from fairlead.event import _WORDS
 from harness.sources import text
 
 COUNTS = json.loads(text("bench/perf/counts.json"))["per_request"]

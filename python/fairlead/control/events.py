@@ -5,7 +5,7 @@ function that wakes it, so that a thousand subscribers cost no memory and a slow
 nobody: when it comes back too late the ring has moved on, and it is told how many it missed.
 
 Not here: where events come from (the engine; reload, discovery), how they are written to people
-(`fairlead.model.Event.text`) or to a socket (`api`).
+(`fairlead.event.Event.text`) or to a socket (`api`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from fairlead.model import Event
+from fairlead.event import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable

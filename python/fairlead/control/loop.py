@@ -22,8 +22,8 @@ from fairlead.control.wants import wrong_config
 from fairlead.discovery.dns import Names, has_names
 from fairlead.errors import ReloadError
 from fairlead.health.repeat import Checks
-from fairlead.model import counted
 from fairlead.tasks import for_ever
+from fairlead.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from fairlead.control.members import Members
     from fairlead.control.paths import Listening
     from fairlead.control.running import Running
-    from fairlead.model import Event, Json
+    from fairlead.event import Event
+    from fairlead.model import Json
 
 LOOK_SECONDS = 0.5
 """Between two looks at the files of policies and checks in Python."""

@@ -23,7 +23,7 @@ from fairlead.control.engine import start_engine
 from fairlead.control.running import Running
 from fairlead.control.service import Manager, admin_socket, unused
 from fairlead.errors import EngineError
-from fairlead.model import counted
+from fairlead.words import counted
 
 if TYPE_CHECKING:
     from asyncio import Runner

@@ -20,7 +20,7 @@ from fairlead.control.events import EventLog
 from fairlead.control.members import Members
 from fairlead.control.metrics import families, render
 from fairlead.control.wishes import Wishes, configured
-from fairlead.model import Event
+from fairlead.event import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

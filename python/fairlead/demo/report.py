@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fairlead.model import counted
+from fairlead.words import counted
 
 if TYPE_CHECKING:
     from fairlead.demo.scenario import Act

@@ -47,7 +47,7 @@ def _events(running: Running, *, follow: bool) -> Iterator[str]:
 
 
 def _line(value: dict[str, Any]) -> str:
-    from fairlead.model import Event
+    from fairlead.event import Event
 
     event = Event.from_json(value)
     role = {"down": "bad", "suspect": "doubt", "healthy": "good"}.get(event.detail.get("to", ""))
