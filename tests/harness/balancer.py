@@ -205,6 +205,13 @@ class Balancer:
             lambda: all(row["health"] == "healthy" for row in rows()), patience, lambda: f"{rows()}"
         )
 
+    def wait_for_reason(self, code: str, count: int = 1) -> None:
+        """Until the only listener has counted so many of this reason."""
+        wait_for(
+            lambda: self.listener()["reasons"].get(code) == count,
+            otherwise=lambda: f"wanted {count} {code}, found {self.listener()['reasons']}",
+        )
+
     def reload(self, config: str | None = None) -> tuple[int, Any]:
         """Write a new configuration (if given) and have it loaded: status and JSON."""
         if config is not None:

@@ -200,7 +200,7 @@ def test_an_answer_that_breaks_off_is_seen_to_be_broken(
     assert head.status == 200
     with pytest.raises((BrokenOff, ConnectionResetError)):
         line.read_body(head)
-    wait_for(lambda: balancer.listener()["reasons"].get("response_truncated") == 1)
+    balancer.wait_for_reason("response_truncated")
 
 
 def test_an_answer_that_stalls_is_broken_off(fairlead, backend) -> None:
@@ -217,7 +217,7 @@ def test_an_answer_that_stalls_is_broken_off(fairlead, backend) -> None:
 
     with pytest.raises((BrokenOff, ConnectionResetError)):
         line.read_body(head)
-    wait_for(lambda: balancer.listener()["reasons"].get("response_stalled") == 1)
+    balancer.wait_for_reason("response_stalled")
 
 
 def test_a_stream_of_events_with_nothing_to_tell_is_no_illness(fairlead, backend) -> None:
@@ -240,7 +240,7 @@ def test_a_stream_of_events_with_nothing_to_tell_is_no_illness(fairlead, backend
         with pytest.raises((BrokenOff, ConnectionResetError)):
             line.read_body(head)
 
-    wait_for(lambda: balancer.listener()["reasons"].get("stream_idle") == 5)
+    balancer.wait_for_reason("stream_idle", 5)
     row = balancer.backends()[one.address]
     assert (row["health"], row["failures"]) == ("healthy", 0)
 

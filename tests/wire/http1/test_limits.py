@@ -166,7 +166,7 @@ def test_an_answer_whose_head_went_out_is_broken_off_at_the_limit(fairlead, back
 
     with pytest.raises((BrokenOff, ConnectionResetError)):
         line.read_body(head)
-    wait_for(lambda: balancer.listener()["reasons"].get("response_truncated") == 1)
+    balancer.wait_for_reason("response_truncated")
 
 
 def test_a_target_that_is_too_long_is_refused(http, backend) -> None:

@@ -16,7 +16,7 @@ MIB = 1 << 20
 IDLE = 12
 
 
-class Siege:
+class FullMemory:
     """Hundreds of uploads that nobody answers: each is kept, so that it can be sent again."""
 
     def __init__(self, fairlead, backend) -> None:
@@ -61,37 +61,37 @@ class Siege:
 
 
 @pytest.fixture
-def siege(fairlead, backend):
-    return Siege(fairlead, backend)
+def filled(fairlead, backend):
+    return FullMemory(fairlead, backend)
 
 
-def test_without_memory_newcomers_are_refused_and_it_recovers(siege) -> None:
-    balancer, listen = siege.balancer, siege.listen
+def test_without_memory_newcomers_are_refused_and_it_recovers(filled) -> None:
+    balancer, listen = filled.balancer, filled.listen
     early = balancer.connect(listen)
     early.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
-    wait_for(lambda: siege.backend.requests)
-    siege.fill()
+    wait_for(lambda: filled.backend.requests)
+    filled.fill()
 
     assert balancer.connect(listen).get().reason == "memory_full"
     assert balancer.resident_bytes() < 96 * MIB
-    siege.release()
+    filled.release()
     assert early.read_response().body == b"hello", "what was under way goes on"
-    wait_for(lambda: not siege.is_full(), 10)
+    wait_for(lambda: not filled.is_full(), 10)
     assert balancer.connect(listen).get().status == 200
     told = [each["full"] for each in balancer.events() if each["event"] == "memory"]
     assert told == [True, False]
 
 
-def test_without_memory_what_idles_goes_before_newcomers_are_let_in(siege) -> None:
+def test_without_memory_what_idles_goes_before_newcomers_are_let_in(filled) -> None:
     """Idle connections are closed, requests under way are not, and afterwards all are served."""
-    balancer, listen = siege.balancer, siege.listen
+    balancer, listen = filled.balancer, filled.listen
     early = balancer.connect(listen)
     early.send("GET / HTTP/1.1\r\nHost: app\r\n\r\n")
-    wait_for(lambda: siege.backend.requests)
+    wait_for(lambda: filled.backend.requests)
     idle = [balancer.connect(listen) for _ in range(IDLE)]
     for line in idle:
         assert line.get("/quick").status == 200
-    siege.fill()
+    filled.fill()
 
     def turned_away_until_nobody_idles() -> bool:
         with balancer.connect(listen) as newcomer:
@@ -100,14 +100,14 @@ def test_without_memory_what_idles_goes_before_newcomers_are_let_in(siege) -> No
 
     # Each closes four of the worker that refuses it, and the workers take turns.
     wait_for(turned_away_until_nobody_idles, 10)
-    made_room = siege.made_room()
+    made_room = filled.made_room()
     assert made_room >= IDLE
-    siege.release()
+    filled.release()
     assert early.read_response().body == b"hello", "who was at a request stayed"
-    wait_for(lambda: not siege.is_full(), 10)
+    wait_for(lambda: not filled.is_full(), 10)
     for _ in range(IDLE):
         assert balancer.connect(listen).get("/quick").status == 200
-    assert siege.made_room() == made_room, "nobody more is closed when there is memory"
+    assert filled.made_room() == made_room, "nobody more is closed when there is memory"
     told = [each["full"] for each in balancer.events() if each["event"] == "memory"]
     assert told == [True, False], "it has not swung"
 

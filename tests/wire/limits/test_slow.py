@@ -45,7 +45,7 @@ def test_who_takes_nothing_of_its_answer_is_cut_off(before_big) -> None:
     balancer, listen, one = before_big('timeouts = { idle = "1s" }')
     line = reader(listen)
 
-    wait_for(lambda: balancer.listener()["reasons"].get("client_slow") == 1, 10)
+    balancer.wait_for_reason("client_slow")
     wait_for(lambda: balancer.listener()["connections_active"] == 0)
     assert balancer.backends()[one.address]["health"] in ("healthy", "unknown")
     with pytest.raises(ConnectionResetError):
@@ -59,7 +59,7 @@ def test_who_takes_less_than_the_least_is_cut_off(before_big) -> None:
     while time.monotonic() < end and _takes(line, 1024):
         time.sleep(0.05)
 
-    wait_for(lambda: balancer.listener()["reasons"].get("client_slow") == 1)
+    balancer.wait_for_reason("client_slow")
 
 
 def test_a_slow_download_goes_on_however_long_it_takes(before_big) -> None:

@@ -133,7 +133,7 @@ def test_what_is_no_header_is_refused_with_a_reason(web, sent: bytes, why: str) 
     assert why in answer.body.decode()
     assert line.is_closed()
     assert one.lines == []
-    wait_for(lambda: balancer.listener()["reasons"].get("bad_proxy_header") == 1)
+    balancer.wait_for_reason("bad_proxy_header")
     log = balancer.folder / "log"
     row = json.loads(wait_for(lambda: log.exists() and log.read_text()).splitlines()[0])
     assert (row["reason"], row["client"]) == ("bad_proxy_header", "127.0.0.1")
@@ -240,7 +240,7 @@ def test_a_tcp_client_without_a_header_is_reset(fairlead, backend, sent: bytes) 
     with pytest.raises(ConnectionResetError):
         line.read_to_end()
     assert one.lines == []
-    wait_for(lambda: balancer.listener()["reasons"].get("bad_proxy_header") == 1)
+    balancer.wait_for_reason("bad_proxy_header")
 
 
 def test_on_a_unix_socket_everybody_owes_a_header(fairlead, backend, short_path) -> None:

@@ -156,7 +156,7 @@ def test_all_at_their_limits_is_saturation(fairlead, backend) -> None:
     first.read(1)
 
     assert turned_away(balancer, listen)
-    wait_for(lambda: balancer.listener()["reasons"].get("saturated") == 1)
+    balancer.wait_for_reason("saturated")
     first.close()
     wait_for(lambda: balancer.backends()[one.address]["active"] == 0)
     assert speaks(balancer.connect(listen))

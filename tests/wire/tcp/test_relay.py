@@ -252,7 +252,7 @@ def test_a_connection_that_neither_side_uses_ends(fairlead, backend) -> None:
         assert line.read(1) == b"x"
         assert line.is_silent(0.8), "it was used a moment ago"
     assert line.is_closed(10)
-    wait_for(lambda: balancer.listener()["reasons"].get("client_idle") == 1)
+    balancer.wait_for_reason("client_idle")
 
 
 def test_traffic_one_way_keeps_a_connection(fairlead, backend) -> None:
