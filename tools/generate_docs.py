@@ -39,11 +39,7 @@ ELSEWHERE = (
     (HTTP, "_REQUEST_SECONDS", "Seconds there from then to the end of its body."),
     (HTTP, "_WRITE_SECONDS", "Seconds in which a client there has to take what it is sent."),
     (SOCKET, "_CONNECTIONS_MAX", "Connections at once at each address of the API."),
-    (
-        STAND_IN,
-        "HEAD.head",
-        "Bytes of a request's head while the engine answers in Python's place.",
-    ),
+    (STAND_IN, "HEAD.head", "Bytes of a request's head where the engine answers for Python."),
     (STAND_IN, "HEAD.headers", "Lines of a request's head then."),
     (STAND_IN, "BODY", "Bytes of a request's body then."),
     (STAND_IN, "THROWN_AWAY", "Bytes of a longer body that are read and thrown away then."),
