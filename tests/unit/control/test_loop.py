@@ -15,14 +15,14 @@ from fairlead.control.running import Running
 from fairlead.discovery import dns
 
 
-def run(running, play, load=None):
+def run(running, play, load=None, control=None):
     """Run a control loop around `play`; the lines that it said."""
     said = []
 
     async def main():
         loop = ControlLoop(running, load or (lambda: running.loaded), said.append)
         running.start()
-        await loop.start(None, None)
+        await loop.start(control, None)
         await play(loop)
         if not loop.stopping:
             await loop.stop("the test is over")
@@ -201,3 +201,32 @@ def test_wishes_go_through(running, engine):
         assert loop.pool_names() == ["app"]
 
     run(running, play)
+
+
+def test_what_was_wished_while_python_was_away_is_taken_over(running, engine, short_path):
+    control = paths.listen_admin(f"unix:{short_path}/control")
+
+    async def play(_):
+        assert engine.stands_at == control.socket.fileno()
+        engine.wish_while_away("app", "10.0.0.1:80", state="draining")
+        engine.ask()
+        await until(lambda: len(running.wishes) == 1)
+
+    assert run(running, play, control=control) == []
+
+
+def test_a_machine_without_room_for_a_stand_in_is_told(running, engine, short_path):
+    control = paths.listen_admin(f"unix:{short_path}/control")
+
+    def stand_in(*_):
+        raise OSError(24, "Too many open files")
+
+    async def play(_):
+        engine.emit(event="health", pool="app", backend="10.0.0.1:80", why="check")
+        await until(lambda: running.events.last_id == 2)
+
+    engine.stand_in = stand_in
+    said = run(running, play, control=control)
+    assert said[0] == (
+        "nobody answers at the control socket while Python is stuck: [Errno 24] Too many open files"
+    )
