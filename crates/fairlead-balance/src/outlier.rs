@@ -7,7 +7,7 @@
 //! 1. Only bad and slow answers are looked at here; good ones are taken from counters that exist
 //!    anyway. The way of a request that goes well has nothing of this in it.
 //! 2. Each backend is judged by its last [`WINDOW`] answers, those of half a minute ago hardly
-//!    (`recent`): it is an outlier if at least [`LEAST`] of them were bad, that is a tenth or more,
+//!    (`window`): it is an outlier if at least [`LEAST`] of them were bad, that is a tenth or more,
 //!    and if so many would come by chance less than once in a million times ([`SURE`]) were it like
 //!    the others. In the others' answers one more bad one is supposed than there was. So the less
 //!    is known of them, the worse it must be; and what happens to everybody is nobody's fault.
@@ -33,7 +33,7 @@
 //! The idea and the names are Envoy's (outlier detection); there it needs five hosts and a hundred
 //! requests each, and a mean and a standard deviation instead of rule 2.
 
-mod recent;
+mod window;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -43,12 +43,12 @@ use fairlead_model::health::{Evidence, Health, Misdeed, Origin, Transition};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
 
-use self::recent::{Flaw, Recent, Sum, SLOW_SHARE};
+use self::window::{Flaw, Sum, Window, SLOW_SHARE};
 use crate::pool::Pool;
 use crate::state::BackendState;
 use crate::tracker::Rules;
 
-pub use self::recent::WINDOW;
+pub use self::window::WINDOW;
 
 /// So few bad ones say nothing.
 pub const LEAST: f64 = 5.0;
@@ -71,7 +71,7 @@ const OTHERS: usize = 64;
 
 /// The last answers of all backends of a pool.
 #[derive(Debug)]
-pub(crate) struct Watch(Mutex<Vec<Recent>>);
+pub(crate) struct Watch(Mutex<Vec<Window>>);
 
 impl Flaw {
     /// Whether so many bad ones, of so many answers, since then may make an outlier at all.
@@ -93,7 +93,7 @@ impl Flaw {
 
 impl Watch {
     pub(crate) fn new(backends: &[Arc<BackendState>]) -> Watch {
-        let recent = backends.iter().map(|state| Recent::since_ever(state.answered()));
+        let recent = backends.iter().map(|state| Window::since_ever(state.answered()));
         Watch(Mutex::new(recent.collect()))
     }
 
@@ -103,7 +103,7 @@ impl Watch {
         self.lock().iter_mut().for_each(|recent| recent.begins(now));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Recent>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Window>> {
         // Plain data: a panic while it was held can't have left it half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,7 +201,7 @@ impl Pool {
     /// Counts one, and ejects the backend if it is an outlier now.
     fn judge(
         &self,
-        recent: &mut [Recent],
+        recent: &mut [Window],
         slot: Slot,
         (flaw, misdeed): (Flaw, Misdeed),
         what: &'static str,
@@ -234,7 +234,7 @@ impl Pool {
     /// either says that it is an outlier.
     fn why_outlier(
         &self,
-        recent: &mut [Recent],
+        recent: &mut [Window],
         slot: Slot,
         (flaw, is_news): (Flaw, bool),
         now: Moment,
@@ -270,7 +270,7 @@ impl Pool {
     /// Bad answers, and answers, in the windows of the next [`OTHERS`] after it that are not down.
     fn others_lately(
         &self,
-        recent: &mut [Recent],
+        recent: &mut [Window],
         slot: Slot,
         flaw: Flaw,
         now: Moment,
@@ -288,7 +288,7 @@ impl Pool {
     }
 
     /// All answers ever of the next [`OTHERS`] after it.
-    fn others_ever(&self, recent: &[Recent], slot: Slot, flaw: Flaw) -> Sum {
+    fn others_ever(&self, recent: &[Window], slot: Slot, flaw: Flaw) -> Sum {
         nearest(slot, recent.len()).take(OTHERS).fold(Sum::default(), |sum, index| {
             let other = recent[index].ever(flaw, self.backends()[index].answered());
             Sum { answers: sum.answers + other.answers, bad: sum.bad + other.bad }

@@ -15,6 +15,9 @@ use crate::pools::{plan, World};
 
 const MS: Duration = Duration::from_millis(1);
 
+/// How many bad ones it takes at most, every other one, of one of so many.
+const MOST: [(usize, u32); 4] = [(2, 8), (3, 7), (5, 7), (20, 7)];
+
 /// A pool under traffic: each backend with how often it answers badly, and how long it takes.
 struct Traffic {
     world: World,
@@ -64,6 +67,13 @@ impl Traffic {
         self.bads[index] - before
     }
 
+    /// From now on every other answer of one of them is bad, and so many are enough.
+    fn is_learnt_within(&mut self, most: u32) {
+        let (count, bads) = (self.answers.len(), self.every_other(1, 20));
+        assert_eq!(self.health(1), Health::Down, "{count}: {bads}");
+        assert!(bads <= most, "{count}: {bads}");
+    }
+
     fn answer(&mut self, index: usize) {
         let (now, took) = (self.world.now, self.took[index]);
         let pool = std::sync::Arc::clone(&self.world.pool);
@@ -109,7 +119,7 @@ fn every_other_answer_an_error_is_learnt_within_ten() {
 /// others there are.
 #[test]
 fn where_all_went_well_it_is_learnt_from_the_first_bad_answers() {
-    for (count, most) in [(2, 8), (3, 7), (5, 7), (20, 7)] {
+    for (count, most) in MOST {
         for again in [0, 1] {
             let mut traffic = Traffic::new(count);
             traffic.run(count * 10_000, MS * 10);
@@ -118,9 +128,7 @@ fn where_all_went_well_it_is_learnt_from_the_first_bad_answers() {
                 traffic.every_other(1, 2);
                 traffic.run(count * 3_000, MS * 10);
             }
-            let bads = traffic.every_other(1, 20);
-            assert_eq!(traffic.health(1), Health::Down, "{count}: {bads}");
-            assert!(bads <= most, "{count}: {bads}");
+            traffic.is_learnt_within(most);
         }
     }
 }
@@ -128,16 +136,14 @@ fn where_all_went_well_it_is_learnt_from_the_first_bad_answers() {
 /// What a new pool is made of knows the time as little as a new process does.
 #[test]
 fn after_a_reload_late_in_life_it_is_learnt_as_soon() {
-    for (count, most) in [(2, 8), (3, 7), (5, 7), (20, 7)] {
+    for (count, most) in MOST {
         let plan = plan(Policy::RoundRobin, &vec![1; count]);
         let mut traffic = Traffic::of(&plan);
         traffic.world.wait(MS * 1_000 * 3_600 * 24);
         traffic.run(count * 1_000, MS * 10);
         traffic.world.reload(&plan);
         traffic.run(count * 1_000, MS * 10);
-        let bads = traffic.every_other(1, 20);
-        assert_eq!(traffic.health(1), Health::Down, "{count}: {bads}");
-        assert!(bads <= most, "{count}: {bads}");
+        traffic.is_learnt_within(most);
     }
 }
 

@@ -24,7 +24,8 @@ const KEPT: u64 = WINDOW / 4;
 /// troubles that are over, and one ordinary error would be one too many for whoever had them.
 const HALF_LIFE: Duration = Duration::from_secs(10);
 
-/// A run with a smaller share of bad ones than this is none: the window is there for what goes on for long.
+/// A run with a smaller share of bad ones than this is none: the window is there for what goes on
+/// for long.
 const WORTH: [f64; 2] = [0.25, SLOW_SHARE];
 
 /// So many of the last answers of one that is slow are.
@@ -63,7 +64,7 @@ pub(super) struct Run {
 
 /// What is known of the last answers of one backend.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Recent {
+pub(super) struct Window {
     /// The counter of its answers where the window begins.
     base: u64,
     /// The same when it last aged or was cut.
@@ -79,17 +80,17 @@ pub(super) struct Recent {
     runs: [Option<Run>; 2],
 }
 
-impl Recent {
+impl Window {
     /// Of one that has given so many answers, which say nothing any more.
-    pub(super) fn anew(total: u64, now: Moment) -> Recent {
-        Recent { base: total, seen: total, aged: now, ..Recent::default() }
+    pub(super) fn anew(total: u64, now: Moment) -> Window {
+        Window { base: total, seen: total, aged: now, ..Window::default() }
     }
 
     /// The same, if it isn't known when: time counts from its beginning, unless it [`begins`].
     ///
-    /// [`begins`]: Recent::begins
-    pub(super) fn since_ever(total: u64) -> Recent {
-        Recent::anew(total, Moment::ZERO)
+    /// [`begins`]: Window::begins
+    pub(super) fn since_ever(total: u64) -> Window {
+        Window::anew(total, Moment::ZERO)
     }
 
     /// Learns when it is, if it doesn't know yet. Without that all answers until the first look
@@ -187,7 +188,7 @@ impl Recent {
 
     /// Begins anew after a verdict. What others remember of its counters goes on.
     pub(super) fn reset(&mut self, total: u64, now: Moment) {
-        *self = Recent { bads: self.bads, ..Recent::anew(total, now) };
+        *self = Window { bads: self.bads, ..Window::anew(total, now) };
     }
 }
 
@@ -211,7 +212,7 @@ mod tests {
 
     /// What is left of four bad ones after a minute in which somebody looked so often.
     fn left_after(looks: &[u64], answers: u64) -> (f64, f64) {
-        let mut recent = Recent::anew(0, at(1_000));
+        let mut recent = Window::anew(0, at(1_000));
         recent.bad[0] = 4.0;
         let mut left = 0.0;
         for seconds in looks {
@@ -238,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_window_that_is_full_keeps_its_share_of_bad_ones() {
-        let mut recent = Recent::anew(0, at(1));
+        let mut recent = Window::anew(0, at(1));
         recent.bad[0] = 8.0;
         let (left, bad) = (recent.answers(80, at(2)), recent.bad[0]);
         assert!((left - KEPT as f64).abs() < 1e-9, "{left}");
@@ -249,7 +250,7 @@ mod tests {
     fn what_went_well_lately_is_known_however_long_nobody_has_looked() {
         for (answers, hours, known) in [(360_000, 1, true), (8_640_000, 24, true), (300, 1, false)]
         {
-            let mut recent = Recent::since_ever(0);
+            let mut recent = Window::since_ever(0);
             let left = recent.answers(answers, at(hours * 3_600));
             assert_eq!(left >= KEPT as f64, known, "{answers} in {hours} h: {left}");
         }
@@ -258,8 +259,8 @@ mod tests {
     #[test]
     fn a_run_ends_when_it_is_old_or_thin() {
         let sum = |answers, bad| Sum { answers, bad };
-        let mut recent = Recent::since_ever(0);
-        let seen = |recent: &Recent, total| recent.run(Flaw::Wrong, total).map(|(_, sum)| sum);
+        let mut recent = Window::since_ever(0);
+        let seen = |recent: &Window, total| recent.run(Flaw::Wrong, total).map(|(_, sum)| sum);
         recent.count(Flaw::Wrong, 100, || sum(50, 1), at(1));
         assert_eq!(seen(&recent, 100), Some(sum(1, 1)));
         recent.count(Flaw::Wrong, 102, || sum(90, 9), at(2));
