@@ -94,8 +94,11 @@ fn prefix<'a>(exchange: &'a Exchange, into: &'a mut Vec<u8>) -> &'a [u8] {
     if exchange.facts.chunked {
         into.clear();
         // It was read once already, so it can be read again; the limits were kept then.
-        let _ =
-            BodyReader::new(Framing::Chunked, ChunkLimits::NONE).feed(&exchange.body, false, into);
+        let _ = BodyReader::new(Framing::Chunked, ChunkLimits::UNLIMITED).feed(
+            &exchange.body,
+            false,
+            into,
+        );
         plain = into;
     }
     &plain[..plain.len().min(wanted as usize)]

@@ -165,10 +165,11 @@ pub struct ListenerLimits {
     pub trailers: u32,
     /// Bytes of all trailer lines of a message.
     pub trailer_bytes: u32,
-    /// Bytes of a chunk-size line.
+    /// Bytes of a chunk-size line. A size takes at most 16 digits; the rest is extension, which
+    /// nobody uses and which attacks are made of (Go's CVE-2023-39326).
     pub chunk_line: u32,
     /// Bytes of chunk framing beyond what plain chunks of the same data need, with 16 allowed for
-    /// each chunk.
+    /// each chunk. Go draws its line so, too.
     pub chunk_excess: u32,
 }
 

@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 ///
 /// ```
 /// # use fairlead_proto::http1::*;
-/// let mut body = BodyReader::new(Framing::Length(3), ChunkLimits::NONE);
+/// let mut body = BodyReader::new(Framing::Length(3), ChunkLimits::UNLIMITED);
 /// let mut out = Vec::new();
 /// let fed = body.feed(b"abcGET /", true, &mut out)?;
 /// assert_eq!(fed, Fed { consumed: 3, done: true, verbatim: true });

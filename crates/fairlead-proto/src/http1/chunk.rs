@@ -39,7 +39,7 @@ pub struct ChunkLimits {
 
 impl ChunkLimits {
     /// For a body that was read within its limits before.
-    pub const NONE: ChunkLimits = ChunkLimits {
+    pub const UNLIMITED: ChunkLimits = ChunkLimits {
         line: u32::MAX,
         excess: u32::MAX,
         trailers: u32::MAX,
