@@ -12,7 +12,7 @@ fn plan() -> Plan {
 }
 
 /// The same, checked by connects, and not checked at all.
-fn unchecked() -> [Plan; 2] {
+fn seeing_less() -> [Plan; 2] {
     [CheckKind::Tcp, CheckKind::None].map(|kind| {
         let mut plan = plan();
         plan.pools[0].check.kind = kind;
@@ -36,7 +36,7 @@ fn seen_of(plan: &Plan, seeds: u64, fault: Option<Trouble>, flaps: Option<Durati
 
 #[test]
 fn without_a_fault_nobody_notices_anything() {
-    let [tcp, none] = unchecked();
+    let [tcp, none] = seeing_less();
     for (plan, seeds) in [(plan(), 5), (tcp, 2), (none, 2)] {
         let seen = seen_of(&plan, seeds, None, None);
         assert!(seen.requests > 1_000 * seeds as usize, "{seen:?}");
@@ -88,7 +88,7 @@ fn no_fault_of_one_costs_a_request_that_may_be_repeated() {
 /// What traffic shows has to do where the check only connects, or where there is none.
 #[test]
 fn nor_does_it_where_a_check_sees_less_or_there_is_none() {
-    for plan in unchecked() {
+    for plan in seeing_less() {
         let kind = &plan.pools[0].check.kind;
         for fault in FAULTS {
             let seen = seen_of(&plan, 3, Some(fault), None);

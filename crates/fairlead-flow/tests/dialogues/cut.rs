@@ -268,8 +268,8 @@ fn where_nobody_else_is_well_nothing_is_cut_off() {
     told.abandons().whatever();
 }
 
-/// Client 2 asks the first backend over `L0`; then that one is moved, and client 4 asks it over `L2`
-/// where it is now. Neither is answered, as 3 and 5 are by the second one.
+/// Client 2 asks the first backend over `L0`; then that one is moved, and client 4 asks it over
+/// `L2` where it is now. Neither is answered, as 3 and 5 are by the second one.
 fn stuck_before_and_after_a_move() -> Dialogue {
     let mut told = known(turns(), PUT);
     told.client_connects().wants_nothing().sends(Who::Client(2), PUT).whatever().active(0, 1);

@@ -169,18 +169,6 @@ impl Dialogue {
         self.resets(CLIENT)
     }
 
-    /// Another worker's requests are short of descriptors.
-    pub(crate) fn gives_way(&mut self) -> &mut Self {
-        self.happens("another worker is short of descriptors", |flow, desk, now| {
-            flow.give_way(desk, now);
-        })
-    }
-
-    /// Whether the other workers are to give way.
-    pub(crate) fn asks_others_to_give_way(&mut self) -> bool {
-        self.flow.take_shortage()
-    }
-
     // What anybody does.
 
     /// The connect succeeds.
@@ -399,6 +387,13 @@ impl Dialogue {
         self.happens(slept, Flow::handle_timers)
     }
 
+    /// Another worker's requests are short of descriptors.
+    pub(crate) fn gives_way(&mut self) -> &mut Self {
+        self.happens("another worker is short of descriptors", |flow, desk, now| {
+            flow.give_way(desk, now);
+        })
+    }
+
     /// A new configuration.
     pub(crate) fn reloads(&mut self, setup: Setup) -> &mut Self {
         let snapshot = build(setup.plan, &mut self.registry, Some(&self.snapshot));
@@ -463,6 +458,11 @@ impl Dialogue {
     }
 
     // What can be asked besides.
+
+    /// Whether the other workers are to give way.
+    pub(crate) fn asks_others_to_give_way(&mut self) -> bool {
+        self.flow.take_shortage()
+    }
 
     /// So often was this step counted in the first pool.
     #[track_caller]
