@@ -71,7 +71,7 @@ impl Shortage {
 impl Context {
     /// One that was turned away is waited for.
     pub(crate) fn linger(&mut self, conn: ConnId) {
-        // Most go by themselves: so that their numbers don't pile up, and seldom.
+        // Most go by themselves, and leave their numbers here: they are swept out now and then.
         let Shortage { turned_away, .. } = &mut self.shortage;
         if turned_away.len() >= 2 * TURNED_AWAY {
             let roles = &self.roles;

@@ -141,6 +141,12 @@ impl Relay {
     }
 }
 
+/// The key of a tcp client in this pool, if it hashes by that.
+fn key_of(plan: &PoolPlan, peer: Peer) -> Option<u64> {
+    let hashed = plan.has_policy(Policy::Hash) && plan.hash_on == HashOn::SourceIp;
+    hashed.then(|| source_key(plan, peer))
+}
+
 /// The key of a client's address for a hash on the source in this pool.
 pub(crate) fn source_key(plan: &PoolPlan, peer: Peer) -> u64 {
     if plan.hash_table != HashTable::Maglev {
@@ -177,10 +183,7 @@ impl Flow {
             listener.state.leave(place);
             return d.close(client);
         };
-        let plan = pool.plan();
-        let hashed = plan.has_policy(Policy::Hash) && plan.hash_on == HashOn::SourceIp;
-        let key = hashed.then(|| source_key(plan, peer));
-        let seek = Seek::new(Rc::clone(pool), key, Reuse::Never);
+        let seek = Seek::new(Rc::clone(pool), key_of(pool.plan(), peer), Reuse::Never);
         let idle = listener.plan().timeouts.idle.duration();
         let mut relay = Relay::new(client, (listener, place), idle, now);
         relay.address = peer.address;
@@ -241,7 +244,8 @@ impl Flow {
                 if waited {
                     self.hold_served(&pool);
                 }
-                if let Some((_, slot)) = self.link_speaks_of(Some(link)) {
+                let it = self.ctx.links.get(link).filter(|link| link.speaks());
+                if let Some(slot) = it.map(|link| link.slot) {
                     self.ctx.succeeded(&pool, slot, now);
                 }
                 self.relay_join(d, key, link, now);

@@ -43,7 +43,12 @@ const MOST: u64 = 1_024;
 /// that may have so many descriptors: as many as are kept in reserve. Without a bound a worker that
 /// gets no processor would be left with all of a burst, and those let in without a backend.
 pub(crate) fn most_handed_over(limit: u64) -> usize {
-    (limit / PART).clamp(LEAST, MOST) as usize
+    part_of(limit) as usize
+}
+
+/// How many are kept in reserve, of so many.
+fn part_of(limit: u64) -> u64 {
+    (limit / PART).clamp(LEAST, MOST)
 }
 
 /// The descriptors that clients and their requests don't get.
@@ -55,7 +60,7 @@ pub(crate) struct Reserved {
 impl Reserved {
     /// Those of a process that may have so many.
     pub(crate) fn of(limit: u64) -> Self {
-        Reserved { from: limit.saturating_sub((limit / PART).clamp(LEAST, MOST)) }
+        Reserved { from: limit.saturating_sub(part_of(limit)) }
     }
 
     /// Whether this is one of them.

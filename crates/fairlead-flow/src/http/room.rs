@@ -62,9 +62,7 @@ impl Flow {
             }
             _ => Whose::Anybodys,
         };
-        let Some(key) = self.longest_idle(d, whose, now) else { return false };
-        self.send_home(d, key);
-        true
+        self.close_longest_idle(d, whose, now)
     }
 
     /// Closes a few connections that idle, because somebody is refused for want of memory: clients'
@@ -72,8 +70,9 @@ impl Flow {
     #[cold]
     pub(crate) fn shed_idle<D: Driver>(&mut self, d: &mut D, now: Moment) {
         for _ in 0..SHED_AT_ONCE {
-            let Some(key) = self.longest_idle(d, Whose::Anybodys, now) else { break };
-            self.send_home(d, key);
+            if !self.give_up_idle(d, now) {
+                break;
+            }
         }
         for _ in 0..SHED_AT_ONCE {
             if !self.ctx.give_up_kept(d) {
@@ -84,16 +83,17 @@ impl Flow {
 
     /// Closes an idle client's connection for its descriptor. False if there is none.
     pub(crate) fn give_up_idle<D: Driver>(&mut self, d: &mut D, now: Moment) -> bool {
-        let Some(key) = self.longest_idle(d, Whose::Anybodys, now) else { return false };
-        self.send_home(d, key);
-        true
+        self.close_longest_idle(d, Whose::Anybodys, now)
     }
 
-    fn send_home<D: Driver>(&mut self, d: &mut D, key: Key) {
+    /// Closes whoever has been idle for longest, among some. False if there is nobody.
+    fn close_longest_idle<D: Driver>(&mut self, d: &mut D, whose: Whose, now: Moment) -> bool {
+        let Some(key) = self.longest_idle(d, whose, now) else { return false };
         if let Some(client) = self.clients.get(key) {
             client.listener.state.count(self.ctx.worker, 0, Reason::MadeRoom);
         }
         self.client_close(d, key);
+        true
     }
 
     /// Whoever has been idle for longest, among some.

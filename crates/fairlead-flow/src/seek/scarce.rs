@@ -72,8 +72,8 @@ impl Seek {
         true
     }
 
-    /// The search has come to somebody, or is given up: whom there was no descriptor for has not been
-    /// asked. So it is asked in its turn should there be another search, and nobody waits for it.
+    /// The search has come to somebody, or is given up: whom there was no descriptor for has not
+    /// been asked. So it is asked in its turn should there be another search; nobody waits for it.
     #[inline]
     pub(crate) fn scarcity_is_over(&mut self) {
         if !self.scarcity.short.is_empty() {

@@ -19,11 +19,10 @@
 use std::rc::Rc;
 
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::{HashOn, Policy};
 use fairlead_model::reason::Reason;
 
 use super::silence::Question;
-use super::{source_key, Relay};
+use super::{key_of, Relay};
 use crate::driver::{Driver, IoFailure, Peer};
 use crate::flow::Flow;
 use crate::link::Owner;
@@ -46,10 +45,8 @@ impl Flow {
         self.relay_ended(key, now);
         let Some(relay) = self.relays.get_mut(key) else { return false };
         let Some(mut seek) = relay.found.take() else { return false };
-        let plan = pool.plan();
-        let hashed = plan.has_policy(Policy::Hash) && plan.hash_on == HashOn::SourceIp;
         let peer = Peer { address: relay.address, local: relay.local };
-        seek.key = hashed.then(|| source_key(plan, peer));
+        seek.key = key_of(pool.plan(), peer);
         seek.goes_on(pool, Reason::ResponseTruncated);
         relay.listener = listener;
         relay.seek = Some(seek);
