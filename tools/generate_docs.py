@@ -27,6 +27,7 @@ PROXY, PROBE = "crates/fairlead-proto/src/proxy.rs", "crates/fairlead-flow/src/p
 HOP = "crates/fairlead-proto/src/hop.rs"
 HTTP, SOCKET = "python/fairlead/control/http.py", "python/fairlead/control/socket.py"
 STAND_IN = "crates/fairlead-engine/src/stand_in/exchange.rs"
+STANDS_IN = "crates/fairlead-engine/src/stand_in.rs"
 ELSEWHERE = (
     (PROXY, "V1_BYTES", "Bytes of a PROXY header of version 1: the longest that there can be."),
     (PROXY, "V2_BYTES", "Bytes of one of version 2: a few KiB with a client's certificate in it."),
@@ -43,7 +44,8 @@ ELSEWHERE = (
     (STAND_IN, "HEAD.headers", "Lines of a request's head then."),
     (STAND_IN, "BODY", "Bytes of a request's body then."),
     (STAND_IN, "THROWN_AWAY", "Bytes of a longer body that are read and thrown away then."),
-    (STAND_IN, "REQUEST", "Seconds for a request then, whole."),
+    (STANDS_IN, "REQUEST", "Seconds for a request at the control socket then, whole."),
+    (STANDS_IN, "PROBE", "Milliseconds for one at the address of `[admin]`."),
     (STAND_IN, "SILENCE", "Milliseconds that the sender of a body may pause in it then."),
     (STAND_IN, "ANSWER", "Seconds in which a client has to take what it is sent then."),
 )
