@@ -105,6 +105,8 @@ class Door:
         task = asyncio.ensure_future(self._serve(connection))
         self._tasks[task] = None
         task.add_done_callback(self._ended)
+        # One that is cancelled before its first step closes nothing.
+        task.add_done_callback(lambda _: connection.close())
 
     def _make_room(self) -> None:
         """Files have run out: give the one held back; if that is gone, wait a little."""

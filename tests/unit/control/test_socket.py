@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
 
@@ -94,6 +95,26 @@ def test_who_leaves_finishes_what_it_was_asked(short_path):
         assert (await asking).startswith(b"HTTP/1.1 200")
 
     run(paths.listen_admin(f"unix:{name}"), play)
+
+
+def test_who_is_accepted_in_the_last_moment_is_let_go(short_path):
+    """A task that is cancelled before its first step never gets to close anything.
+
+    A socket that nobody closes is a warning here, and a warning a failure.
+    """
+    name = str(short_path / "s")
+
+    async def play(api):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(name)
+            api.door._accept()
+            api.door.close()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert client.recv(1) == b""
+
+    run(paths.listen_admin(f"unix:{name}"), play)
+    gc.collect()
 
 
 def test_connections_are_bounded_and_silent_ones_lock_nobody_out_for_good(short_path, monkeypatch):
