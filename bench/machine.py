@@ -31,7 +31,8 @@ def build(work: Path, *more: str) -> None:
     work.mkdir(parents=True, exist_ok=True)
     for source in ("tools/backend.c", "tools/hload.c", *more):
         out, code = work / Path(source).stem, HERE / source
-        if not out.exists() or out.stat().st_mtime < code.stat().st_mtime:
+        newest = max(path.stat().st_mtime for path in (code, *code.parent.glob("*.h")))
+        if not out.exists() or out.stat().st_mtime < newest:
             words = ["cc", "-O2", "-o", str(out), str(code), *LIBRARIES.get(out.name, [])]
             subprocess.run(words, check=True)
 

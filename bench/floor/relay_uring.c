@@ -21,6 +21,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "backends.h"
+
 #define ENTRIES 2048
 #define FILES 65536
 #define BUFFERS 1024
@@ -182,17 +184,8 @@ int main(int argc, char **argv) {
   getrlimit(RLIMIT_NOFILE, &rl);
   rl.rlim_cur = rl.rlim_max;
   setrlimit(RLIMIT_NOFILE, &rl);
-  struct sockaddr_in back[64];
-  int nback = 0, next = 0, one = 1;
-  for (char *t = strtok(argv[2], ","); t; t = strtok(0, ",")) {
-    char *c = strchr(t, ':');
-    *c = 0;
-    memset(&back[nback], 0, sizeof back[0]);
-    back[nback].sin_family = AF_INET;
-    back[nback].sin_port = htons(atoi(c + 1));
-    inet_pton(AF_INET, t, &back[nback].sin_addr);
-    nback++;
-  }
+  struct sockaddr_in back[BACKENDS];
+  int nback = backends_of(argv[2], back), next = 0, one = 1;
   int s = socket(AF_INET, SOCK_STREAM, 0);
   setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);  // whoever is accepted has it as well

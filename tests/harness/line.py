@@ -337,3 +337,14 @@ def dial(address: str, source: str | None = None) -> Line:
     return Line(
         socket.create_connection(place, PATIENCE, source_address=(source, 0) if source else None)
     )
+
+
+def refuses(listen: str) -> bool:
+    """Whether nobody listens there any more."""
+    try:
+        dial(listen).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        return False
+    return False

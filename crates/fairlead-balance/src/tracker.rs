@@ -35,7 +35,6 @@
 use fairlead_model::health::{Evidence, Health, Misdeed, Origin, Transition};
 use fairlead_model::moment::Moment;
 
-use crate::standing::Standing;
 use crate::trial::{Trial, Trials};
 use crate::trust::{Asker, Trust};
 
@@ -304,60 +303,6 @@ impl Tracker {
         self.trials.release();
     }
 
-    /// What is believed now.
-    pub fn health(&self) -> Health {
-        self.health
-    }
-
-    /// When that began; `None` if nothing has changed yet.
-    pub fn since(&self) -> Option<Moment> {
-        self.since
-    }
-
-    /// Why; empty if nothing has changed yet.
-    pub fn why(&self) -> &str {
-        &self.why
-    }
-
-    /// Whether it was down in this outage.
-    pub(crate) fn has_fallen(&self) -> bool {
-        self.fell
-    }
-
-    /// Whether it has come back from an outage since then.
-    pub(crate) fn is_back_since(&self, then: Moment) -> bool {
-        self.trust.is_back_since(then)
-    }
-
-    /// Where it stands among the backends of its group.
-    pub(crate) fn standing(&self) -> Standing {
-        match self.health {
-            Health::Unknown | Health::Healthy => Standing::Well,
-            Health::Suspect if self.trust.is_lost() => Standing::Distrusted,
-            Health::Suspect if self.since.is_some_and(|since| self.trust.was_just_back(since)) => {
-                Standing::Relapsing
-            }
-            Health::Suspect => Standing::Suspect,
-            Health::Down if self.ejected => Standing::Ejected,
-            Health::Down => Standing::Down,
-        }
-    }
-
-    /// Whether a trial request is under way.
-    pub fn on_trial(&self) -> bool {
-        self.trials.is_out()
-    }
-
-    /// Whether a request that went well would change anything here.
-    pub fn forgivable(&self, rules: &Rules) -> bool {
-        match self.health {
-            Health::Unknown => true,
-            Health::Healthy => self.traffic_failures > 0,
-            Health::Suspect => self.traffic_failures > 0 || !self.check_objects(rules),
-            Health::Down => self.trials.has_one(),
-        }
-    }
-
     fn check_says(&mut self, passed: bool, rules: &Rules, now: Moment) -> (Health, u32) {
         let same = self.check_passed == Some(passed);
         self.checks = if same { self.checks.saturating_add(1) } else { 1 };
@@ -528,5 +473,6 @@ fn in_a_row_of(origin: Origin, what: &str, detail: &str, in_a_row: u32) -> Strin
     format!("{origin}: {}, {in_a_row} in a row", told(what, detail))
 }
 
+mod seen;
 #[cfg(test)]
 mod tests;

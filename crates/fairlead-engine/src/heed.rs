@@ -21,7 +21,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -30,14 +29,12 @@ use rustix::pipe::{pipe_with, PipeFlags};
 use self::judge::{Judge, Step};
 use crate::engine::Engine;
 use crate::sys::{descriptors, exit, signals};
+use crate::thread::{OwnThread, STACK};
 use crate::watchdog::address_of;
 
 /// How long Python may take to begin with what a signal asks for, and to come back from a stop.
 /// As long as the stand-in at the control socket waits for it.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// It writes a line or two; the usual 2 MiB would count where memory is limited strictly.
-const STACK: usize = 128 * 1024;
 
 /// Written by ourselves: no signal has this number.
 const BELL: u8 = 0;
@@ -49,9 +46,7 @@ const UNTOLD: usize = 64;
 #[derive(Debug)]
 pub struct Heed {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    /// The process that made it: a forked child has a copy of it, but not its thread.
-    process: u32,
+    thread: OwnThread,
 }
 
 /// What the threads and Python have in common.
@@ -107,11 +102,8 @@ impl Heed {
         let told = Mutex::new(Told { timeout, ..Told::default() });
         let shared = Arc::new(Shared { engine, manager, patience, input, output, told, exit });
         let ours = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("fairlead-heed".into())
-            .stack_size(STACK)
-            .spawn(move || live(&ours))?;
-        Ok(Heed { shared, thread: Mutex::new(Some(thread)), process: std::process::id() })
+        let thread = OwnThread::start("fairlead-heed", STACK, move || live(&ours))?;
+        Ok(Heed { shared, thread })
     }
 
     /// The descriptor that the numbers of signals are to be written to; it is never blocking.
@@ -169,18 +161,11 @@ impl Heed {
 
 impl Drop for Heed {
     fn drop(&mut self) {
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if self.process != std::process::id() {
-            // The thread is the parent's, and so is whoever may have held a lock.
-            std::mem::forget(thread);
-            return;
+        if self.thread.is_here() {
+            self.shared.lock().ended = true;
+            self.shared.ring();
         }
-        self.shared.lock().ended = true;
-        self.shared.ring();
-        if let Some(thread) = thread {
-            // It holds nothing that a panic could have spoiled.
-            drop(thread.join());
-        }
+        self.thread.join();
     }
 }
 

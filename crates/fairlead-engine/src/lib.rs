@@ -19,6 +19,7 @@
 //! | `listen`, `inherited` | listening sockets, shared by all; those that this process was started with |
 //! | `heed` | heeds signals while Python doesn't |
 //! | `stand_in` | answers operators at the control socket, and probes, while Python doesn't |
+//! | `thread` | a thread beside the workers: its name, its stack, its end |
 //! | `watchdog` | tells a service manager that the workers are alive |
 //! | `sys` | what the kernel offers, and all unsafe code |
 
@@ -47,6 +48,7 @@ mod sampler;
 mod stand_in;
 mod status;
 mod sys;
+mod thread;
 mod watchdog;
 mod worker;
 

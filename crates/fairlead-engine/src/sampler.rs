@@ -6,7 +6,6 @@
 //! millisecond.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fairlead_flow::Snapshot;
@@ -14,6 +13,7 @@ use fairlead_flow::Snapshot;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::memory::Memory;
+use crate::thread::{OwnThread, STACK};
 
 /// Between two looks at the memory. In such a time all that a fast network brings fits into what is
 /// left between a limit of half of the memory and the end of it.
@@ -21,9 +21,6 @@ const EVERY: Duration = Duration::from_millis(100);
 
 /// So many of them are the shortest window that a rate is told over: a second.
 const ROUNDS: u32 = 10;
-
-/// What it does needs little; the usual 2 MiB would count where memory is limited strictly.
-const STACK: usize = 128 * 1024;
 
 /// What is read, and whether to go on.
 #[derive(Debug, Default)]
@@ -36,7 +33,7 @@ struct Told {
 #[derive(Debug)]
 pub(crate) struct Sampler {
     told: Arc<(Mutex<Told>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
+    thread: OwnThread,
 }
 
 impl Sampler {
@@ -53,9 +50,9 @@ impl Sampler {
     ) -> std::io::Result<Sampler> {
         let told = Arc::new((Mutex::new(Told::default()), Condvar::new()));
         let heard = Arc::clone(&told);
-        let builder = std::thread::Builder::new().name("fairlead-rates".into()).stack_size(STACK);
-        let thread = builder.spawn(move || live(&heard, clock, &memory, &events))?;
-        Ok(Sampler { told, thread: Some(thread) })
+        let live = move || live(&heard, clock, &memory, &events);
+        let thread = OwnThread::start("fairlead-rates", STACK, live)?;
+        Ok(Sampler { told, thread })
     }
 
     /// Reads this snapshot from now on.
@@ -69,10 +66,7 @@ impl Drop for Sampler {
     fn drop(&mut self) {
         self.told.0.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
         self.told.1.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // It holds nothing that a panic could have spoiled.
-            drop(thread.join());
-        }
+        self.thread.join();
     }
 }
 

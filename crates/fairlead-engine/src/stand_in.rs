@@ -25,7 +25,6 @@ mod tests;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fairlead_model::backend::Wish;
@@ -37,6 +36,7 @@ use self::door::Door;
 use crate::clock::time_of_day;
 use crate::engine::Engine;
 use crate::sys::signals;
+use crate::thread::OwnThread;
 
 /// How long Python may take for a sign of life. Its event loop needs a millisecond; what it is
 /// kept from by garbage collection or a busy machine is over within a few hundred.
@@ -73,9 +73,7 @@ pub struct Wished {
 #[derive(Debug)]
 pub struct StandIn {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-    /// The process that made it: a forked child has a copy of it, but not its thread.
-    process: u32,
+    thread: OwnThread,
 }
 
 /// What the thread and Python have in common.
@@ -136,11 +134,9 @@ impl StandIn {
         let told = Mutex::new(Told { about, ..Told::default() });
         let shared = Arc::new(Shared { engine, told, news: Condvar::new(), asks, bell });
         let ours = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("fairlead-stand-in".into())
-            .stack_size(STACK)
-            .spawn(move || ours.live(&listening, patience))?;
-        Ok(StandIn { shared, thread: Mutex::new(Some(thread)), process: std::process::id() })
+        let live = move || ours.live(&listening, patience);
+        let thread = OwnThread::start("fairlead-stand-in", STACK, live)?;
+        Ok(StandIn { shared, thread })
     }
 
     /// From now on answers at this listening socket, too, which stays the caller's, and nowhere
@@ -186,25 +182,16 @@ impl StandIn {
 
     /// Ends the thread, after the answer that it is at.
     pub fn end(&self) {
-        if self.process != std::process::id() {
-            // The thread is the parent's, and so is whoever may have held a lock.
-            if let Ok(mut thread) = self.thread.try_lock() {
-                std::mem::forget(thread.take());
-            }
-            return;
+        if self.thread.is_here() {
+            let mut told = self.shared.lock();
+            told.ended = true;
+            // Others may take the address at once.
+            told.admin = None;
+            drop(told);
+            self.shared.news.notify_all();
+            ring(&self.shared.bell);
         }
-        let mut told = self.shared.lock();
-        told.ended = true;
-        // Others may take the address at once.
-        told.admin = None;
-        drop(told);
-        self.shared.news.notify_all();
-        ring(&self.shared.bell);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // It holds nothing that a panic could have spoiled.
-            drop(thread.join());
-        }
+        self.thread.join();
     }
 }
 

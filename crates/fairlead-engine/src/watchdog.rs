@@ -8,20 +8,17 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::board::Board;
 use crate::mailbox::{Command, Mailbox};
-
-/// What it does needs little; the usual 2 MiB would count where memory is limited strictly.
-const STACK: usize = 128 * 1024;
+use crate::thread::{OwnThread, STACK};
 
 /// The thread that asks and tells. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     ended: Arc<(Mutex<bool>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
+    thread: OwnThread,
 }
 
 /// The workers, and where they say what they did.
@@ -43,11 +40,9 @@ impl Watchdog {
             // A manager that takes nothing now will be told again.
             let _ = socket.send_to_addr(b"WATCHDOG=1", &address);
         };
-        let thread = std::thread::Builder::new()
-            .name("fairlead-watch".into())
-            .stack_size(STACK)
-            .spawn(move || live(&heard, every, &watched, tell))?;
-        Ok(Watchdog { ended, thread: Some(thread) })
+        let live = move || live(&heard, every, &watched, tell);
+        let thread = OwnThread::start("fairlead-watch", STACK, live)?;
+        Ok(Watchdog { ended, thread })
     }
 }
 
@@ -63,10 +58,7 @@ impl Drop for Watchdog {
     fn drop(&mut self) {
         *self.ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.ended.1.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // It holds nothing that a panic could have spoiled.
-            drop(thread.join());
-        }
+        self.thread.join();
     }
 }
 

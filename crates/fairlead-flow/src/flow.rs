@@ -6,23 +6,21 @@ use std::sync::Arc;
 
 use fairlead_model::event::Event;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::Protocol;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{RequestHead, ResponseHead};
 
-use crate::arrival::{owes_header, Arrival};
+use crate::arrival::Arrival;
 use crate::chaos::News;
 use crate::context::{Context, Role};
 use crate::date::Date;
-use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Peer, Sent};
+use crate::driver::{ConnId, Driver, IoFailure, ListenerId, Sent};
 use crate::hold::Holds;
 use crate::hosts::hosts;
 use crate::http::client::{Client, STOP_GRACE};
 use crate::http::exchange::{Exchange, Phase};
-use crate::link::{LinkUse, Owner};
-use crate::local::{Local, LocalBackend, LocalListener};
+use crate::link::LinkUse;
+use crate::local::{Local, LocalBackend};
 use crate::log::Log;
-use crate::places::Place;
 use crate::probe::Probes;
 use crate::slab::{Key, Slab};
 use crate::snapshot::Snapshot;
@@ -139,93 +137,6 @@ impl Flow {
                 }
             }
         }
-    }
-
-    /// A client has connected.
-    pub fn handle_accepted<D: Driver>(
-        &mut self,
-        d: &mut D,
-        id: ConnId,
-        listener: ListenerId,
-        peer: Peer,
-        now: Moment,
-    ) {
-        let Some(listener) = self.local.listeners.get(&listener) else { return d.abort(id) };
-        let listener = Rc::clone(listener);
-        listener.state.count_connection(self.ctx.worker);
-        let full = self.memory_full.then_some(Reason::MemoryFull);
-        let mut place = full.map_or_else(|| listener.state.enter(), Err);
-        if let Err(full) = place {
-            if self.make_room(d, full, &listener, peer, now) {
-                place = listener.state.enter();
-            }
-        }
-        match place {
-            Ok(place) if owes_header(listener.plan(), peer) => {
-                self.arrival_begin(id, listener, (peer, place), now);
-            }
-            Ok(place) => self.admit(d, id, listener, (peer, place), now),
-            Err(full) => self.turn_away(d, id, listener, (peer, full), now),
-        }
-        self.settle(d, now);
-    }
-
-    /// A client whose address is known has a place at its listener: it is served, unless it has too
-    /// many.
-    pub(crate) fn admit<D: Driver>(
-        &mut self,
-        d: &mut D,
-        id: ConnId,
-        listener: Rc<LocalListener>,
-        (peer, mut place): (Peer, Place),
-        now: Moment,
-    ) {
-        let full = Reason::ClientFull;
-        if !listener.state.count_client(&mut place, peer) {
-            let room = self.make_room(d, full, &listener, peer, now);
-            if !room || !listener.state.count_client(&mut place, peer) {
-                listener.state.leave(place);
-                return self.turn_away(d, id, listener, (peer, full), now);
-            }
-        }
-        if listener.state.note_room(now) {
-            self.tell_full(&listener, None);
-        }
-        match listener.plan().protocol {
-            Protocol::Http => self.client_accepted(id, listener, (peer, place), now),
-            Protocol::Tcp => self.relay_accepted(d, id, listener, (peer, place), now),
-        }
-    }
-
-    /// There is no place for a client.
-    fn turn_away<D: Driver>(
-        &mut self,
-        d: &mut D,
-        id: ConnId,
-        listener: Rc<LocalListener>,
-        (peer, full): (Peer, Reason),
-        now: Moment,
-    ) {
-        // Of memory the engine tells, once for all listeners.
-        if full != Reason::MemoryFull && listener.state.note_full(now) {
-            self.tell_full(&listener, Some(full));
-        }
-        if listener.plan().protocol == Protocol::Http {
-            return self.client_turned_away(d, id, listener, (peer, full), now);
-        }
-        listener.state.count(self.ctx.worker, 0, full);
-        self.log_turned_away(&listener, peer, full, now);
-        d.abort(id);
-    }
-
-    #[cold]
-    fn tell_full(&mut self, listener: &LocalListener, full: Option<Reason>) {
-        let why = full.map_or("there is room again", |full| full.row().text);
-        self.ctx.events.push_back(Event::Full {
-            listener: listener.plan().name.clone(),
-            full: full.is_some(),
-            why: why.to_owned(),
-        });
     }
 
     /// A connection that was asked for is there.
@@ -376,61 +287,9 @@ impl Flow {
         self.firing = None;
     }
 
-    /// A timer's handler panicked: forgets whose timer it was, and all that is tied to it. It has no
-    /// deadline any more, and would wait for ever.
-    pub fn handle_timer_panic<D: Driver>(&mut self, d: &mut D, now: Moment) {
-        self.ready.clear();
-        self.ctx.doubts.clear();
-        match self.firing.take() {
-            Some(Alarm::Client(key)) => self.client_gone(d, key, now),
-            Some(Alarm::Relay(key)) => self.relay_drop(d, key, Reason::Internal, now),
-            Some(Alarm::Link(key)) => self.ctx.abort_link(d, key),
-            Some(Alarm::Probe(key)) => self.probe_give_up(d, key, now),
-            Some(Alarm::Arrival(key)) => self.arrival_drop(d, key, Reason::Internal, now),
-            Some(Alarm::Holds) => self.holds_arm(now),
-            // What is still to come of it is seen then.
-            Some(Alarm::Chaos) => self.chaos_arm(now),
-            None => {}
-        }
-    }
-
-    /// Notes whose turn it is, should its handler panic.
-    pub(crate) fn watch(&mut self, alarm: Alarm) {
-        self.firing = Some(alarm);
-    }
-
-    /// Its handler has ended.
-    pub(crate) fn unwatch(&mut self) {
-        self.firing = None;
-    }
-
     /// When [`Self::handle_timers`] wants to be called next.
     pub fn deadline(&self) -> Option<Moment> {
         self.ctx.timers.next()
-    }
-
-    /// A handler for `id` panicked: forgets it and all that is tied to it.
-    pub fn handle_panic<D: Driver>(&mut self, d: &mut D, id: ConnId, now: Moment) {
-        match self.ctx.roles.get(id) {
-            Role::Client(key) => self.client_gone(d, key, now),
-            Role::RelayClient(key) => self.relay_drop(d, key, Reason::Internal, now),
-            Role::Probe(key) => self.probe_give_up(d, key, now),
-            Role::Arrival(key) => self.arrival_drop(d, key, Reason::Internal, now),
-            Role::Link(key) => match self.ctx.links.get(key).map(|link| link.used) {
-                Some(LinkUse::Busy(client) | LinkUse::Connecting(Owner::Client(client))) => {
-                    self.client_gone(d, client, now);
-                }
-                Some(LinkUse::Relay(relay) | LinkUse::Connecting(Owner::Relay(relay))) => {
-                    self.relay_drop(d, relay, Reason::Internal, now);
-                }
-                Some(LinkUse::Lost { since }) => self.lost_answered(d, key, since, now),
-                _ => self.ctx.abort_link(d, key),
-            },
-            Role::None => d.abort(id),
-        }
-        self.ctx.roles.clear(id);
-        self.ready.clear();
-        self.ctx.doubts.clear();
     }
 
     /// A graceful stop begins: what comes on kept connections is still answered for a short grace,
@@ -550,3 +409,6 @@ impl Flow {
         }
     }
 }
+
+mod door;
+mod panic;

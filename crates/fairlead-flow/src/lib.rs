@@ -16,6 +16,7 @@ mod context;
 mod date;
 pub mod driver;
 mod flow;
+mod hash_key;
 mod hold;
 mod hosts;
 mod http;

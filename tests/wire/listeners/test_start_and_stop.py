@@ -14,7 +14,7 @@ import pytest
 from harness.backend import echo, free_port, response, saying
 from harness.balancer import loopback, run, wait_for
 from harness.config import site
-from harness.line import dial
+from harness.line import refuses
 
 
 def test_ready_comes_once_all_listeners_accept(fairlead, backend) -> None:
@@ -153,17 +153,6 @@ def test_a_file_that_is_no_socket_is_left_alone(short_path) -> None:
 
 
 # ------------------------------------------------------------------------------------------ stopping
-
-
-def refuses(listen: str) -> bool:
-    """Whether nobody listens there any more."""
-    try:
-        dial(listen).close()
-    except ConnectionRefusedError:
-        return True
-    except ConnectionResetError:
-        return False
-    return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -13,7 +13,7 @@ import pytest
 
 from harness.balancer import wait_for
 from harness.held import Held
-from harness.line import Line, dial
+from harness.line import Line, dial, refuses
 from harness.service_manager import Manager
 
 PATIENCE = 1.0
@@ -22,17 +22,6 @@ GRACE = 2.0
 """Seconds for which any stop listens to kept connections."""
 SPARE = 1.0
 """Seconds that a busy machine may add."""
-
-
-def refuses(listen: str) -> bool:
-    """Whether nobody listens there any more."""
-    try:
-        dial(listen).close()
-    except ConnectionRefusedError:
-        return True
-    except ConnectionResetError:
-        return False
-    return False
 
 
 def connected(listen: str) -> Line | None:

@@ -146,5 +146,5 @@ fn its_end_waits_no_longer_than_a_request_may_take() {
     let begin = std::time::Instant::now();
     world.stand_in.end();
     assert!(begin.elapsed() < Duration::from_secs(10), "bounded by the time for a request");
-    assert!(world.stand_in.thread.lock().expect("lock").is_none());
+    assert!(world.stand_in.thread.is_joined());
 }

@@ -22,6 +22,7 @@ use crate::ask::{body_until, wants_body};
 use crate::context::Context;
 use crate::driver::{Driver, Peer};
 use crate::flow::Flow;
+use crate::hash_key::source_key;
 use crate::http::body::chunk_limits;
 use crate::http::exchange::{Exchange, Facts};
 use crate::idle::Reuse;
@@ -29,7 +30,6 @@ use crate::link::Owner;
 use crate::local::LocalPool;
 use crate::route::Facts as RouteFacts;
 use crate::slab::Key;
-use crate::tcp::source_key;
 
 impl Flow {
     /// A request's head has come whole. Answers how much of `behind` belongs to its body.

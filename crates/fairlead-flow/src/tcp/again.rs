@@ -22,9 +22,10 @@ use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
 use super::silence::Question;
-use super::{key_of, Relay};
+use super::Relay;
 use crate::driver::{Driver, IoFailure, Peer};
 use crate::flow::Flow;
+use crate::hash_key::key_of;
 use crate::link::Owner;
 use crate::local::{LocalListener, LocalPool};
 use crate::slab::Key;

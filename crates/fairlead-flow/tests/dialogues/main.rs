@@ -41,5 +41,6 @@ mod slow;
 mod stall;
 mod stop;
 mod tcp;
+mod tcp_again;
 mod timeouts;
 mod upgrade;
