@@ -164,7 +164,7 @@ impl Pool {
         let mut recent = self.watch().lock();
         let state = self.backend(slot);
         if misdeed == Misdeed::Error && state.is_on_probation() {
-            state.shows_nothing();
+            state.shows_nothing(false);
         }
         self.judge(&mut recent, slot, (Flaw::Wrong, misdeed), what, now)
     }

@@ -182,9 +182,10 @@ impl Tracker {
     }
 
     /// Takes an answer that is an error, which may be the request's doing: if it is a trial's, it
-    /// shows nothing but that somebody is there. Where errors are what it did, it may be another.
-    pub fn shows_nothing(&mut self) {
-        if self.trials.has_one() && self.wanted() == 1 {
+    /// shows nothing but that somebody is there. Where errors are what it did, it may be another,
+    /// unless `others` answered the same request so.
+    pub fn shows_nothing(&mut self, others: bool) {
+        if self.trials.has_one() && (others || self.wanted() == 1) {
             self.trust.is_answered();
         }
     }

@@ -11,9 +11,13 @@
 //!    costs nothing here.
 //! 2. Unacknowledged for longer than three round trips, [`PATIENCE`] at least, is suspicion; a
 //!    retransmission since then is proof.
-//! 3. Some systems delay acknowledgements for up to 200 ms. One that turns out to have done so (it
+//! 3. The kernel sends again later where its round trips had delayed acknowledgements in them (240 ms
+//!    after, as measured). Unacknowledged for longer than any live host takes is not proof, but
+//!    enough for whoever can't be hedged to wait no longer. So is it if only part of what was sent
+//!    got through by then, though sent again.
+//! 4. Some systems delay acknowledgements for up to 200 ms. One that turns out to have done so (it
 //!    acknowledged after all, with nothing sent again) is given that long from then on.
-//! 4. Only what we sent is looked at. Of the way back nothing can be seen but silence, which is
+//! 5. Only what we sent is looked at. Of the way back nothing can be seen but silence, which is
 //!    `http::hedge`'s and `tcp::silence`'s.
 //!
 //! Not here: what follows for a request (`http::wait`) or a connection (`tcp::silence`).
@@ -35,6 +39,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
 /// by 200 ms at most, and a timer of theirs may be late.
 const LONGEST_PATIENCE: Duration = Duration::from_millis(300);
 
+/// No live host is that late: the longest delay of an acknowledgement is 200 ms.
+const OVERDUE: Duration = Duration::from_millis(210);
+
 /// Between two looks while something is unacknowledged.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -54,7 +61,7 @@ const SURELY_RESENT: Duration = Duration::from_millis(250);
 pub(crate) struct Watch {
     /// What is on its way now was unacknowledged for too long.
     pub(crate) suspected: bool,
-    /// And was sent again in vain.
+    /// And was sent again in vain, or only part of it got through so.
     pub(crate) lost: bool,
     /// Segments sent again in its life, when it was last looked at; `None` if it never was.
     known: Option<u32>,
@@ -69,8 +76,23 @@ pub(crate) enum Verdict {
     Early,
     /// Something hasn't been for too long; in words.
     Suspect(String),
+    /// For longer than live hosts take, though it wasn't sent again yet.
+    Overdue(String),
     /// And was sent again.
     Lost(String),
+    /// Part of it has been, lately, after it was sent again, and for the rest no live host takes so
+    /// long.
+    Halting(String),
+}
+
+impl Verdict {
+    /// What isn't acknowledged and for how long, if nothing was for too long.
+    pub(crate) fn unacknowledged(&self) -> Option<&String> {
+        match self {
+            Self::Suspect(text) | Self::Overdue(text) | Self::Lost(text) => Some(text),
+            Self::Fine | Self::Early | Self::Halting(_) => None,
+        }
+    }
 }
 
 impl Watch {
@@ -106,17 +128,27 @@ impl Watch {
             return Verdict::Fine;
         }
         self.known = Some(known);
+        let again = state.retransmitted.saturating_sub(known).max(state.timeouts);
+        let tell = |waited: Duration| {
+            let text = format!("{} unacknowledged for {}", state.unacknowledged, millis(waited));
+            match again {
+                0 => text,
+                1 => format!("{text}, 1 retransmit"),
+                more => format!("{text}, {more} retransmits"),
+            }
+        };
+        let overdue = OVERDUE.max(state.round_trip * 3);
         if waited < backend.ack_patience().max(state.round_trip * 3) {
-            return Verdict::Early;
+            let since = now.since(sent_at);
+            self.lost = again > 0 && since >= overdue;
+            return if self.lost { Verdict::Halting(tell(since)) } else { Verdict::Early };
         }
         self.suspected = true;
-        let text = format!("{} unacknowledged for {}", state.unacknowledged, millis(waited));
-        let again = state.retransmitted.saturating_sub(known).max(state.timeouts);
         self.lost = again > 0;
         match again {
-            0 => Verdict::Suspect(text),
-            1 => Verdict::Lost(format!("{text}, 1 retransmit")),
-            more => Verdict::Lost(format!("{text}, {more} retransmits")),
+            0 if waited >= overdue => Verdict::Overdue(tell(waited)),
+            0 => Verdict::Suspect(tell(waited)),
+            _ => Verdict::Lost(tell(waited)),
         }
     }
 
@@ -153,7 +185,9 @@ pub(crate) fn first_look(backend: &BackendState) -> Duration {
 pub(crate) fn next_look(verdict: &Verdict, now: Moment) -> Moment {
     match verdict {
         Verdict::Fine | Verdict::Lost(_) => now + WATCH,
-        Verdict::Early | Verdict::Suspect(_) => now + AGAIN,
+        Verdict::Early | Verdict::Suspect(_) | Verdict::Overdue(_) | Verdict::Halting(_) => {
+            now + AGAIN
+        }
     }
 }
 

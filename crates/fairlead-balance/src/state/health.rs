@@ -105,8 +105,8 @@ impl BackendState {
 
     /// Takes an answer that is an error, which may be the request's doing; see
     /// [`Tracker::shows_nothing`].
-    pub(crate) fn shows_nothing(&self) {
-        self.tracker().shows_nothing();
+    pub fn shows_nothing(&self, others: bool) {
+        self.tracker().shows_nothing(others);
     }
 
     /// Takes a misdeed: `seen` is what and its particulars; see [`Tracker::misbehaves`].

@@ -8,7 +8,7 @@
 //! | the other one says | the client gets | evidence |
 //! |---|---|---|
 //! | anything but a server error | that | against the first: its answer was wrong |
-//! | a server error, too | the first answer | none: it is the request's, or everybody's |
+//! | a server error, too | the first answer | none: it is the request's, or everybody's; a trial shows that somebody answers |
 //! | nothing in [`PATIENCE`], or nobody is left | the first answer | none |
 //!
 //! Rules of this file
@@ -116,6 +116,10 @@ impl Flow {
             let exchange = self.clients.get(key).and_then(|client| client.exchange.as_ref());
             if let Some(exchange) = exchange {
                 exchange.seek.pool.count(self.ctx.worker, Count::OpinionSame);
+                let first = exchange.link.and_then(|first| self.ctx.links.get(first));
+                if let Some(first) = first.filter(|first| first.backend.state.is_on_probation()) {
+                    first.backend.state.shows_nothing(true);
+                }
             }
             self.opinion_none(d, key, now);
             return true;

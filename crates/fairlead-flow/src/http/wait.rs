@@ -6,10 +6,10 @@
 //! 2. When it is late, the driver is asked whether it was acknowledged (`path`). If not, its
 //!    backend is suspect and a hedge follows at once; if it was sent again in vain, it moves, PUT
 //!    and DELETE too, while somebody is there who is well. A network that loses packets everywhere
-//!    moves nothing.
-//!    A backend that is on trial is suspect already. A PUT or DELETE moves without waiting for proof
-//!    then: the trial is over, and as late is no failure, none is counted. Any other stays, and its
-//!    answer decides.
+//!    moves nothing. What can't be hedged moves without that proof once no live host is that late;
+//!    as late is no failure, none is counted then.
+//!    A backend that is on trial is suspect already. A PUT or DELETE moves at once then: the trial
+//!    is over. Any other stays, and its answer decides.
 //! 3. When it is later than its backend's answers usually are, a second backend may be asked beside
 //!    it (`hedge`) or in its place (`cut`).
 //! 4. The time-outs of the configuration are the hard end.
@@ -80,33 +80,58 @@ impl Flow {
         let verdict = link.watch.judge(path, &link.backend, sent, now);
         exchange.look = next_look(&verdict, now);
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
-        let (Verdict::Suspect(text) | Verdict::Lost(text)) = &verdict else { return false };
+        let safe = exchange.facts.method.is_safe();
+        if let Verdict::Halting(text) = &verdict {
+            return !safe && self.sent_moves(d, key, link_key, text, now);
+        }
+        let Some(text) = verdict.unacknowledged() else { return false };
+        let trial = exchange.trial;
         if !before {
             pool.count(self.ctx.worker, Count::PathSuspected);
             self.ctx.host_silent_on(link_key, sent.0, now);
         }
         let lost = matches!(verdict, Verdict::Lost(_));
         let on_probation = pool.backend(slot).state.is_on_probation();
-        let speaks = self.ctx.speaks(Some(link_key));
         // A GET stays, beside its hedge: an answer is what would show that its backend is well.
-        let enough = lost || exchange.trial && !exchange.facts.method.is_safe();
-        if enough && exchange.may_move(Reason::Unacknowledged) && pool.has_well_other(slot) {
-            let (reason, what) = (Reason::Unacknowledged, UNACKNOWLEDGED);
-            let failure = Failure { reason, what, detail: text };
-            if !lost && speaks {
-                self.ctx.doubt(&pool, slot, what, text.clone(), now);
-            }
-            self.attempt_failed(d, key, link_key, failure, now);
+        let overdue = trial || matches!(verdict, Verdict::Overdue(_));
+        if (lost || overdue && !safe) && self.sent_moves(d, key, link_key, text, now) {
             return true;
         }
-        if speaks && (lost || !before && !on_probation) {
+        if self.ctx.speaks(Some(link_key)) && (lost || !before && !on_probation) {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
         }
-        let alone = exchange.second.is_none() && exchange.facts.method.is_safe();
+        let Some(client) = self.clients.get_mut(key) else { return false };
+        let Some(exchange) = client.exchange.as_mut() else { return false };
+        let alone = exchange.second.is_none() && safe;
         if alone && exchange.late < Moment(u64::MAX) {
             exchange.late = now;
         }
         false
+    }
+
+    /// Gives it to another backend that is well, if it may be and there is one. True if so.
+    fn sent_moves<D: Driver>(
+        &mut self,
+        d: &mut D,
+        key: Key,
+        link_key: Key,
+        text: &str,
+        now: Moment,
+    ) -> bool {
+        let Some(client) = self.clients.get(key) else { return false };
+        let Some(exchange) = client.exchange.as_ref() else { return false };
+        let Some(link) = self.ctx.links.get(link_key) else { return false };
+        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
+        if !exchange.may_move(Reason::Unacknowledged) || !pool.has_well_other(slot) {
+            return false;
+        }
+        let (reason, what) = (Reason::Unacknowledged, UNACKNOWLEDGED);
+        // Only late so far: the attempt's end will not be counted.
+        if !link.watch.lost && self.ctx.speaks(Some(link_key)) {
+            self.ctx.doubt(&pool, slot, what, text.into(), now);
+        }
+        self.attempt_failed(d, key, link_key, Failure { reason, what, detail: text }, now);
+        true
     }
 
     fn sent_check<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) {

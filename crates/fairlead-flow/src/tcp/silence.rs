@@ -159,7 +159,7 @@ impl Flow {
         relay.look = path::next_look(&verdict, now);
         let (pool, slot, speaks) = (Rc::clone(&link.pool), link.slot, link.speaks());
         self.relay_watch(key);
-        let (Verdict::Suspect(text) | Verdict::Lost(text)) = &verdict else {
+        let Some(text) = verdict.unacknowledged() else {
             if let Some(relay) = self.relays.get_mut(key) {
                 relay.suspected = false;
             }

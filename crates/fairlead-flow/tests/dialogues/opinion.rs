@@ -230,3 +230,34 @@ fn one_that_answered_wrongly_is_tried_each_second_and_back_after_five_good_answe
     told.is(0, Health::Healthy).client_finishes().wants([close(CLIENT)]);
     told.ends_with_kept(&[L1, L3]);
 }
+
+#[test]
+fn an_error_that_others_make_too_does_not_put_off_the_next_trial() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+    let mut told = sent(http().hedged().pool(|pool| pool.check.fall = 1), GET);
+    told.sends(L0, cut).whatever().finishes(L0).whatever().is(0, Health::Down);
+    // Nobody is spared an answer that breaks off, so trials become rarer: 1, 2, 4, 8 s.
+    let mut link = 0;
+    for round in 0..4 {
+        let client = Who::Client(round + 1);
+        told.after(ms(1_010 << round)).whatever();
+        told.client_connects().whatever().sends(client, GET).wants([connect(0)]);
+        link += 1;
+        let trial = Who::Link(link);
+        told.connected(trial).wants([request(trial, "GET /a")]);
+        if round < 3 {
+            told.sends(trial, cut).whatever().finishes(trial).whatever();
+        } else {
+            told.sends(trial, ERROR).wants([pause(trial), connect(1)]);
+            told.connected(Who::Link(link + 1)).whatever();
+            told.sends(Who::Link(link + 1), ERROR).whatever();
+        }
+    }
+    // The next one would be due after 8 s again: a quarter of that.
+    told.after(ms(2_010)).whatever();
+    told.client_connects()
+        .whatever()
+        .sends(Who::Client(5), GET)
+        .wants([request(Who::Link(4), "GET /a")]);
+    told.abandons().whatever();
+}

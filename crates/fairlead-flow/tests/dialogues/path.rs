@@ -46,6 +46,42 @@ fn what_was_sent_again_in_vain_moves_a_put_too() {
 }
 
 #[test]
+fn a_put_waits_no_longer_than_any_live_host_takes() {
+    for setup in [http(), http().hedged()] {
+        let mut told = swallowed(setup, PUT);
+        told.after(ms(60)).wants_nothing().is(0, Health::Suspect).after(ms(145)).wants_nothing();
+        told.after(ms(20)).wants([abort(L0), connect(1)]).active(0, 0);
+        told.connected(L1).wants([request(L1, "PUT /a").body("body")]);
+        // The kernel hasn't sent again: to be late is no failure.
+        told.failures(0, 0).sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+        told.is(0, Health::Suspect).steps("moved", "unacknowledged", 1);
+        told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+    }
+}
+
+#[test]
+fn a_put_of_which_half_got_through_at_last_does_not_wait_for_the_rest() {
+    let mut told = swallowed(http().hedged(), PUT);
+    told.swallows(L0, 3, 0).after(ms(199)).wants_nothing();
+    // The first retransmission is acknowledged, which shows that somebody is there: but two
+    // segments more are missing.
+    told.swallows(L0, 2, 1).took_part_of_it(L0, ms(2)).after(ms(6)).wants_nothing();
+    told.after(ms(20)).wants([abort(L0), connect(1)]).active(0, 0);
+    told.connected(L1).wants([request(L1, "PUT /a").body("body")]);
+    told.failures(0, 1).sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+}
+
+#[test]
+fn a_put_that_gets_through_piece_by_piece_stays() {
+    let mut told = swallowed(http().hedged(), PUT);
+    // Nothing had to be sent again: that it takes long is the way's length.
+    told.swallows(L0, 3, 0).took_part_of_it(L0, ms(2)).after(ms(700)).wants_nothing();
+    told.sends(L0, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L0]);
+}
+
+#[test]
 fn a_trial_waits_for_no_proof() {
     let mut told = asked(http().pool(|pool| pool.check.fall = 1), PUT);
     told.refused(L0).wants([connect(1)]).is(0, Health::Down).connected(L1).whatever();

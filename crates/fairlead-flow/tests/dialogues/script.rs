@@ -288,6 +288,12 @@ impl Dialogue {
         self
     }
 
+    /// Of what it was last said not to have, part was acknowledged so long ago.
+    pub(crate) fn took_part_of_it(&mut self, who: Who, ago: Duration) -> &mut Self {
+        self.desk.paths.get_mut(&who).expect("a path that swallows").quiet = ago;
+        self
+    }
+
     /// From now on the kernel says that it has acknowledged so many bytes in its life.
     pub(crate) fn has_taken(&mut self, who: Who, bytes: u64) -> &mut Self {
         self.desk.taken.insert(who, bytes);

@@ -59,8 +59,17 @@ fn a_trial_that_costs_nobody_does_not_defer_one_that_would() {
 }
 
 #[test]
-fn a_trial_that_is_answered_by_an_error_is_followed_sooner_unless_errors_took_it_down() {
-    for (misdeed, hold) in [(None, 8), (Some(Misdeed::Silence), 8), (Some(Misdeed::Error), 32)] {
+fn a_trial_that_is_answered_by_an_error_is_followed_sooner_unless_the_error_may_be_its_own() {
+    let errors = Some(Misdeed::Error);
+    let cut = Some(Misdeed::Truncation);
+    for (misdeed, others, hold) in [
+        (None, false, 8),
+        (Some(Misdeed::Silence), false, 8),
+        (errors, false, 32),
+        (cut, false, 32),
+        (errors, true, 8),
+        (cut, true, 8),
+    ] {
         let mut told = Told::with(NO_CHECK);
         told.say(Origin::Traffic, false, 2);
         let health = match misdeed {
@@ -74,10 +83,11 @@ fn a_trial_that_is_answered_by_an_error_is_followed_sooner_unless_errors_took_it
         for _ in 0..3 {
             told.wait(FIRST_HOLD * 32);
             assert_eq!(told.trial(), Trial::Claimed);
-            told.tracker.shows_nothing();
+            told.tracker.shows_nothing(others);
             told.tracker.release_trial();
-            assert_eq!(told.hold().as_secs(), hold, "{misdeed:?}");
-            assert_eq!(told.hold_of(Asker::Protected), FIRST_HOLD);
+            assert_eq!(told.hold().as_secs(), hold, "{misdeed:?} {others}");
+            let spared = if misdeed == cut { hold } else { 1 };
+            assert_eq!(told.hold_of(Asker::Protected).as_secs(), spared, "{misdeed:?} {others}");
         }
         told.wait(FIRST_HOLD * 32);
         assert_eq!(told.trial(), Trial::Claimed);
