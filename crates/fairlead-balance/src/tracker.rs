@@ -190,6 +190,12 @@ impl Tracker {
         }
     }
 
+    /// Whether a connect that comes about shows that it is well. It doesn't where others did better
+    /// at something else: a frozen process's kernel goes on completing connects.
+    pub fn is_shown_by_connects(&self) -> bool {
+        self.misdeed.is_none()
+    }
+
     /// Takes lateness that is a misdeed, where no failure is counted: the request is still waiting,
     /// and others of its kind were answered meanwhile.
     pub fn overdue(&mut self, what: &str, detail: &str, now: Moment) -> Option<Transition> {

@@ -216,6 +216,7 @@ impl Flow {
                     self.hold_served(&pool);
                 }
                 let it = self.ctx.links.get(link).filter(|link| link.speaks());
+                let it = it.filter(|link| link.backend.state.is_shown_by_connects());
                 if let Some(slot) = it.map(|link| link.slot) {
                     self.ctx.succeeded(&pool, slot, now);
                 }

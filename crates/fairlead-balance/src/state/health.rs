@@ -64,6 +64,12 @@ impl BackendState {
         self.standing() >= Standing::Distrusted
     }
 
+    /// Whether a connect that comes about is a success; see [`Tracker::is_shown_by_connects`].
+    #[inline]
+    pub fn is_shown_by_connects(&self) -> bool {
+        !self.is_on_probation() || self.tracker().is_shown_by_connects()
+    }
+
     /// Takes one piece of evidence; says what changed, if anything did.
     pub fn observe(&self, evidence: &Evidence, rules: &Rules, now: Moment) -> Option<Transition> {
         if evidence.origin == Origin::Check && evidence.passed {

@@ -17,14 +17,17 @@
 //! 4. A backend that ends a connection without having said anything, while others answer, is as
 //!    silent: one that accepts and closes at once is well to every connect check. Where nobody
 //!    ever answers (a log, say) an end without a word is the way of the protocol.
-//! 5. It makes suspect: others are asked first, for a second that doubles with each relapse. The
-//!    connection itself is left alone; what was sent may not be sent again. When an answer comes on
+//! 5. It makes suspect: others are asked first, for a second that doubles with each relapse. Then one
+//!    connection tries it, and not the connect but the first bytes of the backend show that it is
+//!    well again; one more silence is enough to show that it is not.
+//! 6. The connection itself is left alone; what was sent may not be sent again. When an answer comes on
 //!    it after all, even to a client that has left, the suspicion was of a silence that is over.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use fairlead_balance::Count;
+use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
@@ -32,6 +35,7 @@ use crate::answers::Kind;
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::wait::UNACKNOWLEDGED;
+use crate::local::LocalPool;
 use crate::path::{self, Verdict};
 use crate::seek::millis;
 use crate::slab::Key;
@@ -86,15 +90,18 @@ impl Flow {
             return;
         }
         link.backend.answers.note(Kind::Other, asked, now);
+        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         if let Question::Asked { at, late } = before {
-            let (pool, slot) = (Rc::clone(&link.pool), link.slot);
             self.ctx.answer_took(&pool, slot, now.since(at), now);
             // It was taken for silent, and has thawed.
             if late == Moment(u64::MAX) {
                 let backend = pool.backend(slot);
                 let change = backend.state.refute(&pool.rules, now);
-                self.ctx.changed(backend, change);
+                return self.ctx.changed(backend, change);
             }
+        }
+        if pool.backend(slot).state.is_on_probation() {
+            self.ctx.succeeded(&pool, slot, now);
         }
     }
 
@@ -182,7 +189,7 @@ impl Flow {
         let link = self.relays.get(key).and_then(|relay| relay.link);
         let Some((pool, slot)) = self.link_speaks_of(link) else { return };
         let others_answer = pool.others_answered(slot, None, at);
-        if others_answer && pool.backend(slot).answers.note_silence(at) >= SILENT {
+        if others_answer && is_enough(&pool, slot, at) {
             let detail = format!("for {}, while others answered", millis(now.since(at)));
             let (reason, what) = (Reason::ResponseTimeout, "no answer to the client's bytes");
             self.ctx.silent(&pool, slot, reason, what, detail, now);
@@ -202,9 +209,16 @@ impl Flow {
             let at = backend.answers.began();
             index != slot.index() && at > Moment::ZERO && now.since(at) < LATELY
         });
-        if others_answer && pool.backend(slot).answers.note_silence(asked) >= SILENT {
+        if others_answer && is_enough(&pool, slot, asked) {
             let (reason, what) = (Reason::ResponseTruncated, "closed without an answer");
             self.ctx.silent(&pool, slot, reason, what, "while others answered".into(), now);
         }
     }
+}
+
+/// Takes note of a silence, while others answered; says whether that is evidence. One that is on
+/// trial has been silent before.
+fn is_enough(pool: &LocalPool, slot: Slot, asked: Moment) -> bool {
+    let backend = pool.backend(slot);
+    backend.answers.note_silence(asked) >= SILENT || backend.state.is_on_probation()
 }

@@ -409,3 +409,53 @@ fn an_end_without_a_word_is_right_where_nobody_says_one() {
     }
     told.nobody_is_blamed();
 }
+
+/// A client asks, over `link`, the backend that it was expected to be given.
+fn asks(told: &mut Dialogue, client: usize, backend: usize) -> Who {
+    let (client, link) = (Who::Client(client), Who::Link(client));
+    told.client_connects().wants([pause(client), connect(backend)]);
+    told.connected(link).whatever().sends(client, "who").whatever();
+    link
+}
+
+#[test]
+fn a_connect_alone_does_not_end_the_trial_of_one_that_was_silent() {
+    let mut told = in_turn();
+    rounds(&mut told, 3, |_, _| {});
+    told.after(ms(1_300)).whatever().is(0, Health::Suspect);
+    asks(&mut told, 6, 0);
+    // The process is frozen, its kernel is not: one client finds that out, not as many as come.
+    told.is(0, Health::Suspect);
+    for client in 7..10 {
+        let link = asks(&mut told, client, 1);
+        told.sends(link, "two").whatever();
+    }
+    told.after(ms(210)).whatever().is(0, Health::Down);
+    // Three times in a row; and the next trial is later.
+    for client in 10..12 {
+        let link = asks(&mut told, client, 1);
+        told.sends(link, "two").whatever().after(ms(900)).whatever();
+    }
+    told.after(ms(300)).whatever();
+    let link = asks(&mut told, 12, 0);
+    told.sends(link, "one, at last").whatever().is(0, Health::Healthy);
+}
+
+#[test]
+fn a_backend_that_speaks_first_ends_its_trial_with_that() {
+    let mut told = in_turn();
+    rounds(&mut told, 3, |_, _| {});
+    told.after(ms(1_300)).whatever().is(0, Health::Suspect);
+    told.client_connects().wants([pause(Who::Client(6)), connect(0)]);
+    told.connected(Who::Link(6)).whatever().is(0, Health::Suspect);
+    told.sends(Who::Link(6), "welcome").whatever().is(0, Health::Healthy);
+}
+
+#[test]
+fn a_connect_ends_the_trial_of_one_that_refused() {
+    let mut told = dialogue(tcp().pool(|pool| pool.check.fall = 1));
+    told.client_connects().whatever().refused(L0).wants([connect(1)]).is(0, Health::Down);
+    told.connected(L1).whatever().after(ms(1_010)).whatever();
+    told.client_connects().wants([pause(Who::Client(1)), connect(0)]).connected(L2).whatever();
+    told.is(0, Health::Healthy);
+}
