@@ -239,7 +239,7 @@ class PythonPolicy:
         fallback: What picks where it does not.
         picks: Whether it is asked about each request; ``steps["policy_decisions"]`` of the pool
             says what came of that.
-        waiting: Requests that wait for it.
+        waiting: Requests that wait for it, those that it is at among them.
         scores: Rounds of scores that it made.
         score_failures: Rounds that it failed, or that lapsed.
         scored: Whether scores of its are in force.

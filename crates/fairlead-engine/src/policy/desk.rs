@@ -56,7 +56,7 @@ pub(crate) struct DeskStatus {
     fallback: &'static str,
     /// It is asked about each request; otherwise it makes scores alone.
     picks: bool,
-    /// Questions that wait for it.
+    /// Questions that wait for it, or that it is at.
     waiting: usize,
     /// Rounds of scores that were put in force.
     scores: u64,
@@ -106,6 +106,8 @@ struct Inner {
     who: Option<(Thread, Duration)>,
     picks: bool,
     waiting: VecDeque<Parked>,
+    /// Until when those wait that it is at.
+    taken: Vec<Moment>,
     stuck: bool,
     scored_at: Option<Moment>,
     scores: u64,
@@ -121,7 +123,16 @@ impl Inner {
         let alike =
             |parked: &&Parked| first.as_ref().is_some_and(|pool| Arc::ptr_eq(pool, &parked.pool));
         let count = self.waiting.iter().take(TAKEN).take_while(alike).count();
+        self.taken.clear();
+        self.taken.extend(self.waiting.iter().take(count).map(|parked| parked.until));
         self.waiting.drain(..count).collect()
+    }
+
+    /// How many wait now. An answer is not seen from here, so those of a round count until all of
+    /// it is done.
+    fn waiting(&self, now: Moment) -> usize {
+        let queued = self.waiting.iter().map(|parked| parked.until);
+        queued.chain(self.taken.iter().copied()).filter(|until| *until > now).count()
     }
 }
 
@@ -136,6 +147,7 @@ impl Desk {
             who: None,
             picks: false,
             waiting: VecDeque::new(),
+            taken: Vec::new(),
             stuck: false,
             scored_at: None,
             scores: 0,
@@ -155,6 +167,7 @@ impl Desk {
         inner.seat = inner.seats;
         // Questions that wait are answered by whoever is there now.
         inner.away = None;
+        inner.taken.clear();
         inner.stuck = false;
         policy.clone_into(&mut inner.policy);
         inner.complaints.clear();
@@ -191,6 +204,7 @@ impl Desk {
         inner.stuck = false;
         inner.scored_at = None;
         inner.waiting.clear();
+        inner.taken.clear();
         inner.pool.set_asking(false);
         inner.pool.set_scores(None);
         self.rung.notify_all();
@@ -268,6 +282,7 @@ impl Desk {
     /// The thread is out of Python.
     fn come_back(&self, inner: &mut Inner) {
         let since = inner.away.take();
+        inner.taken.clear();
         if std::mem::take(&mut inner.stuck) {
             let took = since.map_or(Duration::ZERO, |since| self.clock.now().since(since));
             self.tell(inner, format!("answers again, after {:.1} s", took.as_secs_f64()));
@@ -351,7 +366,7 @@ impl Desk {
         DeskStatus {
             fallback: inner.pool.plan.policy.name(),
             picks: inner.picks,
-            waiting: inner.waiting.len(),
+            waiting: inner.waiting(self.clock.now()),
             scores: inner.scores,
             score_failures: inner.score_failures,
             scored: inner.scored_at.is_some(),

@@ -42,8 +42,11 @@ fn a_question_is_answered_by_whoever_sits_there() {
     assert!(asked.head.starts_with(b"GET /a HTTP/1.1\r\n"), "{:?}", asked.head);
     assert_eq!((asked.listener.as_str(), asked.body.len()), ("web", 0));
     assert!(asked.client.is_some() && asked.left <= LONG && !asked.left.is_zero());
+    assert_eq!(status(&engine)["pools"][0]["python"]["waiting"], 1, "the policy is at it");
     seat.answer(&[(7, Answer::Chosen(0)), (0, Answer::Chosen(1)), (0, Answer::Chosen(0))]);
     assert_eq!(asker.join().expect("answered"), "other");
+    assert!(seat.take(Duration::ZERO).expect("there").is_empty());
+    assert_eq!(status(&engine)["pools"][0]["python"]["waiting"], 0);
     assert_eq!(decisions(&engine, "chosen"), 1);
 }
 

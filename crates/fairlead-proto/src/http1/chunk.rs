@@ -154,7 +154,7 @@ impl ChunkReader {
             held_zero: false,
             excess: 0,
             excess_most: limits.excess,
-            trailers: Trailers::new((limits.trailers, limits.trailer_bytes), nominated),
+            trailers: Trailers::new(&limits, nominated),
         }
     }
 

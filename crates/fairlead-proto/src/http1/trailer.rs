@@ -5,6 +5,7 @@
 //! those that the message's `Connection` names (§7.6.1); other right ones go on; wrong ones are
 //! refused.
 
+use crate::http1::chunk::ChunkLimits;
 use crate::http1::grammar;
 use crate::http1::head::{Line, Stop};
 use crate::http1::strict;
@@ -23,9 +24,10 @@ pub(crate) struct Trailers {
 }
 
 impl Trailers {
-    /// At most so many lines and bytes, of a message whose `Connection` names these.
-    pub(crate) fn new((lines, bytes): (u32, u32), nominated: Option<Box<[u8]>>) -> Trailers {
-        Trailers { held: Vec::new(), lines_left: lines, bytes_left: bytes, nominated }
+    /// Within `limits`, of a message whose `Connection` names these.
+    pub(crate) fn new(limits: &ChunkLimits, nominated: Option<Box<[u8]>>) -> Trailers {
+        let (lines_left, bytes_left) = (limits.trailers, limits.trailer_bytes);
+        Trailers { held: Vec::new(), lines_left, bytes_left, nominated }
     }
 
     /// Whether the next byte begins a line.
