@@ -56,7 +56,8 @@ pub(crate) enum Question {
     Asked {
         /// When it asked.
         at: Moment,
-        /// When the answer is late; the end of time once that was noted.
+        /// When the answer is late, or others are next asked about; the end of time once it was
+        /// noted.
         late: Moment,
     },
     /// The backend has said something.
@@ -186,10 +187,15 @@ impl Flow {
         let Some(relay) = self.relays.get_mut(key) else { return };
         let Question::Asked { at, .. } = relay.question else { return };
         relay.question = Question::Asked { at, late: Moment(u64::MAX) };
-        let link = self.relays.get(key).and_then(|relay| relay.link);
+        let link = relay.link;
         let Some((pool, slot)) = self.link_speaks_of(link) else { return };
-        let others_answer = pool.others_answered(slot, None, at);
-        if others_answer && is_enough(&pool, slot, at) {
+        if !pool.others_answered(slot, None, at) {
+            // Not yet, on this worker. Each look is twice as late as the one before.
+            let Some(relay) = self.relays.get_mut(key) else { return };
+            relay.question = Question::Asked { at, late: now + now.since(at) };
+            return;
+        }
+        if is_enough(&pool, slot, at) {
             let detail = format!("for {}, while others answered", millis(now.since(at)));
             let (reason, what) = (Reason::ResponseTimeout, "no answer to the client's bytes");
             self.ctx.silent(&pool, slot, reason, what, detail, now);

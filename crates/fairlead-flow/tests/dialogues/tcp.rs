@@ -459,3 +459,16 @@ fn a_connect_ends_the_trial_of_one_that_refused() {
     told.client_connects().wants([pause(Who::Client(1)), connect(0)]).connected(L2).whatever();
     told.is(0, Health::Healthy);
 }
+
+#[test]
+fn a_silence_is_evidence_as_soon_as_others_have_answered() {
+    let mut told = in_turn();
+    rounds(&mut told, 3, |_, _| {});
+    told.after(ms(1_300)).whatever().is(0, Health::Suspect);
+    asks(&mut told, 6, 0);
+    // Nobody else comes in time to compare with.
+    told.after(ms(250)).whatever().is(0, Health::Suspect);
+    let link = asks(&mut told, 7, 1);
+    told.sends(link, "two").whatever();
+    told.after(ms(200)).whatever().is(0, Health::Down);
+}
