@@ -12,6 +12,9 @@
 //!    of the pool has answered what was asked later, and it happened [`SILENT`] times in a row
 //!    without a single answer in between. Long queries of one client don't make a backend suspect
 //!    while it answers others.
+//!    Where nobody else was sent anything, since it is alone in its group, its own past is what it is
+//!    compared with: one that used to answer and is silent [`ALONE`] times in a row, for longer than
+//!    people notice, is suspect. So the next connection goes to somebody else, and tells.
 //! 3. Bytes of the client that the backend's host doesn't acknowledge are another matter, at any
 //!    time of a connection: that is its host's doing (`path`), and needs no others to compare with.
 //! 4. A backend that ends a connection without having said anything, while others answer, is as
@@ -31,9 +34,10 @@ use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
-use crate::answers::Kind;
+use crate::answers::{Kind, Silence};
 use crate::driver::Driver;
 use crate::flow::Flow;
+use crate::http::hedge::NOTICED;
 use crate::http::wait::UNACKNOWLEDGED;
 use crate::local::LocalPool;
 use crate::path::{self, Verdict};
@@ -43,6 +47,12 @@ use crate::wheel::Alarm;
 
 /// So many questions in a row without an answer.
 const SILENT: u32 = 2;
+
+/// So many, where nobody else was sent anything to compare with.
+const ALONE: u32 = 3;
+
+/// Between two looks at a silence, at least. Later ones are a quarter of its length apart.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Others that have answered in this time count as answering now.
 const LATELY: Duration = Duration::from_secs(10);
@@ -56,9 +66,10 @@ pub(crate) enum Question {
     Asked {
         /// When it asked.
         at: Moment,
-        /// When the answer is late, or others are next asked about; the end of time once it was
-        /// noted.
+        /// When the answer is late, or is next looked after; the end of time once that was judged.
         late: Moment,
+        /// It was late, and counted.
+        counted: bool,
     },
     /// The backend has said something.
     Answered,
@@ -77,7 +88,7 @@ impl Flow {
         let Some(relay) = self.relays.get_mut(key) else { return };
         let Some(link) = relay.link.and_then(|link| self.ctx.links.get(link)) else { return };
         let late = now + link.backend.state.response_late_after();
-        relay.question = Question::Asked { at: now, late };
+        relay.question = Question::Asked { at: now, late, counted: false };
         self.relay_watch(key);
     }
 
@@ -92,10 +103,10 @@ impl Flow {
         }
         link.backend.answers.note(Kind::Other, asked, now);
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
-        if let Question::Asked { at, late } = before {
+        if let Question::Asked { at, counted, .. } = before {
             self.ctx.answer_took(&pool, slot, now.since(at), now);
             // It was taken for silent, and has thawed.
-            if late == Moment(u64::MAX) {
+            if counted {
                 let backend = pool.backend(slot);
                 let change = backend.state.refute(&pool.rules, now);
                 return self.ctx.changed(backend, change);
@@ -182,49 +193,88 @@ impl Flow {
         }
     }
 
-    /// The answer to a relay's first question is late.
+    /// The answer to a relay's first question is late, or still isn't there.
     pub(crate) fn relay_is_silent(&mut self, key: Key, now: Moment) {
         let Some(relay) = self.relays.get_mut(key) else { return };
-        let Question::Asked { at, .. } = relay.question else { return };
-        relay.question = Question::Asked { at, late: Moment(u64::MAX) };
+        let Question::Asked { at, counted, .. } = relay.question else { return };
+        relay.question = Question::Asked { at, late: Moment(u64::MAX), counted };
         let link = relay.link;
         let Some((pool, slot)) = self.link_speaks_of(link) else { return };
-        if !pool.others_answered(slot, None, at) {
-            // Not yet, on this worker. Each look is twice as late as the one before.
-            let Some(relay) = self.relays.get_mut(key) else { return };
-            relay.question = Question::Asked { at, late: now + now.since(at) };
+        let others_answer = pool.others_answered(slot, None, at);
+        let counts = others_answer || is_comparable(&pool, slot);
+        if counts && !counted {
+            pool.backend(slot).answers.note_silence(at);
+        }
+        let (reason, what) = (Reason::ResponseTimeout, "no answer to the client's bytes");
+        if others_answer {
+            if let Some(relay) = self.relays.get_mut(key) {
+                relay.question = Question::Asked { at, late: Moment(u64::MAX), counted: true };
+            }
+            if is_enough(&pool, slot) {
+                let detail = format!("for {}, while others answered", millis(now.since(at)));
+                self.ctx.silent(&pool, slot, reason, what, detail, now);
+            }
             return;
         }
-        if is_enough(&pool, slot, at) {
-            let detail = format!("for {}, while others answered", millis(now.since(at)));
-            let (reason, what) = (Reason::ResponseTimeout, "no answer to the client's bytes");
-            self.ctx.silent(&pool, slot, reason, what, detail, now);
+        let waited = now.since(at);
+        if let Some(relay) = self.relays.get_mut(key) {
+            let late = now + (waited / 4).max(AGAIN);
+            relay.question = Question::Asked { at, late, counted: counts || counted };
+        }
+        let Silence { times, since, .. } = pool.backend(slot).answers.silence(Moment::ZERO);
+        if counts && times >= ALONE && now.since(since) >= NOTICED {
+            let detail = format!("for {}, {times} in a row", millis(waited));
+            self.ctx.overdue(&pool, slot, what, detail, now);
         }
     }
 
     /// The backend of a relay has ended it, and perhaps has never said anything.
     pub(crate) fn relay_ended(&mut self, key: Key, now: Moment) {
         let Some(relay) = self.relays.get_mut(key) else { return };
-        if relay.question == Question::Answered || relay.client_finished {
+        let before = relay.question;
+        if before == Question::Answered || relay.client_finished {
             return;
         }
         relay.question = Question::Answered;
         let (link, asked) = (relay.link, relay.spoke.unwrap_or(relay.sought));
         let Some((pool, slot)) = self.link_speaks_of(link) else { return };
+        let what = "closed without an answer";
         let others_answer = pool.backends.iter().enumerate().any(|(index, backend)| {
             let at = backend.answers.began();
             index != slot.index() && at > Moment::ZERO && now.since(at) < LATELY
         });
-        if others_answer && is_enough(&pool, slot, asked) {
-            let (reason, what) = (Reason::ResponseTruncated, "closed without an answer");
-            self.ctx.silent(&pool, slot, reason, what, "while others answered".into(), now);
+        if !others_answer && !is_comparable(&pool, slot) {
+            return;
+        }
+        if !matches!(before, Question::Asked { counted: true, .. }) {
+            pool.backend(slot).answers.note_silence(asked);
+        }
+        if others_answer {
+            if is_enough(&pool, slot) {
+                let (reason, detail) = (Reason::ResponseTruncated, "while others answered".into());
+                self.ctx.silent(&pool, slot, reason, what, detail, now);
+            }
+            return;
+        }
+        let Silence { times, .. } = pool.backend(slot).answers.silence(Moment::ZERO);
+        if times >= ALONE {
+            self.ctx.overdue(&pool, slot, what, format!("{times} in a row"), now);
         }
     }
 }
 
-/// Takes note of a silence, while others answered; says whether that is evidence. One that is on
-/// trial has been silent before.
-fn is_enough(pool: &LocalPool, slot: Slot, asked: Moment) -> bool {
+/// Whether the silences that were counted are evidence, where others answer. One that is on trial
+/// has been silent before.
+fn is_enough(pool: &LocalPool, slot: Slot) -> bool {
     let backend = pool.backend(slot);
-    backend.answers.note_silence(asked) >= SILENT || backend.state.is_on_probation()
+    backend.answers.silence(Moment::ZERO).times >= SILENT || backend.state.is_on_probation()
+}
+
+/// Whether a backend that has answered before is to be compared with another one, which nobody was
+/// sent to: a backup, say. (Whoever wants no request sent elsewhere for being late wants no
+/// connection sent there either.)
+fn is_comparable(pool: &LocalPool, slot: Slot) -> bool {
+    let backend = pool.backend(slot);
+    let known = backend.answers.began() > Moment::ZERO;
+    known && pool.budget.is_some() && !backend.state.is_on_probation() && pool.has_well_other(slot)
 }

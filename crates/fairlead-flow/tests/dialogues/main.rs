@@ -42,5 +42,6 @@ mod stall;
 mod stop;
 mod tcp;
 mod tcp_again;
+mod tcp_silence;
 mod timeouts;
 mod upgrade;
