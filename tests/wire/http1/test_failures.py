@@ -25,6 +25,7 @@ def test_nobody_listens(http) -> None:
     answer = line.get()
 
     assert said(answer) == (503, "connect_refused")
+    assert answer.value("Retry-After") == "2"
     assert (answer.value("Content-Type") or "").startswith("text/plain")
     assert line.get().status == 503, "the client's connection is still good"
 
@@ -39,6 +40,7 @@ def test_nobody_is_available(fairlead) -> None:
     answer = balancer.connect(listen).get()
 
     assert said(answer) == (503, "no_backend")
+    assert answer.value("Retry-After") == "2", "seconds, until which somebody may be back"
 
 
 def test_a_connect_that_gets_no_answer(fairlead) -> None:
