@@ -69,6 +69,9 @@ SECONDS_ASKED := $(if $(filter command line environment%,$(origin SECONDS)),$(SE
 TESTS_SHOWN := ^(=+ .* =+|SKIPPED .*|FAILED .*|ERROR .*)$$
 TESTS := tools/tests.sh 'Python tests' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -n 2 --dist worksteal -m
 TESTS_ALONE := tools/tests.sh 'Python tests that measure' '$(TESTS_SHOWN)' $(BIN)/pytest --color=no -m
+# The standing claims, over ten thousand worlds; built for release they take some 20 s.
+WORLDS := $(STAGE) 'Ten thousand worlds' '^test result' $(CARGO) test --package fairlead-sim \
+	--release --locked --quiet --test claims -- --ignored ten_thousand_worlds_hold
 # What failed once in this run, told again at its end, where it is seen.
 FLAKY := target/stages/flaky.txt
 
@@ -78,6 +81,7 @@ test: setup ## All that CI runs: lint, Rust tests, Python tests (about 12 minute
 	@$(MAKE) --no-print-directory lint
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \
 		$(CARGO) test $(RUST_TESTED) --quiet
+	@$(WORLDS)
 	@$(TESTS) 'not long and not alone'
 	@$(TESTS_ALONE) 'alone and not long'
 	@! [ -f $(FLAKY) ] || cat $(FLAKY)
@@ -91,7 +95,7 @@ test-fast: setup ## The tests that take seconds
 	@! [ -f $(FLAKY) ] || cat $(FLAKY)
 
 .PHONY: test-all
-test-all: setup ## Everything, also what takes minutes (10,000 seeds, a GiB, thousands of connections)
+test-all: setup ## Everything, also what takes minutes (a GiB, thousands of connections)
 	@rm -f $(FLAKY)
 	@$(MAKE) --no-print-directory lint
 	@$(STAGE) 'Rust tests' '^test result|^test .*FAILED|panicked' \

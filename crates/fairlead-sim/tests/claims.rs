@@ -1,12 +1,13 @@
-//! The standing claims, over many worlds. `FAIRLEAD_SEEDS=100000` runs more of them per theme,
-//! `FAIRLEAD_SEED=1234` one, and tells what happens in it (with `-- --nocapture`).
+//! The standing claims, over many worlds. `make test` runs some of each theme with all of the
+//! compiler's checks, and ten thousand as released. `FAIRLEAD_SEEDS=100000` runs more of them per
+//! theme, `FAIRLEAD_SEED=1234` one, and tells what happens in it (with `-- --nocapture`).
 
 use std::collections::BTreeMap;
 
 use fairlead_sim::claims::{check, summary, Promises};
 use fairlead_sim::{run, story, Report, Setting, Theme};
 
-/// Worlds per theme in the everyday run.
+/// Worlds per theme, each on its own, where the compiler's checks are on: integers that overflow.
 const SEEDS: u64 = 180;
 
 /// Worlds of the theme that lasts for minutes.
@@ -155,7 +156,7 @@ fn the_same_seed_is_the_same_run() {
 /// All themes in turn, so many worlds in all: `FAIRLEAD_FIRST=20000 FAIRLEAD_WORLDS=10000` goes on
 /// where a run of the first 20,000 ended.
 #[test]
-#[ignore = "takes a minute or two: `make test-all` runs it, `make soak` a million"]
+#[ignore = "takes minutes unless built for release: `make test` does so; `make soak`: a million"]
 fn ten_thousand_worlds_hold() {
     let (first, count) = (number("FAIRLEAD_FIRST").unwrap_or(0), number("FAIRLEAD_WORLDS"));
     let end = first + count.unwrap_or(10_000);
