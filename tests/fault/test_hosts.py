@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from harness.balancer import Balancer, loopback, wait_for
 pytestmark = pytest.mark.root
 
 POOLS = 1_000
-OUT = ("suspect", "down")
+OUT = {"suspect", "down"}
 
 
 def routes(listen: str, host: str, other: str) -> str:
@@ -29,11 +31,29 @@ def routes(listen: str, host: str, other: str) -> str:
     return "\n".join(parts)
 
 
-def health(balancer: Balancer, host: str) -> list[str]:
-    """What is believed of that host's backend, pool by pool."""
+def rows(balancer: Balancer, host: str) -> list[dict[str, Any]]:
+    """That host's backend, pool by pool."""
     pools = balancer.status()["pools"]
-    rows = [row for pool in pools for row in pool["backends"]]
-    return [row["health"] for row in rows if row["address"].startswith(f"{host}:")]
+    all_rows = [row for pool in pools for row in pool["backends"]]
+    return [row for row in all_rows if row["address"].startswith(f"{host}:")]
+
+
+def health(balancer: Balancer, host: str) -> list[str]:
+    """What is believed of it, pool by pool."""
+    return [row["health"] for row in rows(balancer, host)]
+
+
+def times(balancer: Balancer, host: str, became: set[str], since: float) -> list[float]:
+    """When each became one of these for the first time since then, in seconds of the epoch."""
+    changes = [
+        [
+            datetime.fromisoformat(each["time"]).timestamp()
+            for each in row["history"]
+            if each["to"] in became
+        ]
+        for row in rows(balancer, host)
+    ]
+    return [min(when for when in each if when >= since) for each in changes]
 
 
 @pytest.mark.alone
@@ -53,22 +73,21 @@ def test_a_thousand_pools_on_a_dead_host_are_out_within_a_second(fairlead, host,
             True
         }
 
+    begun, swallowed = time.monotonic(), datetime.now(UTC).timestamp()
     dead.swallow_and_count()
     clients = crowd.begin(listen, 50, 3, request="GET /0")
-    wait_for(lambda: any(each in OUT for each in health(balancer, dead.address)), 10)
-    begun, tried = time.monotonic(), dead.connects()
-    wait_for(lambda: all(each in OUT for each in health(balancer, dead.address)), 10)
-    took = time.monotonic() - begun
+    wait_for(lambda: OUT & set(health(balancer, dead.address)), 10)
     wait_for(lambda: set(health(balancer, dead.address)) == {"down"}, 10)
-    until_down = time.monotonic() - begun
+    tried, elapsed = dead.connects(), time.monotonic() - begun
     assert [each for each in clients.result(20) if not each.ok] == []
-    tried, elapsed = dead.connects() - tried, time.monotonic() - begun
 
-    assert took < 1 + crowd.stall(begun), took
-    assert until_down < 2 + crowd.stall(begun), until_down
-    # What its checks are anyway, each 2 s, and their connects once more. A fast check for each
-    # pool, as each alone would get, would be some thousand a second.
-    assert tried <= POOLS * (1 + elapsed / 2), (tried, elapsed)
+    out, down = (times(balancer, dead.address, them, swallowed) for them in (OUT, {"down"}))
+    assert max(out) - min(out) < 1 + crowd.stall(begun), "since the first evidence"
+    assert max(down) - min(out) < 2 + crowd.stall(begun), "since the first evidence"
+    # Its checks as ever, each 2 s, and one for each second pool that is begun early or sent again:
+    # measured are 605 within a second. A fast check for each, as each alone would get, would be
+    # 5,000.
+    assert tried <= POOLS * (1 + elapsed) / 2, (tried, elapsed)
     for number in range(20, 40):
         answers = crowd.ask(listen, 100, 0.03, request=f"GET /{number}")
         assert {each.by for each in answers} == {"well"}
