@@ -5,9 +5,10 @@
 //!    if there is another). A trial, whose backend was known to be down, is given time to answer.
 //! 2. When it is late, the driver is asked whether it was acknowledged (`path`). If not, its
 //!    backend is suspect and a hedge follows at once; if it was sent again in vain, it moves, PUT
-//!    and DELETE too, while somebody is there who is well. A network that loses packets everywhere
-//!    moves nothing. What can't be hedged moves without that proof once no live host is that late;
-//!    as late is no failure, none is counted then.
+//!    and DELETE too, while somebody is there who is well; where its backend is now is another place
+//!    to go to if its name has moved meanwhile. A network that loses packets everywhere moves
+//!    nothing. What can't be hedged moves without that proof once no live host is that late; as late
+//!    is no failure, none is counted then.
 //!    A backend that is on trial is suspect already. A PUT or DELETE moves at once then: the trial
 //!    is over. Any other stays, and its answer decides.
 //! 3. When it is later than its backend's answers usually are, a second backend may be asked beside
@@ -109,7 +110,8 @@ impl Flow {
         false
     }
 
-    /// Gives it to another backend that is well, if it may be and there is one. True if so.
+    /// Gives it to another backend that is well, if it may be and there is one; or to where its own
+    /// is by now. True if so.
     fn sent_moves<D: Driver>(
         &mut self,
         d: &mut D,
@@ -122,7 +124,8 @@ impl Flow {
         let Some(exchange) = client.exchange.as_ref() else { return false };
         let Some(link) = self.ctx.links.get(link_key) else { return false };
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
-        if !exchange.may_move(Reason::Unacknowledged) || !pool.has_well_other(slot) {
+        let has_elsewhere = !link.speaks() || pool.has_well_other(slot);
+        if !exchange.may_move(Reason::Unacknowledged) || !has_elsewhere {
             return false;
         }
         let (reason, what) = (Reason::Unacknowledged, UNACKNOWLEDGED);

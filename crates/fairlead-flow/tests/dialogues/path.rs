@@ -3,11 +3,12 @@
 use fairlead_flow::Sent;
 use fairlead_model::health::Health;
 use fairlead_model::limits::RECEIVE_BYTES;
+use fairlead_model::plan::PoolPlan;
 
 use crate::keep::{GET, OK, POST};
 use crate::openings::{asked, sent, PUT};
 use crate::script::{dialogue, Dialogue};
-use crate::setup::{http, ms, tcp, Setup};
+use crate::setup::{backend, http, ms, tcp, Setup};
 use crate::wants::*;
 
 /// A client's request has been sent over `L0`, into a black hole.
@@ -41,6 +42,23 @@ fn what_was_sent_again_in_vain_moves_a_put_too() {
         told.connected(L1).wants([request(L1, "PUT /a").body("body")]);
         told.failures(0, 1).sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
         told.steps("moved", "unacknowledged", 1);
+        told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
+    }
+}
+
+#[test]
+fn what_was_sent_in_vain_to_where_its_backend_was_goes_where_it_is_now() {
+    for (bytes, again) in [(GET, request(L1, "GET /a")), (PUT, request(L1, "PUT /a").body("body"))]
+    {
+        let mut told = swallowed(http().backends(1), bytes);
+        told.after(ms(60)).wants_nothing().is(0, Health::Suspect);
+        let moves = |pool: &mut PoolPlan| pool.backends[0].endpoints = backend(9).endpoints;
+        told.reloads(http().backends(1).pool(moves)).wants_nothing();
+        told.after(ms(140)).wants_nothing();
+        told.swallows(L0, 1, 1).after(ms(25)).wants([abort(L0)]);
+        told.after(ms(26)).wants([connect(9)]).failures(0, 0);
+        told.connected(L1).wants([again]);
+        told.sends(L1, OK).wants([answer(CLIENT, 200).body("hi")]);
         told.client_finishes().wants([close(CLIENT)]).ends_with_kept(&[L1]);
     }
 }
