@@ -6,11 +6,13 @@ keep-alive on, one worker thread, active checks each 2 s where the product has t
 """
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import shlex
 import shutil
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +46,7 @@ class Peer:
         return True
 
     def version(self) -> list[str]:
+        """What prints its version; empty if nothing does, and `note` says what it is."""
         return []
 
     def write(self, work: Path, files: dict[str, str]) -> str:
@@ -301,6 +304,9 @@ class Pen(Peer):
     def available(self):
         return (SID / "usr/bin/pen").exists()
 
+    def version(self):   # it prints none itself: its package knows
+        return self.wrap(["/usr/bin/dpkg-query", "-W", "-f", "${Package} ${Version}", "pen"])
+
     def start_argv(self, kind, ctx, work):
         self.write(work, {})
         return self.wrap(["/usr/bin/pen", "-f", "-r", "-x", str(MAXCONN), "-c", "1000", "-t", "5", f"127.0.0.1:{ctx.port}", *ctx.backends])
@@ -403,3 +409,18 @@ ALL: dict[str, Peer] = {p.name: p for p in (Fairlead(), HAProxy(), HAProxySplice
 STANDARD = ("fairlead", "haproxy", "haproxy-splice", "nginx", "pen", "floor", "floor-splice")
 """Whom `make bench` measures beside fairlead, where they are installed: the best of each kind of work in results of all
 (Envoy needs 4 times the CPU, Caddy 6 times), and the floors."""
+
+
+def versions_of(chosen: list[Peer]) -> dict[str, str]:
+    """What each says of itself, in one line; `?` of whoever says nothing, what it is if it has no version."""
+    said = {}
+    for peer in chosen:
+        text = ""
+        if peer.version():
+            with contextlib.suppress(OSError):
+                done = subprocess.run(peer.version(), capture_output=True, text=True, check=False)
+                text = done.stdout + done.stderr if done.returncode == 0 else ""
+            text = next((line for line in text.splitlines() if line.strip()), "?")
+        # Where it lies is of no interest to others.
+        said[peer.name] = (text or peer.note).strip().replace(f"{PEER_HOME}/", "")[:160]
+    return said

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,11 @@ ALL = HTTP + TCP + OTHERS
 
 def is_tcp(peer: str) -> bool:
     return "tcp" in peer or peer in ("nginx-stream", "pen", "balance", "balance.fm")
+
+
+def product(peer: str) -> str:
+    """Whose the balancer is: `haproxy` for `haproxy-tcp`."""
+    return peer.partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,7 @@ def traefik(site: Site, tuned: bool) -> list[str]:
 
 def command(peer: str, tuned: bool, site: Site, added: dict[str, str]) -> list[str] | None:
     """The command line of a balancer; None if it isn't here or has no such form."""
-    port, binary = str(site.port), peer.partition("-")[0]
+    port, binary = str(site.port), product(peer)
     if peer in added:
         text = added[peer]
         for key, value in {"{backends}": " ".join(site.backends),
@@ -271,17 +275,5 @@ def command(peer: str, tuned: bool, site: Site, added: dict[str, str]) -> list[s
 
 def versions(chosen: list[str]) -> dict[str, str]:
     """What each says of itself, in one line."""
-    asked = {
-        "fairlead": [str(peers.Fairlead.binary), "version"],
-        "haproxy": ["chroot", str(SID), "/usr/sbin/haproxy", "-v"],
-        "nginx": ["chroot", str(SID), "/usr/sbin/nginx", "-v"],
-        "envoy": [str(peers.Envoy.binary), "--version"],
-        "caddy": ["chroot", str(SID), "/usr/bin/caddy", "version"],
-    }
-    found = {}
-    for name in sorted({peer.partition("-")[0] for peer in chosen} & set(asked)):
-        done = subprocess.run(asked[name], capture_output=True, text=True, check=False)
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        # Where it lies is of no interest to others.
-        found[name] = lines[0].strip().replace(f"{peers.PEER_HOME}/", "") if lines else "?"
-    return found
+    products = sorted({product(peer) for peer in chosen} & set(peers.ALL))
+    return peers.versions_of([peers.ALL[name] for name in products])
