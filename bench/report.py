@@ -1,10 +1,8 @@
 """What the samples of bench.py say: medians, ratios to the rivals, spread; as tables and as a drawing.
 
-A ratio is made round by round, of two samples that were taken one after the other, and its median
-and its ends are shown: what disturbed a round disturbed both. The best rival of a kind of work is
-the one with the lowest median; the floor, which is no product, is never one.
+Here are the goals, and what is shown of them in the page of a run and in the README.
 
-Not here: how samples are taken (`bench`), how rivals are set up (`peers`).
+Not here: how samples are taken (`bench`), what they say (`samples`), why a goal is missed (`reasons`).
 """
 from __future__ import annotations
 
@@ -13,9 +11,9 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from readme import written
-
-MINE = "fairlead"
-FLOORS = ("floor", "floor-splice", "floor-uring")
+from reasons import YARDSTICK, Reason, Row, beside_floor, latency, own_code, services, together
+from samples import (
+    FLOORS, MINE, best, ends, median, number, quiet, ratios, share, summarize, values)
 
 
 @dataclass(frozen=True)
@@ -29,104 +27,60 @@ class Goal:
     limits: tuple[tuple[str, float], ...] = (("best", 1.0),)
     unit: str = "µs/request"
     scale: float = 1.0
-    # What holds it up; shown where the goal is missed, or somebody does it for less.
-    why: str = ""
+    # Shown where the goal is missed, or somebody does it for less.
+    why: Reason = own_code
 
 
-KERNEL = ("Nearly all of it is the kernel's TCP: fairlead's own code is a twentieth, "
-          "so that what is left to save is system calls.")
-RELAY = ("A relay without any features (`floor`) needs about as much: whoever copies bytes between two sockets pays for two "
-         "receives and two sends.")
-SPLICE = ("Bytes are moved by splice, as HAProxy does when told to; a relay that does nothing else (`floor-splice`) "
-          "costs about 0.7 of that, so half of the best rival is out of reach where HAProxy splices.")
-
-KEPT = ("A relay without any features (`floor`) is the least that two receives and two sends cost, and most of it. io_uring would "
-        "save a tenth where a core is full, and nothing at 8,000/s (docs/design/009).")
-MIDDLE = "In other runs on the machine of the published one it was a few percent less."
-TAIL = "What the machine does beside is more than what balancers differ by: see the ends of the ratio."
+URING = "io_uring would save a tenth where a core is full (docs/design/009)."
+NO_URING = "io_uring saves nothing at this rate (docs/design/009)."
+FULL = together(beside_floor("floor"), own_code, URING)
+AT_RATE = together(beside_floor("floor"), own_code, NO_URING)
+SPLICE = beside_floor("floor-splice")
+NEW = together(own_code, "Nearly all of it is connections being opened, accepted and closed.")
+NEW_TCP = together(NEW, "nginx closes both ends at the first FIN, and never half-closes; fairlead passes the FIN on and "
+                   "waits for the other.")
+IDLE = together("Nothing but its entry in the tables of connections, timers and numbers is kept of a client that waits.")
+CHECKS = together("Each of its backends is looked at every 2 s, equal ones together over kept connections: it is those and timers.")
+WORKERS = together("The second worker shares its core with the load and the origin (there are but two), which push what it "
+                   "needs out of the caches: that is counted as its own.")
+KEPT = together("Each worker keeps connections of its own, so that one may open what another has idle.")
 
 BOTH = (("nginx", 0.85), ("haproxy", 0.80))
 GOALS = (
-    Goal("http, kept connections, saturated, 100 B", "http_keepalive_100", limits=(("best", 0.75),), why=KEPT),
-    Goal("http, kept connections, saturated, 1 KiB", "http_keepalive_1k", limits=(("best", 0.75),), why=KEPT),
-    Goal("http, kept connections, 8,000/s, 100 B", "http_keepalive_100_rate", limits=BOTH, why=KEPT),
-    Goal("http, kept connections, 8,000/s, 1 KiB", "http_keepalive_1k_rate", limits=BOTH, why=KEPT),
-    Goal("http, a client connection per request", "http_newconn", limits=(("nginx", 0.9),), why=KERNEL),
-    Goal("http, latency p50 at 8,000/s", "http_keepalive_100_rate", "p50_us", unit="ms", scale=1e-3, why=MIDDLE),
-    Goal("http, latency p99 at 8,000/s", "http_keepalive_100_rate", "p99_us", unit="ms", scale=1e-3, why=TAIL),
-    Goal("tcp, small messages, saturated", "tcp_small", why=RELAY),
-    Goal("tcp, small messages, 8,000/s", "tcp_small_rate", why=RELAY),
-    Goal("tcp, a client connection per message", "tcp_newconn", limits=(("pen", 1.0),), why=f"{KERNEL} "
-         "nginx closes both ends at the first FIN, and never half-closes; fairlead passes the FIN on and waits for the other."),
+    Goal("http, kept connections, saturated, 100 B", "http_keepalive_100", limits=(("best", 0.75),), why=FULL),
+    Goal("http, kept connections, saturated, 1 KiB", "http_keepalive_1k", limits=(("best", 0.75),), why=FULL),
+    Goal("http, kept connections, 8,000/s, 100 B", "http_keepalive_100_rate", limits=BOTH, why=AT_RATE),
+    Goal("http, kept connections, 8,000/s, 1 KiB", "http_keepalive_1k_rate", limits=BOTH, why=AT_RATE),
+    Goal("http, a client connection per request", "http_newconn", limits=(("nginx", 0.9),), why=NEW),
+    Goal("http, latency p50 at 8,000/s", "http_keepalive_100_rate", "p50_us", unit="ms", scale=1e-3, why=latency),
+    Goal("http, latency p99 at 8,000/s", "http_keepalive_100_rate", "p99_us", unit="ms", scale=1e-3, why=latency),
+    Goal("tcp, small messages, saturated", "tcp_small", why=together(beside_floor("floor"), own_code)),
+    Goal("tcp, small messages, 8,000/s", "tcp_small_rate", why=together(beside_floor("floor"), own_code)),
+    Goal("tcp, a client connection per message", "tcp_newconn", limits=(("pen", 1.0),), why=NEW_TCP),
     Goal("tcp, bulk", "tcp_bulk_1", limits=(("best", 0.5),), unit="s/GiB", why=SPLICE),
-    Goal("http, bulk down", "http_bulk_4", limits=(("best", 0.8),), unit="s/GiB"),
-    Goal("http, bulk up", "http_upload_64m", limits=(("best", 0.8),), unit="s/GiB"),
-    Goal("memory of an idle client connection", "idle_http", limits=(("", 1.0),), unit="KiB"),
-    Goal("1,000 services: memory", "many_services", limits=(("", 60.0),), unit="MiB"),
-    Goal("1,000 services: idle CPU", "many_services", "idle_cpu_percent", (("", 3.0),), "% of a core"),
+    Goal("http, bulk down", "http_bulk_4", limits=(("best", 0.8),), unit="s/GiB", why=SPLICE),
+    Goal("http, bulk up", "http_upload_64m", limits=(("best", 0.8),), unit="s/GiB", why=SPLICE),
+    Goal("memory of an idle client connection", "idle_http", limits=(("", 1.0),), unit="KiB", why=IDLE),
+    Goal("1,000 services: memory", "many_services", limits=(("", 60.0),), unit="MiB", why=services),
+    Goal("1,000 services: idle CPU", "many_services", "idle_cpu_percent", (("", 3.0),), "% of a core", why=CHECKS),
     # 1 / 0.9: twice the processors and 0.9 of what each did alone are 1.8 times the throughput.
-    Goal("two workers: CPU per request, times one worker's", "two_workers", "ratio", (("", 1.11),), "×"),
-    Goal("two workers: backend connections per 1,000 requests", "two_workers", "opened_two", (("", 1.0),), "opened"),
+    Goal("two workers: CPU per request, times one worker's", "two_workers", "ratio", (("", 1.11),), "×", why=WORKERS),
+    Goal("two workers: backend connections per 1,000 requests", "two_workers", "opened_two", (("", 1.0),), "opened", why=KEPT),
 )
 
 
-def quiet(samples: list[dict]) -> list[dict]:
-    """Samples; those taken while others used more than a tenth of the balancer's core count only
-    when there are no others.
-    """
-    return [s for s in samples if s.get("other_on_lb_core", 0) <= 0.1] or samples
+@dataclass(frozen=True)
+class Verdict:
+    """One limit of a goal in a run, and whether it is kept."""
+
+    goal: Goal
+    wanted: str
+    row: Row
+    kept: bool
 
 
-def median(samples: list[dict], metric: str) -> float | None:
-    values = [s[metric] for s in quiet(samples) if s.get(metric) is not None]
-    return statistics.median(values) if values else None
-
-
-def summarize(samples: list[dict]) -> dict:
-    """The median of each number, and the ends of the cost."""
-    samples = quiet(samples)
-    numbers = {k for s in samples for k, v in s.items()
-               if isinstance(v, (int, float)) and not isinstance(v, bool)}
-    out = {key: statistics.median([s[key] for s in samples if s.get(key) is not None])
-           for key in sorted(numbers)}
-    costs = [s["cost"] for s in samples if s.get("cost") is not None]
-    if len(costs) > 1:
-        out["cost_min"], out["cost_max"] = min(costs), max(costs)
-    out["n"] = len(samples)
-    return out
-
-
-def best(by_peer: dict[str, list[dict]], metric: str) -> str | None:
-    """The rival with the lowest median."""
-    rivals = {name: median(samples, metric) for name, samples in by_peer.items()
-              if name != MINE and name not in FLOORS}
-    known = {name: value for name, value in rivals.items() if value}
-    return min(known, key=known.__getitem__) if known else None
-
-
-def ratios(by_peer: dict[str, list[dict]], rival: str, metric: str) -> list[float]:
-    """fairlead's number by the rival's, in each round of a run that has both, sorted."""
-    rounds: dict[tuple[str, int], dict[str, float]] = {}
-    for name in (MINE, rival):
-        for sample in quiet(by_peer.get(name, [])):
-            if sample.get(metric):
-                which = sample.get("run", ""), sample.get("rep", 0)
-                rounds.setdefault(which, {})[name] = sample[metric]
-    return sorted(pair[MINE] / pair[rival] for pair in rounds.values() if len(pair) == 2)
-
-
-def share(values: list[float]) -> str:
-    """A median and its ends: `0.73 (0.70–0.78)`."""
-    if not values:
-        return "–"
-    middle = f"{statistics.median(values):.2f}"
-    return middle if len(values) == 1 else f"{middle} ({values[0]:.2f}–{values[-1]:.2f})"
-
-
-def rows(results: dict) -> list[tuple[Goal, str, float, str, list[float], float, bool]]:
-    """Each goal that was measured: goal, rival, its limit, what is shown of fairlead and of the
-    rival, the ratios (or the number itself), and whether it is kept.
-    """
+def verdicts(results: dict) -> list[Verdict]:
+    """Each limit of each goal that was measured."""
     out = []
     for goal in GOALS:
         by_peer = results.get(goal.scenario, {})
@@ -134,60 +88,68 @@ def rows(results: dict) -> list[tuple[Goal, str, float, str, list[float], float,
         if mine is None:
             continue
         for wanted, limit in goal.limits:
-            if not wanted:
-                rival = best(by_peer, goal.metric) or ""
-                values = sorted(s[goal.metric] for s in quiet(by_peer[MINE]))
-                out.append((goal, rival, limit, "", values, mine * goal.scale, mine <= limit))
+            rival = wanted if wanted not in ("", "best") else best(by_peer, goal.metric) or ""
+            theirs = median(by_peer.get(rival, []), goal.metric)
+            found = ratios(by_peer, rival, goal.metric) if wanted else values(by_peer[MINE], goal.metric)
+            if not found:
                 continue
-            rival = best(by_peer, goal.metric) if wanted == "best" else wanted
-            values = ratios(by_peer, rival, goal.metric) if rival else []
-            if rival and values:
-                kept = statistics.median(values) <= limit
-                out.append((goal, rival, limit, wanted, values, mine * goal.scale, kept))
+            row = Row(results, goal.scenario, goal.metric, goal.unit, goal.scale, limit, mine * goal.scale, rival,
+                      None if theirs is None else theirs * goal.scale, bool(wanted), found)
+            out.append(Verdict(goal, wanted, row, statistics.median(found) <= limit))
     return out
-
-
-def number(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def promises(results: dict) -> list[str]:
     """fairlead beside its goals."""
-    out = ["| work | fairlead | rival | ratio, median (ends) | goal | kept |",
-           "|---|---|---|---|---|---|"]
-    for goal, rival, limit, wanted, values, mine, kept in rows(results):
-        theirs = median(results[goal.scenario].get(rival, []), goal.metric) if rival else None
-        beside = f"{rival} {number(theirs * goal.scale)}" if theirs is not None else "–"
-        if wanted:
-            named = "best" if wanted == "best" else wanted
-            ratio, aim = share(values), f"≤ {limit:g} × {named}"
-        else:
-            ratio, aim = "", f"≤ {limit:g} {goal.unit}"
-        out.append(f"| {goal.work} | {number(mine)} {goal.unit} | {beside} | {ratio} | {aim} | "
-                   f"{'yes' if kept else '**no**'} |")
+    out = ["| work | fairlead | rival | ratio, median (ends) | of rounds | goal | kept |",
+           "|---|---|---|---|---|---|---|"]
+    for verdict in verdicts(results):
+        goal, row = verdict.goal, verdict.row
+        beside = f"{row.rival} {number(row.theirs)}" if row.theirs is not None else "–"
+        own = f"{number(row.mine)} {goal.unit}"
+        ratio, aim = "", f"≤ {row.limit:g} {goal.unit}"
+        if row.relative:
+            ratio, aim = share(row.found), f"≤ {row.limit:g} × {verdict.wanted}"
+        elif len(row.found) > 1:
+            own += f" ({ends(row.found, goal.scale)})"
+        out.append(f"| {goal.work} | {own} | {beside} | {ratio} | {len(row.found)} | {aim} | "
+                   f"{'yes' if verdict.kept else '**no**'} |")
     return out
 
 
 def lost(results: dict) -> list[str]:
     """Where fairlead loses, and why: goals that are missed, and work that a rival does for less."""
-    out, whys = [], set()
-    for goal, rival, limit, wanted, values, mine, kept in rows(results):
+    out = []
+    for verdict in verdicts(results):
+        goal, row = verdict.goal, verdict.row
         first = best(results[goal.scenario], goal.metric)
-        theirs = median(results[goal.scenario].get(first, []), goal.metric) if first else None
+        theirs = row.of(first) if first else None
         # Of several limits of one goal, a rival that does it for less is told once.
-        beaten = theirs is not None and mine > theirs * goal.scale and goal.limits[0] == (wanted, limit)
-        if kept and not beaten:
+        beaten = theirs is not None and row.mine > theirs and goal.limits[0] == (verdict.wanted, row.limit)
+        if verdict.kept and not beaten:
             continue
         said = []
-        if not kept:
-            is_at = f"{statistics.median(values):.2f} × {rival}" if wanted else f"{number(mine)} {goal.unit}"
-            said.append(f"{is_at}, where {limit:g} is the goal")
+        if not verdict.kept:
+            is_at = f"{statistics.median(row.found):.2f} × {row.rival}" if row.relative else f"{number(row.mine)} {goal.unit}"
+            said.append(f"{is_at}, where {row.limit:g} is the goal")
         if beaten:
-            said.append(f"{first} needs {number(theirs * goal.scale)} {goal.unit}, fairlead {number(mine)}")
-        # A reason is told once.
-        out.append(f"- {goal.work}: {'; '.join(said)}. {goal.why if goal.why not in whys else ''}".rstrip())
-        whys.add(goal.why)
+            said.append(f"{first} needs {number(theirs)} {goal.unit}, fairlead {number(row.mine)}")
+        out.append(f"- {goal.work}: {'; '.join(said)}. {' '.join(filter(None, (goal.why(row), at_times(verdict))))}")
     return out
+
+
+def losses(results: dict) -> str:
+    """The same with what its reasons measure by."""
+    found = "\n".join(lost(results))
+    return f"{YARDSTICK}\n\n{found}" if found else "Nowhere: all goals are kept, and no rival does any of it for less."
+
+
+def at_times(verdict: Verdict) -> str:
+    """Of a missed goal: in how many rounds it was kept."""
+    kept = sum(each <= verdict.row.limit for each in verdict.row.found)
+    if verdict.kept or not kept:
+        return ""
+    return f"In {kept} of {len(verdict.row.found)} rounds the goal was kept."
 
 
 # ------------------------------------------------------------------------------------ all numbers
@@ -198,29 +160,35 @@ def table(results: dict, units: dict[str, str]) -> str:
         shown = {peer: summarize(samples) for peer, samples in by_peer.items() if samples}
         lines.append(f"\n### {name}\n")
         if name.startswith("idle"):
-            lines += ["| balancer | KiB/connection | RSS MiB before | after | idle CPU % | connected | errors |", "|---|---|---|---|---|---|---|"]
+            lines += ["| balancer | KiB/connection | (min–max) | RSS MiB before | after | idle CPU % | connected | errors | rounds |", "|---|---|---|---|---|---|---|---|---|"]
             for peer, r in sorted(shown.items(), key=lambda x: x[1]["cost"]):
-                lines.append(f"| {peer} | {r['kib_per_connection']:.2f} | {r['rss_before_mib']:.1f} | {r['rss_after_mib']:.1f} | {r['idle_cpu_percent']:.2f} | {r['ready']:.0f} | {r['errors']:.0f} |")
+                lines.append(f"| {peer} | {r['kib_per_connection']:.2f} | {ends_of(by_peer[peer], 'cost')} | {r['rss_before_mib']:.1f} | {r['rss_after_mib']:.1f} | {r['idle_cpu_percent']:.2f} | {r['ready']:.0f} | {r['errors']:.0f} | {r['n']} |")
         elif name == "many_services":
-            lines += ["| balancer | processes | RSS MiB | idle CPU % of a core | start s |", "|---|---|---|---|---|"]
+            lines += ["| balancer | processes | RSS MiB | (min–max) | idle CPU % of a core | (min–max) | start s | rounds |", "|---|---|---|---|---|---|---|---|"]
             for peer, r in sorted(shown.items(), key=lambda x: x[1]["cost"]):
                 what = f"{r['processes']:.0f}" + (f" → {r['extrapolated_to']:.0f}" if "extrapolated_to" in r else "")
-                lines.append(f"| {peer} | {what} | {r['rss_mib']:.0f} | {r['idle_cpu_percent']:.1f} | {r['start_s']:.1f} |")
+                lines.append(f"| {peer} | {what} | {r['rss_mib']:.0f} | {ends_of(by_peer[peer], 'rss_mib')} | {r['idle_cpu_percent']:.1f} | "
+                             f"{ends_of(by_peer[peer], 'idle_cpu_percent')} | {r['start_s']:.1f} | {r['n']} |")
         elif name == "two_workers":
-            lines += ["| balancer | CPU us/req, one worker | two | two / one | opened in 1,000 requests, one worker | two |", "|---|---|---|---|---|---|"]
+            lines += ["| balancer | CPU us/req, one worker | two | two / one | (min–max) | opened in 1,000 requests, one worker | two | rounds |", "|---|---|---|---|---|---|---|---|"]
             for peer, r in shown.items():
-                lines.append(f"| {peer} | {r['cost_one']:.3g} | {r['cost']:.3g} | {r['ratio']:.2f} | {r['opened_one']:.2f} | {r['opened_two']:.2f} |")
+                lines.append(f"| {peer} | {r['cost_one']:.3g} | {r['cost']:.3g} | {r['ratio']:.2f} | {ends_of(by_peer[peer], 'ratio')} | {r['opened_one']:.2f} | {r['opened_two']:.2f} | {r['n']} |")
         else:
             lines += loaded(by_peer, shown, units.get(name, ""))
     return "\n".join(lines)
+
+
+def ends_of(samples: list[dict], metric: str) -> str:
+    found = values(samples, metric)
+    return ends(found) if found else "–"
 
 
 def loaded(by_peer: dict[str, list[dict]], shown: dict[str, dict], unit: str) -> list[str]:
     """The rows of one kind of work under load."""
     first = best(by_peer, "cost")
     lowest = shown[first]["cost"] if first else None
-    out = [f"| balancer | CPU {unit} | (min–max) | to the best rival | user share | req/s | p50 ms | p99 ms | p99.9 ms | its core busy | errors |",
-           "|---|---|---|---|---|---|---|---|---|---|---|"]
+    out = [f"| balancer | CPU {unit} | (min–max) | to the best rival | user share | req/s | p50 ms | p99 ms | p99.9 ms | its core busy | errors | rounds |",
+           "|---|---|---|---|---|---|---|---|---|---|---|---|"]
 
     def of(row: dict, key: str, scale: float = 1000, digits: int = 2) -> str:
         return f"{row[key] / scale:.{digits}f}" if key in row else "–"
@@ -232,7 +200,7 @@ def loaded(by_peer: dict[str, list[dict]], shown: dict[str, dict], unit: str) ->
         ratio = f"{r['cost'] / lowest:.2f}" if lowest else "–"
         out.append(f"| {peer} | {r['cost']:.3g} | {r.get('cost_min', r['cost']):.3g}–{r.get('cost_max', r['cost']):.3g} | {ratio} | "
                    f"{of(r, 'user_share', 1)} | {speed} | {of(r, 'p50_us')} | {of(r, 'p99_us')} | {of(r, 'p999_us')} | "
-                   f"{of(r, 'lb_core_share', 1)} | {of(r, 'errors', 1, 0)} |")
+                   f"{of(r, 'lb_core_share', 1)} | {of(r, 'errors', 1, 0)} | {r['n']} |")
     return out
 
 
@@ -244,9 +212,10 @@ def page(data: dict, units: dict[str, str]) -> str:
            f"{run['cpus']} × {run['cpu']}, Linux {run['kernel']}. {versions}.", "",
            f"`{run.get('command', 'bench/bench.py')}`: {run['reps']} interleaved rounds of {run['seconds']:g} s each; "
            "each balancer with one worker on a core of its own, load and origin on the other, loopback. "
-           "CPU is the balancer's own (all threads and children). Medians; ratios are made round by round, with their ends in brackets.", "",
+           "CPU is the balancer's own (all threads and children). Medians; ratios are made round by round, with their ends in brackets. "
+           "A sample during which others used more than a tenth of the balancer's core doesn't count; of how many each median is, stands beside it.", "",
            "## fairlead beside its goals", "", *promises(results), "",
-           "## Where it loses, and why", "", *(lost(results) or ["Nowhere: all goals are kept, and no rival does any of it for less."]), "",
+           "## Where it loses, and why", "", losses(results), "",
            "## All numbers", table(results, units), ""]
     return "\n".join(out)
 
@@ -259,7 +228,6 @@ MARKS = ("<!-- bench: written by bench/bench.py --publish -->", "<!-- /bench -->
 def published(page: str, data: dict, name: str) -> str:
     """The page with what this run says of the costs."""
     run = data["runs"][-1]
-    said = "\n".join(lost(data["results"])) or "Nowhere: all goals are kept, and no rival does any of it for less."
     inside = f"""
 ## What it costs
 
@@ -270,9 +238,9 @@ Ratios are made round by round; in brackets their ends.
 
 {chr(10).join(promises(data["results"]))}
 
-Where it loses, and why:
+### Where it loses, and why
 
-{said}
+{losses(data["results"])}
 
 Versions, commands and all numbers: [bench/results/{name}.md](bench/results/{name}.md).
 
@@ -287,9 +255,9 @@ INK, GRID, BAR, OWN, FLOOR, AIM = "#24292f", "#d0d7de", "#9aa4b1", "#1a7f4b", "#
 def drawing(data: dict) -> str:
     """One panel per goal, one bar per balancer, with the ends of its samples. SVG."""
     results = data["results"]
-    goals = {goal.work: (goal, limit, rival) for goal, rival, limit, *_ in rows(results)}
+    goals = {verdict.goal.work: verdict.goal for verdict in verdicts(results)}
     panels = []
-    for goal, _, _ in goals.values():
+    for goal in goals.values():
         found = {peer: [s[goal.metric] * goal.scale for s in quiet(samples) if s.get(goal.metric)]
                  for peer, samples in results[goal.scenario].items()}
         bars = sorted(((statistics.median(v), min(v), max(v), peer) for peer, v in found.items() if v))
