@@ -248,6 +248,22 @@ Versions, commands and all numbers: [bench/results/{name}.md](bench/results/{nam
     return written(page, MARKS, inside, BEFORE)
 
 
+WORKERS_MARKS = ("<!-- two workers: written by bench/bench.py --publish -->", "<!-- /two workers -->")
+
+
+def published_workers(page: str, data: dict, name: str) -> str:
+    """The page of results with what this run says of two workers: the same numbers as everywhere else."""
+    samples = data["results"].get("two_workers", {}).get(MINE, [])
+    if not samples:
+        return page
+    ratio, one, two = (median(samples, key) for key in ("ratio", "opened_one", "opened_two"))
+    rounds = "one sample" if len(samples) == 1 else f"median of {len(samples)}, {ends_of(samples, 'ratio')}"
+    inside = f"""
+By `make bench` ([its numbers](../bench/results/{name}.md)): {number(ratio)} times the processor time per request of one worker ({rounds}; goal 1.11), and {number(two)} connections to backends opened in 1,000 requests instead of {number(one)} (goal 1).
+"""
+    return written(page, WORKERS_MARKS, inside, "## Under siege\n")
+
+
 # ----------------------------------------------------------------------------------------- the drawing
 INK, GRID, BAR, OWN, FLOOR, AIM = "#24292f", "#d0d7de", "#9aa4b1", "#1a7f4b", "#e3e6ea", "#c4432b"
 
