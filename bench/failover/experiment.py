@@ -32,21 +32,28 @@ class Shape:
     """None: as the fault has them, in one group."""
     alone: bool = False
     """It is heavy, and is run with nothing beside it."""
+    tcp: bool = False
+    """It asks something of tcp that plain load doesn't, where fairlead can't see requests."""
+    reps: int = 1
+    """How often fairlead goes through it in a whole run."""
 
 
 SHAPES = {shape.name: shape for shape in [
-    Shape("plain", "100 GETs a second, each on a new connection"),
-    Shape("kept", "clients keep their connections", kept=True),
-    Shape("rate20", "20 requests a second", rate=20),
+    Shape("plain", "100 GETs a second, each on a new connection", tcp=True, reps=3),
+    Shape("kept", "clients keep their connections", kept=True, reps=3),
+    Shape("rate20", "20 requests a second", rate=20, tcp=True),
     Shape("rate2000", "2,000 requests a second on kept connections", rate=2000, kept=True,
           alone=True),
-    Shape("groups", "three hosts in two groups, the first being B alone", groups=("B", "AC")),
-    Shape("spare", "three hosts in two groups, the second being C alone", groups=("AB", "C")),
-    Shape("put", "PUTs with bodies up to 64 KiB", method="PUT", bodies="0,100,1000,16384,65536"),
+    Shape("groups", "three hosts in two groups, the first being B alone", groups=("B", "AC"),
+          tcp=True),
+    Shape("spare", "three hosts in two groups, the second being C alone", groups=("AB", "C"),
+          tcp=True),
+    Shape("put", "PUTs with bodies up to 64 KiB", method="PUT", bodies="0,100,1000,16384,65536",
+          reps=3),
     Shape("delete", "DELETEs with bodies up to 64 KiB", method="DELETE",
-          bodies="0,0,1000,16384,65536"),
+          bodies="0,0,1000,16384,65536", reps=3),
     Shape("post", "POSTs with bodies up to 64 KiB, each to be executed at most once",
-          method="POST", bodies="10,1000,16384,65536"),
+          method="POST", bodies="10,1000,16384,65536", reps=3),
 ]}
 
 

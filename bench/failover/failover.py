@@ -5,7 +5,7 @@
     failover.py --short                the eight faults, 6 s each, fairlead alone
     failover.py --faults frozen,slow --peers fairlead,envoy --configs tuned --loads plain,put
     failover.py --table results/failover.json          print the tables again
-    failover.py --publish results/failover.json        put the summary into the README
+    failover.py --publish results/failover.json        its .md and .svg again, and the README's part
 
 Exit code 1: a promise of fairlead's was broken (the table says which).
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import report
 import rivals
-from experiment import SHAPES, Cell, Times, run
+from experiment import SHAPES, Cell, Shape, Times, run
 from faults import CONTROL, FAULTS
 
 HERE = Path(__file__).resolve().parent
@@ -48,9 +48,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", default="")
     parser.add_argument("--configs", default="sensible,tuned", help="of the rivals")
     parser.add_argument("--loads", default="", help="names: " + ", ".join(SHAPES))
-    parser.add_argument("--reps", type=int, default=3, help="of fairlead's cells under plain load")
+    parser.add_argument("--reps", type=int, help="of fairlead's cells under plain load (3)")
     parser.add_argument("--rival-reps", type=int, default=1)
-    parser.add_argument("--load-reps", type=int, default=1, help="of the other loads")
+    parser.add_argument("--load-reps", type=int,
+                        help="of the other loads; left out: each as experiment.py has it")
     parser.add_argument("--parallel", type=int, default=12, help="experiments side by side")
     parser.add_argument("--before", type=float, default=2)
     parser.add_argument("--fault", type=float, help="seconds of each fault")
@@ -86,8 +87,14 @@ def cells(options: argparse.Namespace, added: dict[str, str]) -> list[Cell]:
     everything = not loads
     loads = loads or list(SHAPES.values())
     peers = peers or rivals.ALL
+
+    def repeated(shape: Shape, own: bool) -> int:
+        if shape.name != "plain":
+            return options.load_reps or shape.reps
+        return (options.reps or shape.reps) if own else options.rival_reps
+
     found = []
-    for rep in range(max(options.reps, options.rival_reps, options.load_reps)):
+    for rep in range(max(repeated(shape, own) for shape in loads for own in (True, False))):
         for shape in loads:
             plain = shape.name == "plain"
             chosen = faults or list(FAULTS.values())
@@ -100,10 +107,11 @@ def cells(options: argparse.Namespace, added: dict[str, str]) -> list[Cell]:
                         continue
                     if fault.name == CONTROL and not own:
                         continue
-                    if not plain and (rivals.is_tcp(peer) or everything and not own):
+                    if rivals.is_tcp(peer) and not shape.tcp:
                         continue
-                    reps = options.load_reps if not plain else (
-                        options.reps if own else options.rival_reps)
+                    if not plain and everything and not own:
+                        continue
+                    reps = repeated(shape, own)
                     for config in ["sensible"] if own else configs:
                         cell = Cell(peer, config == "tuned", fault, shape)
                         site = rivals.Site(8080, "probe", options.work,
@@ -175,6 +183,12 @@ def machine() -> str:
     return f"{os.cpu_count()} × {model}, Linux {os.uname().release.partition('-')[0]}"
 
 
+def write_beside(path: Path, data: dict) -> None:
+    """The tables and the drawing of a run, beside its numbers."""
+    path.with_suffix(".md").write_text(report.text(data))
+    path.with_suffix(".svg").write_text(report.drawing(data))
+
+
 def main() -> int:
     options = arguments()
     if options.table or options.publish:
@@ -183,6 +197,7 @@ def main() -> int:
         if options.table:
             print(report.text(data))
         else:
+            write_beside(path, data)
             README.write_text(report.published(README.read_text(), data, path.stem))
         return 0
     if os.geteuid() != 0:
@@ -192,11 +207,10 @@ def main() -> int:
     # Whoever ends this run leaves no namespace behind: those under way end and clear up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.short:
-        options.reps, options.after = 1, min(options.after, 4)
+        options.reps, options.load_reps = options.reps or 1, options.load_reps or 1
+        options.after = min(options.after, 4)
         options.fault = options.fault or 6
     options.work.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["go", "build", "-o", str(options.work / "probe"), "."],
-                   cwd=HERE / "probe", check=True)
     added = dict(word.split("=", 1) for word in options.add)
     todo = cells(options, added)
     for rival in sorted(set(rivals.HTTP + rivals.TCP) - {cell.peer for cell in todo}):
@@ -210,6 +224,8 @@ def main() -> int:
           f"{(sum(lengths) / options.parallel + sum(heavy)) / 60:.0f} minutes", flush=True)
     if options.count:
         return 0
+    subprocess.run(["go", "build", "-o", str(options.work / "probe"), "."],
+                   cwd=HERE / "probe", check=True)
     started = time.monotonic()
     data = {"run": {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
@@ -222,8 +238,7 @@ def main() -> int:
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(data, separators=(",", ":")) + "\n")
-        options.out.with_suffix(".md").write_text(report.text(data))
-        options.out.with_suffix(".svg").write_text(report.drawing(data))
+        write_beside(options.out, data)
     wrong = [cell for cell in data["cells"] if cell["peer"].startswith("fairlead")
              and any(report.broken(cell, outcome) for outcome in cell["runs"])]
     return 1 if wrong else 0

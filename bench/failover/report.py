@@ -12,7 +12,7 @@ from html import escape
 
 import rivals
 from experiment import SHAPES, SLOW_MS
-from faults import CONTROL, FAULTS, Fault, Limit
+from faults import ANY, CONTROL, FAULTS, Fault, Limit
 from readme import written
 
 Cells = list[dict]
@@ -163,15 +163,84 @@ def verdict(cells: Cells) -> list[str]:
 
 
 def shapes(cells: Cells) -> list[str]:
+    """fairlead by load and fault, over http and then over tcp."""
     rows = []
-    mine = [cell for cell in cells if cell["peer"] == "fairlead"]
+    mine = [cell for cell in cells if cell["peer"].startswith("fairlead")]
     names = [name for name in FAULTS
              if any(cell["fault"] == name and cell["shape"] != "plain" for cell in mine)]
-    for shape in SHAPES.values():
-        found = {cell["fault"]: cell for cell in of(mine, shape=shape.name)}
-        if any(name in found for name in names):
-            rows.append([shape.text, *(both(found.get(name)) for name in names)])
-    return table(["fairlead, failed +slow", *names], rows) if names else []
+    for peer in ("fairlead", "fairlead-tcp"):
+        for shape in SHAPES.values():
+            found = {cell["fault"]: cell for cell in of(mine, shape=shape.name, peer=peer)}
+            if any(name in found for name in names):
+                way = "tcp: " if rivals.is_tcp(peer) else ""
+                rows.append([way + shape.text, *(both(found.get(name)) for name in names)])
+    return table(["failed +slow", *names], rows) if names else []
+
+
+# ---------------------------------------------------------------------------------- what can't be saved
+UNEXPECTED = "**None was to be lost here, and none of this is explained.**"
+
+
+def way_of(cell: dict) -> str:
+    """Which of a fault's reasons is about this one."""
+    return "post" if cell["shape"] == "post" else "tcp" if rivals.is_tcp(cell["peer"]) else "http"
+
+
+def losses(cells: Cells) -> list[str]:
+    """Of each fault that cost somebody a request: how many under which load, and why they can't be
+    saved. Slow ones are told where nothing bounds them.
+    """
+    out = []
+    for fault in FAULTS.values():
+        for way, how in (("http", "http"), ("tcp", "tcp"), ("post", "POSTs")):
+            found = [cell for cell in cells if cell["peer"].startswith("fairlead")
+                     and cell["fault"] == fault.name and way_of(cell) == way and lost_some(cell)]
+            if not found:
+                continue
+            why = getattr(fault.lost, way) or UNEXPECTED
+            out.append(f"- `{fault.name}`, {how}: {'; '.join(map(counted, found))}. {why}")
+    return out
+
+
+def said_of(lines: list[str]) -> list[str]:
+    return ["How they ended is in brackets, of all runs: `0` is a client that got no whole answer, then "
+            "what it waited for, then how that ended.", "", *lines] if lines else []
+
+
+def lost_some(cell: dict) -> bool:
+    limit = limit_of(cell)
+    unbound = limit is not None and limit.slow is None and cell["fault"] != CONTROL
+    return any(run["failed"] or unbound and run["slow"] for run in cell["runs"])
+
+
+def counted(cell: dict) -> str:
+    """`put 2 (1–3) of 1,600 failed (4 × 0:head:timeout; all executed, at B, none twice)`: medians,
+    and in brackets all runs together.
+    """
+    def total(key: str) -> int:
+        return sum(run[key] for run in cell["runs"])
+
+    text = f"{cell['shape']} {spread(cell, 'failed')} of {median(cell, 'requests'):,.0f} failed"
+    if limit_of(cell) == ANY:
+        text += f", {spread(cell, 'slow')} were slow"
+    if not total("failed"):
+        return text
+    done = total("failed_but_executed")
+    how = "none executed" if not done else "all executed" if done == total("failed") else f"{done} executed"
+    if done and not total("failed_but_well"):
+        how += ", at B"
+    if done and not total("executed_twice"):
+        how += ", none twice"
+    return f"{text} ({endings(cell)}; {how})"
+
+
+def endings(cell: dict) -> str:
+    """How the failed requests of all runs ended: `4 × 0:body:closed`."""
+    whys: dict[str, int] = {}
+    for run in cell["runs"]:
+        for why, count in run["whys"].items():
+            whys[why] = whys.get(why, 0) + count
+    return ", ".join(f"{count} × {why}" for why, count in sorted(whys.items()))
 
 
 def posts(cells: Cells) -> list[str]:
@@ -179,13 +248,9 @@ def posts(cells: Cells) -> list[str]:
     for cell in of(cells, shape="post"):
         total = {key: sum(run[key] for run in cell["runs"]) for key in
                  ("requests", "failed", "failed_but_executed", "executed_twice")}
-        whys: dict[str, int] = {}
-        for run in cell["runs"]:
-            for why, count in run["whys"].items():
-                whys[why] = whys.get(why, 0) + count
         rows.append([f"{cell['peer']} {cell['config']}", cell["fault"],
                      *(str(total[key]) for key in total),
-                     ", ".join(f"{count} × {why}" for why, count in sorted(whys.items())) or "–"])
+                     endings(cell) or "–"])
     return table(["", "fault", "POSTs", "failed", "of them executed", "executed twice",
                   "status and why"], rows) if rows else []
 
@@ -221,6 +286,7 @@ def text(data: dict) -> str:
         ("Further faults, tcp", matrix(cells, [f for f in further if f.tcp], rivals.TCP)),
         ("fairlead under other loads", shapes(cells)),
         ("POSTs", posts(cells)),
+        ("Which requests are lost, and why they can't be saved", said_of(losses(cells))),
         ("fairlead beside its promises", [*verdict(cells), "", *promises(cells)]),
     ):
         if len(lines) > 2:
