@@ -142,11 +142,11 @@ wheel: $(VENV)/.run | rust ## A wheel in dist/, with link-time optimisation (som
 # ------------------------------------------------------------------------------- measuring, breaking
 
 .PHONY: bench
-bench: setup ## CPU per request beside the rivals: root; bench/README.md says how to set them up
+bench: setup ## CPU per request beside the rivals, which it sets up: root, 25 minutes; ARGS=--short: under 5
 	@tools/bench.sh $(ARGS)
 
 .PHONY: bench-failover
-bench-failover: setup ## What clients notice of broken hosts, beside the rivals: root, 20 minutes
+bench-failover: setup ## What clients notice of broken hosts, beside the rivals, which it sets up: root, 20 minutes
 	@tools/bench_failover.sh $(ARGS)
 
 .PHONY: perf-check

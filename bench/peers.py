@@ -406,6 +406,9 @@ class CommandPeer(Peer):
 
 ALL: dict[str, Peer] = {p.name: p for p in (Fairlead(), HAProxy(), HAProxySplice(), Nginx(), Envoy(), Caddy(), Traefik(), SimpleLB(), Pen(), Balance(), BalanceFm(), Floor(), FloorSplice(), FloorUring())}
 
+SET_UP = ("haproxy", "nginx", "caddy", "pen", "envoy")
+"""Whom packages have: setup_peers.sh sets them up."""
+
 STANDARD = ("fairlead", "haproxy", "haproxy-splice", "nginx", "pen", "floor", "floor-splice")
 """Whom `make bench` measures beside fairlead, where they are installed: the best of each kind of work in results of all
 (Envoy needs 4 times the CPU, Caddy 6 times), and the floors."""

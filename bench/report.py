@@ -204,12 +204,18 @@ def loaded(by_peer: dict[str, list[dict]], shown: dict[str, dict], unit: str) ->
     return out
 
 
+def not_there(run: dict) -> str:
+    """Whom and what the run was without."""
+    said = [f"{name} is left out: {why}." for name, why in run.get("absent", {}).items()]
+    return " ".join([*said, *(f"{text}." for text in run.get("left_out", []))])
+
+
 def page(data: dict, units: dict[str, str]) -> str:
     """The whole of a run, for people."""
     run, results = data["runs"][-1], data["results"]
     versions = "; ".join(f"{name}: {said}" for name, said in run["versions"].items())
     out = [f"# Cost beside the rivals, {run['date']}", "",
-           f"{run['cpus']} × {run['cpu']}, Linux {run['kernel']}. {versions}.", "",
+           " ".join(filter(None, (f"{run['cpus']} × {run['cpu']}, Linux {run['kernel']}. {versions}.", not_there(run)))), "",
            f"`{run.get('command', 'bench/bench.py')}`: {run['reps']} interleaved rounds of {run['seconds']:g} s each; "
            "each balancer with one worker on a core of its own, load and origin on the other, loopback. "
            "CPU is the balancer's own (all threads and children). Medians; ratios are made round by round, with their ends in brackets. "
@@ -232,7 +238,7 @@ def published(page: str, data: dict, name: str) -> str:
 ## What it costs
 
 CPU, latency and memory beside others in the same run, by `make bench`: medians of {run["reps"]} interleaved rounds, one worker on a core of its own, fairlead with its defaults.
-Ratios are made round by round; in brackets their ends.
+Ratios are made round by round; in brackets their ends.{" ".join(["", not_there(run)]).rstrip()}
 
 ![CPU of the balancer by kind of work](bench/results/{name}.svg)
 

@@ -3,7 +3,8 @@
 #
 # Without arguments: the work of all goals beside the rivals that are installed, 5 rounds, into
 # bench/results/cost.{json,md,svg}; with --short the same in under 5 minutes, into
-# target/bench-short.*. Root, because the run is in a network namespace of its own.
+# target/bench-short.*. Root, because the run is in a network namespace of its own. Rivals that
+# aren't there are set up first, as far as packages allow; --no-setup goes on without them.
 set -euo pipefail
 
 if [ "$(id -u)" != 0 ]; then
@@ -26,7 +27,7 @@ for argument in "$@"; do
 	esac
 done
 if [ -z "$standard" ]; then
-	exec python3 bench/bench.py "$@"
+	exec python3 bench/bench.py --setup "$@"
 fi
 rm -f "$out"
-exec python3 bench/bench.py --standard --out "$out" "$@"
+exec python3 bench/bench.py --standard --setup --out "$out" "$@"

@@ -25,9 +25,10 @@ import time
 from pathlib import Path
 
 import report
-import rivals
+import rivals   # puts the folder above on the path
 from experiment import SHAPES, Cell, Shape, Times, run
 from faults import CONTROL, FAULTS
+from gather import gather
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent.parent / "README.md"
@@ -46,6 +47,9 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", default="", help="names, or `eight`, or `further`")
     parser.add_argument("--peers", default="")
+    parser.add_argument("--setup", action=argparse.BooleanOptionalAction, default=False,
+                        help="set up rivals that aren't here, as far as packages allow "
+                             "(`make bench-failover` does)")
     parser.add_argument("--configs", default="sensible,tuned", help="of the rivals")
     parser.add_argument("--loads", default="", help="names: " + ", ".join(SHAPES))
     parser.add_argument("--reps", type=int, help="of fairlead's cells under plain load (3)")
@@ -212,10 +216,8 @@ def main() -> int:
         options.fault = options.fault or 6
     options.work.mkdir(parents=True, exist_ok=True)
     added = dict(word.split("=", 1) for word in options.add)
+    absent = gather(rivals.wanted(options.peers, options.short), options.setup and not options.count)
     todo = cells(options, added)
-    for rival in sorted(set(rivals.HTTP + rivals.TCP) - {cell.peer for cell in todo}):
-        if not options.short and not options.peers:
-            print(f"{rival} isn't set up: left out (bench/setup_peers.sh does it)")
     lengths = [options.before + (options.fault or cell.seconds) + options.after + 5
                for cell in todo if not cell.shape.alone]
     heavy = [options.before + (options.fault or cell.seconds) + options.after + 5
@@ -231,7 +233,7 @@ def main() -> int:
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
         "machine": machine(), "versions": rivals.versions([cell.peer for cell in todo]),
         "before_s": options.before, "after_s": options.after, "fault_s": options.fault,
-        "parallel": options.parallel,
+        "parallel": options.parallel, "absent": absent,
     }, "cells": measure(options, todo, added)}
     data["run"]["minutes"] = round((time.monotonic() - started) / 60, 1)
     print("\n" + report.text(data))

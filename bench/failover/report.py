@@ -277,7 +277,9 @@ def text(data: dict) -> str:
     run = data["run"]
     out = [f"# Failover, {run['date']}", "", EXPLAINED, "",
            f"{run['machine']}. " + "; ".join(f"{name}: {said}" for name, said
-                                             in run["versions"].items()) + ".", "",
+                                             in run["versions"].items()) + "."
+           + "".join(f" {name} is left out: {why}." for name, why
+                     in run.get("absent", {}).items()), "",
            noise(cells), ""]
     for title, lines in (
         ("The eight faults, http", matrix(cells, eight, rivals.HTTP + rivals.OTHERS)),

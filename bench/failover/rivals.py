@@ -17,6 +17,7 @@ from lab import ADDRESS, NAME, PORT
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import peers  # noqa: E402
+from gather import product  # noqa: E402
 from peers import SID  # noqa: E402
 
 HTTP = ["fairlead", "haproxy", "nginx", "envoy", "caddy"]
@@ -27,11 +28,6 @@ ALL = HTTP + TCP + OTHERS
 
 def is_tcp(peer: str) -> bool:
     return "tcp" in peer or peer in ("nginx-stream", "pen", "balance", "balance.fm")
-
-
-def product(peer: str) -> str:
-    """Whose the balancer is: `haproxy` for `haproxy-tcp`."""
-    return peer.partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -271,6 +267,15 @@ def command(peer: str, tuned: bool, site: Site, added: dict[str, str]) -> list[s
         return [str(there), "-f", "-b", "127.0.0.1", *knobs, *(["-t", "1"] if tuned else []),
                 port, *site.backends]
     return None
+
+
+def wanted(chosen: str, short: bool) -> dict[str, peers.Peer]:
+    """The rivals that a run is to have, of those whom packages have, by product: those that were
+    chosen; of a short run none, else all.
+    """
+    names = chosen.split(",") if chosen else [] if short else HTTP + TCP
+    return {product(name): peers.ALL[product(name)] for name in names
+            if product(name) in peers.SET_UP}
 
 
 def versions(chosen: list[str]) -> dict[str, str]:
