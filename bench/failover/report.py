@@ -198,6 +198,10 @@ def losses(cells: Cells) -> list[str]:
             if not found:
                 continue
             why = getattr(fault.lost, way) or UNEXPECTED
+            over = [cell["shape"] for cell in found if any("failed" in broken(cell, run)
+                                                           for run in cell["runs"])]
+            if over and why != UNEXPECTED:
+                why += f" **Under {', '.join(over)} more were lost than is promised.**"
             out.append(f"- `{fault.name}`, {how}: {'; '.join(map(counted, found))}. {why}")
     return out
 

@@ -15,7 +15,7 @@ FAULTS, Limit = report.FAULTS, report.Limit
 
 RUN = {
     "requests": 1600, "failed": 0, "slow": 0, "slow_noise": 0, "failed_noise": 0,
-    "executed_twice": 0, "failed_but_executed": 0, "failed_but_well": 0, "whys": {},
+    "executed_twice": 0, "failed_but_executed": 0, "failed_but_well": 0, "whys": {}, "trouble_s": 0, "back_s": 0,
 }  # fmt: skip
 
 
@@ -105,6 +105,16 @@ def test_a_loss_that_no_fault_explains_is_shown_as_such() -> None:
     (line,) = report.losses([cell("blackhole", "plain", "fairlead", {"failed": 1})])
 
     assert line.endswith(report.UNEXPECTED)
+
+
+def test_more_than_is_promised_is_not_explained_away() -> None:
+    lost = {"failed": 719, "whys": {"0:head:timeout": 719}}
+    (line,) = report.losses([
+        cell("frozen", "plain", "fairlead-tcp", lost | {"failed": 40}),
+        cell("frozen", "groups", "fairlead-tcp", {}, lost),
+    ])  # fmt: skip
+
+    assert line.endswith(" **Under groups more were lost than is promised.**")
 
 
 def test_slow_ones_are_told_where_nothing_bounds_them() -> None:
