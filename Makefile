@@ -142,7 +142,7 @@ wheel: $(VENV)/.run | rust ## A wheel in dist/, with link-time optimisation (som
 # ------------------------------------------------------------------------------- measuring, breaking
 
 .PHONY: bench
-bench: setup ## CPU per request beside the rivals, which it sets up: root, 25 minutes; ARGS=--short: under 5
+bench: setup ## CPU per request beside the rivals, which it sets up: root, 25 minutes; ARGS=--short: 4
 	@tools/bench.sh $(ARGS)
 
 .PHONY: bench-failover

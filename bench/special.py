@@ -31,6 +31,9 @@ def kind_of(name: str, peer: Peer) -> str | None:
 
 
 def suits(opt, name: str, peer: Peer) -> bool:
+    # In a short run these are for fairlead alone: their limits are numbers, no rival's multiples.
+    if opt.short and peer.name != "fairlead":
+        return False
     # Whoever needs a process for each service is no rival there.
     return kind_of(name, peer) is not None and name not in peer.not_for and not (
         opt.standard and name == "many_services" and "many" not in peer.kinds)
