@@ -19,16 +19,13 @@ pytestmark = [pytest.mark.root, pytest.mark.long]
 BENCH = ROOT / "bench" / "failover" / "failover.py"
 
 
-# Over tcp a frozen process is found out by those who answer meanwhile: too late at 20 a second, and
-# never where all others are in groups that get nothing. `make bench-failover` shows what that costs
-# (docs/results.md), and calls it broken.
 BOTH, HTTP = "fairlead,fairlead-tcp", "fairlead"
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("load", "peers"),
-    [("plain", BOTH), ("kept", HTTP), ("rate20", HTTP), ("groups", HTTP), ("spare", BOTH)],
+    [("plain", BOTH), ("kept", HTTP), ("rate20", BOTH), ("groups", BOTH), ("spare", BOTH)],
 )
 def test_no_promise_is_broken(load: str, peers: str, tmp_path: Path) -> None:
     """Eight faults of 6 s over http, four over tcp; failed and slow ones as `faults.py` allows."""
