@@ -2,24 +2,30 @@
 
 Counted by callgrind over the same example as `make perf-check`, as the difference of many and few
 requests. A line counts for the file that it stands in, wherever the compiler put it; a line of the
-standard library for the function of ours that it was put into.
+standard library for the function of ours that it was put into. Nanoseconds are instructions, times
+what one of them takes at the median of some runs of many requests, now and here.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections import Counter
-from pathlib import Path
+from statistics import median
 
-from perf_check import EXAMPLE, FEW, MANY
+from perf_count import EXAMPLE, FEW, MANY, build, callgrind
+
+WORK = "http_kept"
+TIMED = 500_000
+"""Requests of a run whose time is taken."""
+RUNS = 7
 
 ROWS = (
     # First of all: what it counts is counted everywhere.
     (
-        "counters and durations",
+        "counters and durations (metrics)",
         r"(balance|flow)/.*(stats|counter|histogram|timing|tally|recent|listener)\b",
     ),
     (
@@ -45,37 +51,44 @@ ROWS = (
 
 def main() -> int:
     """Prints the table."""
-    few, many = _places(FEW), _places(MANY)
-    costs: Counter[str] = Counter()
+    build()
+    few, many = (_read(callgrind([str(EXAMPLE), WORK, str(count)])) for count in (FEW, MANY))
+    costs: Counter[str] = Counter({what: 0 for what, _ in ROWS})
     for place, count in many.items():
         costs[_row(place)] += count - few[place]
     total = sum(costs.values()) / (MANY - FEW)
-    print("| what | instructions per request | share |")
-    print("|---|---|---|")
+    times = sorted(_user_seconds() / TIMED * 1e9 for _ in range(RUNS))
+    nanoseconds = median(times) / total
+    print("| what | instructions per request | user-ns | share |")
+    print("|---|---|---|---|")
     for what, count in costs.most_common():
         each = count / (MANY - FEW)
-        if each >= 1:
-            print(f"| {what} | {each:,.0f} | {each / total:.0%} |")
-    print(f"| all | {total:,.0f} | |")
+        print(f"| {what} | {each:,.0f} | {each * nanoseconds:,.0f} | {each / total:.0%} |")
+    print(f"| all | {total:,.0f} | {total * nanoseconds:,.0f} | |")
+    print(f"\n{RUNS} runs of {TIMED:,}: {times[0]:.0f} to {times[-1]:.0f} ns of user time each,")
+    print(f"{nanoseconds:.3f} ns an instruction at the median")
     return 0
+
+
+def _user_seconds() -> float:
+    """What a run takes of a processor outside of the kernel. Its start is a thousandth of it."""
+    run = subprocess.Popen([EXAMPLE, WORK, str(TIMED)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(run.pid, 0)
+    run.returncode = os.waitstatus_to_exitcode(status)
+    if run.returncode != 0:
+        raise SystemExit(f"{EXAMPLE} ended with {run.returncode}")
+    return usage.ru_utime
 
 
 def _row(place: str) -> str:
     return next((what for what, pattern in ROWS if re.search(pattern, place)), "the example itself")
 
 
-def _places(requests: int) -> Counter[str]:
-    """Instructions by place: `crate/path function`."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "callgrind.out"
-        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "-q"]
-        command = [*valgrind, str(EXAMPLE), "http_kept", str(requests)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return _read(out.read_text())
-
-
 def _read(text: str) -> Counter[str]:
-    """Reads callgrind's format: names are told once, then by number; a call's cost is the callee's."""
+    """Instructions by place, `crate/path function`, from callgrind's format.
+
+    Names are told once, then by number; a call's cost is the callee's.
+    """
     names: dict[str, str] = {}
     counts: Counter[str] = Counter()
     place = own = file = function = ""

@@ -2,6 +2,9 @@
 //! backends; and what a change costs the first pick after it, with 1,000.
 //!
 //! `cargo run --release -p fairlead-balance --example pick_cost`
+//!
+//! With a policy and a number it only picks so often among 1,000 backends that all have work, for
+//! callgrind to count (`make perf-check`): `-- least-connections 10000`.
 
 #![expect(clippy::print_stdout, reason = "this program is for a person who wants to see numbers")]
 #![expect(
@@ -10,6 +13,7 @@
     reason = "it measures the pure crate from outside, so it needs a clock"
 )]
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,7 +38,27 @@ const POLICIES: [Policy; 7] = [
 const PICKS: u32 = 1_000_000;
 const REPETITIONS: usize = 5;
 
-fn main() {
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let Some(name) = arguments.next() else {
+        print_all();
+        return ExitCode::SUCCESS;
+    };
+    let policy = POLICIES.into_iter().find(|policy| policy.name() == name);
+    let count = arguments.next().and_then(|count| count.parse().ok());
+    let (Some(policy), Some(count)) = (policy, count) else {
+        println!("which: a policy, and how many picks");
+        return ExitCode::from(2);
+    };
+    let mut view = View::new(made(policy, 1_000, 3, false), Moment::ZERO);
+    let (tried, mut random) = (Tried::new(), Random::new(0));
+    for turn in 0..count {
+        pick(&mut view, &tried, Moment(turn * 1_000), &mut random);
+    }
+    ExitCode::SUCCESS
+}
+
+fn print_all() {
     println!("{:<36}{:>10}{:>10}{:>10}", "policy, work, weights", "4", "1,000", "table");
     for policy in POLICIES {
         for (work, busy) in [("idle", 0), ("busy", 3)] {

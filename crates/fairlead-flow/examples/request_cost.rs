@@ -1,6 +1,17 @@
 //! What a request costs the deciding code, without any I/O: for counting instructions and
 //! allocations under callgrind (`make perf-check`), which repeat exactly where times don't.
 //!
+//! | work | what each turn is |
+//! |---|---|
+//! | `http_kept` | a GET and its answer, on kept connections, with all that is on by default |
+//! | `http_plain` | the same without hedging and without looking out for outliers |
+//! | `http_post` | a POST of 17 bytes |
+//! | `http_new` | a GET of a client that comes for it and leaves |
+//! | `http_least` | a GET, by `least-connections` |
+//! | `routes_1`, `routes_10000` | a GET whose pool a route says, of so many by host and path |
+//! | `tcp_kept` | a message and its answer on a kept tcp connection |
+//! | `tcp_new` | the same of a client that comes for it and leaves |
+//!
 //! `cargo run --release -p fairlead-flow --example request_cost -- http_kept 10000`
 
 #![expect(
@@ -24,7 +35,7 @@ use fairlead_flow::{
 };
 use fairlead_model::backend::Endpoint;
 use fairlead_model::moment::Moment;
-use fairlead_model::plan::Policy;
+use fairlead_model::plan::{HostMatch, OutlierPlan, PathMatch, Policy, RoutePlan};
 
 use setup::{http, tcp, Setup};
 
@@ -49,15 +60,26 @@ fn main() -> ExitCode {
         |setup: Setup| setup.backends(4).hedged().pool(|pool| pool.policy = Policy::RoundRobin);
     let answers = match name.as_str() {
         "http_kept" => Rig::new(round_robin(http())).kept(GET, count),
+        "http_plain" => Rig::new(plain(round_robin(http()))).kept(GET, count),
         "http_post" => Rig::new(round_robin(http())).kept(POST, count),
         "http_new" => Rig::new(round_robin(http())).each_new(GET, count),
         "http_least" => {
             let least = |setup: Setup| setup.pool(|pool| pool.policy = Policy::LeastConnections);
             Rig::new(least(round_robin(http()))).kept(GET, count)
         }
+        "routes_1" => {
+            let (host, path) = PLACES[0];
+            routed(round_robin(http()), vec![route(host, path)], &PLACES[..1], count)
+        }
+        "routes_10000" => {
+            let all = (0..100).flat_map(|host| (0..100).map(move |path| route(host, path)));
+            routed(round_robin(http()), all.collect(), &PLACES, count)
+        }
+        "tcp_kept" => Rig::new(round_robin(tcp())).kept(GET, count),
         "tcp_new" => Rig::new(round_robin(tcp())).each_new(GET, count),
         _ => {
-            eprintln!("which: http_kept, http_post, http_new, http_least or tcp_new");
+            eprintln!("which: http_kept, http_plain, http_post, http_new, http_least, routes_1,");
+            eprintln!("routes_10000, tcp_kept or tcp_new");
             return ExitCode::from(2);
         }
     };
@@ -67,6 +89,44 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Without the steps against sick hosts that a configuration can switch off.
+fn plain(setup: Setup) -> Setup {
+    setup.pool(|pool| {
+        pool.retry.hedge = false;
+        pool.outlier = OutlierPlan { max_ejected: 0, latency: false };
+    })
+}
+
+/// Host and path that are asked for by turns: the first, the last, and some between.
+const PLACES: [(usize, usize); 8] =
+    [(50, 50), (0, 0), (99, 99), (0, 99), (99, 0), (25, 75), (37, 62), (12, 48)];
+
+/// One of ten thousand routes: its host, and a beginning of its path.
+fn route(host: usize, path: usize) -> RoutePlan {
+    RoutePlan {
+        host: Some(HostMatch::Exact(format!("a{host:02}.example.com"))),
+        path: Some(PathMatch::Prefix(format!("/a{path:02}/items/"))),
+        methods: Vec::new(),
+        headers: Vec::new(),
+        pool: 0,
+    }
+}
+
+/// So many requests, which only these routes say a pool for. They are as long as [`GET`].
+fn routed(setup: Setup, routes: Vec<RoutePlan>, places: &[(usize, usize)], count: usize) -> usize {
+    let get = std::str::from_utf8(GET).expect("it is ASCII");
+    let place = |(host, path): &(usize, usize)| {
+        let request = get.replace("/api/items/", &format!("/a{path:02}/items/"));
+        request.replace("Host: app.", &format!("Host: a{host:02}.")).into_bytes()
+    };
+    let requests: Vec<_> = places.iter().map(place).collect();
+    let setup = setup.listener(|listener| (listener.routes, listener.pool) = (routes, None));
+    let mut rig = Rig::new(setup);
+    let client = rig.client();
+    let turns = requests.iter().cycle().take(count);
+    turns.filter(|request| rig.ask(client, request)).count()
 }
 
 /// A driver that does nothing: connects succeed, bytes vanish.
@@ -198,7 +258,9 @@ impl Rig {
         let now = self.step();
         self.flow.handle_data(&mut self.hand, client, request, now);
         self.connect();
-        let Some((backend, _)) = self.hand.sent.take() else { return false };
+        // Nobody but a backend gets a request: an error would go to the client.
+        let went = self.hand.sent.take().filter(|(to, _)| *to != client);
+        let Some((backend, _)) = went else { return false };
         let now = self.step();
         self.flow.handle_data(&mut self.hand, backend, ANSWER, now);
         self.hand.sent.take().is_some_and(|(to, _)| to == client)
