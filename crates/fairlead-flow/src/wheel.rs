@@ -23,9 +23,12 @@ const LEVELS: usize = 4;
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 const REACH: u64 = 1 << (BITS * LEVELS as u32);
-/// So many entries a slot has room for when it is empty: what ordinary traffic puts there costs no
-/// allocation. The room that a flood has taken is given back: there are 256 slots, and each sees it.
+/// Room for so many entries is kept when a slot has become empty, for the next slot that is filed
+/// in. What a flood has taken is given back: there are 256 slots, and each sees it.
 const KEPT: usize = 64;
+/// So many such rooms: as many as a slot of the second level may need when it is sorted into the
+/// first, and as many again.
+const ROOMS: usize = 2 * SLOTS;
 /// More entries for each machine than this, and most are of machines that are gone: one files up
 /// to four, and up to twelve with deadlines that come and go.
 const STALE: usize = 16;
@@ -88,6 +91,8 @@ pub(crate) struct Wheel {
     tick: u64,
     occupied: [u64; LEVELS],
     slots: Vec<Vec<Entry>>,
+    /// Rooms that slots had which are empty now: so filing allocates nothing in steady state.
+    rooms: Vec<Vec<Entry>>,
     due: Vec<Alarm>,
     len: usize,
     /// Nothing is to be done before this tick. Asked for at every turn, so it isn't sought then.
@@ -100,6 +105,7 @@ impl Wheel {
             tick: 0,
             occupied: [0; LEVELS],
             slots: (0..LEVELS * SLOTS).map(|_| Vec::new()).collect(),
+            rooms: Vec::with_capacity(ROOMS),
             due: Vec::new(),
             len: 0,
             soonest: u64::MAX,
@@ -130,7 +136,11 @@ impl Wheel {
         let level = level.min(LEVELS - 1);
         let shift = BITS * level as u32;
         let slot = ((entry.tick >> shift) as usize) & (SLOTS - 1);
-        self.slots[level * SLOTS + slot].push(entry);
+        let place = &mut self.slots[level * SLOTS + slot];
+        if place.capacity() == 0 {
+            *place = self.rooms.pop().unwrap_or_default();
+        }
+        place.push(entry);
         self.occupied[level] |= 1 << slot;
         // It fires then, or is sorted into the level below.
         let looked_at = (entry.tick >> shift) << shift;
@@ -209,10 +219,8 @@ impl Wheel {
                 self.place(entry);
             }
         }
-        // Give the allocation back to the slot, unless the re-placing used it.
-        let place = &mut self.slots[level * SLOTS + slot];
-        if place.is_empty() && entries.capacity() <= KEPT {
-            *place = entries;
+        if self.rooms.len() < ROOMS && entries.capacity() <= KEPT {
+            self.rooms.push(entries);
         }
     }
 
@@ -230,6 +238,7 @@ impl Wheel {
             self.len -= before - slot.len();
             slot.shrink_to(KEPT);
             if slot.is_empty() {
+                *slot = Vec::new();
                 self.occupied[index / SLOTS] &= !(1 << (index % SLOTS));
             }
         }
@@ -291,6 +300,23 @@ mod tests {
         }
         let kept: usize = wheel.slots.iter().map(Vec::capacity).sum();
         assert!(kept <= LEVELS * SLOTS * KEPT, "room for {kept} entries");
+    }
+
+    #[test]
+    fn room_goes_from_slot_to_slot() {
+        let mut wheel = Wheel::new();
+        for turn in 0..20_000 {
+            wheel.advance(Moment(turn * MS));
+            while wheel.pop().is_some() {}
+            for (index, ahead) in [3, 200, 5_000].into_iter().enumerate() {
+                let mut filed = Filed::NOTHING;
+                wheel.arm(key(index as u32), Moment((turn + ahead) * MS), &mut filed);
+            }
+        }
+        let has_room = |room: &&Vec<Entry>| room.capacity() > 0;
+        let in_use = wheel.slots.iter().filter(|slot| !slot.is_empty()).count();
+        assert_eq!(wheel.slots.iter().filter(has_room).count(), in_use, "none waits in its slot");
+        assert!((1..=ROOMS).contains(&wheel.rooms.iter().filter(has_room).count()));
     }
 
     #[test]
