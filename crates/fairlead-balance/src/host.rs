@@ -19,9 +19,10 @@
 //! Not here: which backends are on a host (flow's `hosts`), what a probe is (flow's `probe`).
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 
 use fairlead_model::moment::Moment;
+
+use crate::lock::Lock;
 
 /// Ports that have to be silent before a host is dead. One may be behind a firewall.
 pub const PORTS: usize = 3;
@@ -52,7 +53,7 @@ pub struct HostState {
     silent: AtomicU64,
     /// Extra probes under way.
     probing: AtomicU32,
-    tally: Mutex<Tally>,
+    tally: Lock<Tally>,
 }
 
 /// What was seen of a silent host.
@@ -85,7 +86,7 @@ impl HostState {
 
     #[cold]
     fn revive(&self) -> bool {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = self.tally.hold();
         *tally = Tally::default();
         self.silent.swap(0, Relaxed) != 0
     }
@@ -103,7 +104,7 @@ impl HostState {
         if self.lived_since(began) {
             return Silence::Known;
         }
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = self.tally.hold();
         if given_up {
             tally.given_up += 1;
             if tally.ports.len() < PORTS && !tally.ports.contains(&port) {

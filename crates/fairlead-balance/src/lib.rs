@@ -21,6 +21,7 @@
 //! | how much does one get that just came back | `warm` |
 //! | what survives a reload | [`registry`] |
 //! | what is counted of a backend, of a pool | [`stats`], [`tally`] |
+//! | who waits for whom, and how often | [`lock`] |
 //!
 //! Not here: what HTTP is. A request reaches this crate as a hash key and as the four facts of
 //! [`Sendable`].
@@ -36,6 +37,7 @@ pub mod histogram;
 pub mod history;
 pub mod host;
 pub mod latency;
+pub mod lock;
 pub mod outlier;
 mod policies;
 pub mod pool;
@@ -55,6 +57,7 @@ pub mod view;
 mod warm;
 
 pub use budget::Budget;
+pub use lock::Lock;
 pub use pool::Pool;
 pub use random::Random;
 pub use registry::Registry;

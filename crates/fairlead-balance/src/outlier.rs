@@ -35,7 +35,7 @@
 
 mod window;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use fairlead_model::backend::{Slot, Wish};
@@ -44,6 +44,7 @@ use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
 
 use self::window::{Flaw, Sum, Window, SLOW_SHARE};
+use crate::lock::Lock;
 use crate::pool::Pool;
 use crate::state::BackendState;
 use crate::tracker::Rules;
@@ -71,7 +72,7 @@ const OTHERS: usize = 64;
 
 /// The last answers of all backends of a pool.
 #[derive(Debug)]
-pub(crate) struct Watch(Mutex<Vec<Window>>);
+pub(crate) struct Watch(Lock<Vec<Window>>);
 
 impl Flaw {
     /// Whether so many bad ones, of so many answers, since then may make an outlier at all.
@@ -94,7 +95,7 @@ impl Flaw {
 impl Watch {
     pub(crate) fn new(backends: &[Arc<BackendState>]) -> Watch {
         let recent = backends.iter().map(|state| Window::since_ever(state.answered()));
-        Watch(Mutex::new(recent.collect()))
+        Watch(Lock::new(recent.collect()))
     }
 
     /// Says when it is: what is answered from now on is known to be from after that. The first who
@@ -104,8 +105,7 @@ impl Watch {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Window>> {
-        // Plain data: a panic while it was held can't have left it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.hold()
     }
 }
 

@@ -10,7 +10,7 @@
 //! Not here: which backends a pool gets (registry), what the table looks like (`groups`).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 use fairlead_model::backend::Slot;
@@ -19,6 +19,7 @@ use fairlead_model::plan::{CheckKind, PoolPlan};
 
 use crate::counter::Late;
 use crate::groups::Groups;
+use crate::lock::Lock;
 use crate::outlier::Watch;
 use crate::state::BackendState;
 use crate::tally::{Tallies, Tally};
@@ -74,7 +75,7 @@ pub struct Pool {
     pub plan: PoolPlan,
     backends: Vec<Arc<BackendState>>,
     shared: Arc<Shared>,
-    groups: Mutex<Option<Arc<Groups>>>,
+    groups: Lock<Option<Arc<Groups>>>,
     watch: Watch,
 }
 
@@ -86,7 +87,7 @@ impl Pool {
     ) -> Pool {
         assert_eq!(plan.backends.len(), backends.len(), "one state for each backend of the plan");
         let watch = Watch::new(&backends);
-        Pool { plan, backends, shared, groups: Mutex::new(None), watch }
+        Pool { plan, backends, shared, groups: Lock::new(None), watch }
     }
 
     /// The backends in the plan's order: `Slot(n)` is the nth.
@@ -163,7 +164,7 @@ impl Pool {
 
     /// The table for picks, made anew if the epoch has moved or a share has grown.
     pub(crate) fn groups(&self, now: Moment) -> Arc<Groups> {
-        let mut cached = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = self.groups.hold();
         // Read before the states are: a change in between makes the next reader look again.
         let epoch = self.epoch();
         match &*cached {

@@ -14,7 +14,7 @@ mod health;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicU8, AtomicUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -25,6 +25,7 @@ use fairlead_model::moment::Moment;
 use crate::deadline::LearnedTime;
 use crate::history::{Change, History};
 use crate::latency::{Estimate, Latency};
+use crate::lock::Lock;
 use crate::pool::Shared;
 use crate::recent::{Recent, Totals};
 use crate::standing::Standing;
@@ -70,9 +71,9 @@ pub struct BackendState {
     connects: LearnedTime,
     responses: LearnedTime,
     checks: LearnedTime,
-    tracker: Mutex<Tracker>,
-    history: Mutex<History>,
-    recent: Mutex<Recent>,
+    tracker: Lock<Tracker>,
+    history: Lock<History>,
+    recent: Lock<Recent>,
     shards: Box<[CachePadded<Shard>]>,
 }
 
@@ -111,9 +112,9 @@ impl BackendState {
             connects: LearnedTime::of_connects(),
             responses: LearnedTime::of_responses(),
             checks: LearnedTime::of_checks(),
-            tracker: Mutex::default(),
-            history: Mutex::default(),
-            recent: Mutex::default(),
+            tracker: Lock::default(),
+            history: Lock::default(),
+            recent: Lock::default(),
             shards: (0..workers.max(1)).map(|_| CachePadded::default()).collect(),
         }
     }
@@ -330,23 +331,23 @@ impl BackendState {
     pub fn note_wish(&self, from: Wish, to: Wish, now: Moment) {
         let why = "asked for".to_owned();
         let change = Change { at: now, from: from.name(), to: to.name(), why };
-        held(&self.history).add(change);
+        self.history.hold().add(change);
     }
 
     /// Its last changes, oldest first.
     pub fn history(&self) -> Vec<Change> {
-        held(&self.history).changes()
+        self.history.hold().changes()
     }
 
     /// How often it became healthy, suspect and down.
     pub fn became(&self) -> [(&'static str, u64); 3] {
-        held(&self.history).became()
+        self.history.hold().became()
     }
 
     /// Takes a reading of the counters, for rates. Whoever does so does it once a second.
     pub fn sample(&self, now: Moment) {
         let totals = self.shards.iter().fold(Totals::default(), |sum, shard| shard.add_to(sum));
-        held(&self.recent).note(now, totals);
+        self.recent.hold().note(now, totals);
     }
 
     /// How long its answers take: lately, and in all.
@@ -359,7 +360,7 @@ impl BackendState {
     /// Everything that people want to see.
     pub fn stats(&self, now: Moment) -> BackendStats {
         let mut stats = BackendStats::sum(self.shards.iter().map(|shard| &**shard));
-        stats.rates = held(&self.recent).rates(now, stats.totals());
+        stats.rates = self.recent.hold().rates(now, stats.totals());
         let tracker = self.tracker();
         stats.health = tracker.health();
         stats.since = tracker.since();
@@ -372,9 +373,4 @@ impl BackendState {
         stats.connect_late_ms = self.connect_late_after().as_secs_f64() * 1_000.0;
         stats
     }
-}
-
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic while it was held can't have left it half changed: it is plain data.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,10 +5,11 @@
 //! change sleeps on the bell.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
+use fairlead_balance::Lock;
 
 /// What one worker says of itself.
 #[derive(Debug, Default)]
@@ -31,14 +32,14 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Board {
     places: Box<[CachePadded<Place>]>,
-    bell: Mutex<()>,
+    bell: Lock<()>,
     rung: Condvar,
 }
 
 impl Board {
     pub(crate) fn new(workers: usize) -> Self {
         let places = (0..workers).map(|_| CachePadded::default()).collect();
-        Board { places, bell: Mutex::new(()), rung: Condvar::new() }
+        Board { places, bell: Lock::new(()), rung: Condvar::new() }
     }
 
     /// How many workers there are.
@@ -145,7 +146,7 @@ impl Board {
 
     fn wait(&self, timeout: Duration, done: impl Fn(&Place) -> bool) -> bool {
         let start = Instant::now();
-        let mut held = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.bell.hold();
         loop {
             if self.places.iter().all(|place| done(place)) {
                 return true;
@@ -161,7 +162,7 @@ impl Board {
 
     fn ring(&self) {
         // Taken and let go: whoever has looked and not found what he waits for is asleep by then.
-        drop(self.bell.lock());
+        drop(self.bell.hold());
         self.rung.notify_all();
     }
 }

@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
+use fairlead_balance::Lock;
 use fairlead_model::event::Event;
 use rustix::event::EventfdFlags;
 use rustix::io::Errno;
@@ -47,7 +48,7 @@ struct Waiting {
 /// The events that Python has not taken yet.
 #[derive(Debug)]
 pub(crate) struct Events {
-    waiting: Mutex<Waiting>,
+    waiting: Lock<Waiting>,
     readable: OwnedFd,
     panics: AtomicU64,
     pauses: AtomicU64,
@@ -58,7 +59,7 @@ impl Events {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         let readable = rustix::event::eventfd(0, flags)?;
         let (panics, pauses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Events { waiting: Mutex::default(), readable, panics, pauses })
+        Ok(Events { waiting: Lock::default(), readable, panics, pauses })
     }
 
     /// How many panics were caught.
@@ -113,7 +114,7 @@ impl Events {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.hold()
     }
 }
 

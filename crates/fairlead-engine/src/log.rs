@@ -11,10 +11,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use fairlead_balance::Lock;
 use fairlead_flow::Flow;
 use fairlead_model::event::Event;
 use fairlead_model::limits::LOG_BYTES;
@@ -105,26 +106,26 @@ impl LogStats {
 /// The access log of one engine.
 #[derive(Debug)]
 pub(crate) struct AccessLog {
-    queue: Mutex<Queue>,
+    queue: Lock<Queue>,
     /// There is something for the writer.
     work: Condvar,
     /// The writer has ended.
     end: Condvar,
     lines: AtomicU64,
     lost: AtomicU64,
-    losses: Mutex<Losses>,
+    losses: Lock<Losses>,
     events: Arc<Events>,
 }
 
 impl AccessLog {
     pub(crate) fn new(events: Arc<Events>) -> Self {
         AccessLog {
-            queue: Mutex::default(),
+            queue: Lock::default(),
             work: Condvar::new(),
             end: Condvar::new(),
             lines: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-            losses: Mutex::default(),
+            losses: Lock::default(),
             events,
         }
     }
@@ -133,7 +134,7 @@ impl AccessLog {
 
     /// Takes the lines of `flow`, which are for `to`, if it can.
     pub(crate) fn offer(&self, to: &Arc<str>, flow: &mut Flow) -> Offered {
-        let Ok(queue) = self.queue.try_lock() else { return Offered::Busy };
+        let Some(queue) = self.queue.try_hold() else { return Offered::Busy };
         if queue.bytes >= QUEUE_BYTES {
             return Offered::Full;
         }
@@ -163,7 +164,7 @@ impl AccessLog {
             return;
         }
         self.lost.fetch_add(lines, Ordering::Relaxed);
-        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut losses = self.losses.hold();
         losses.untold += lines;
         self.tell(&mut losses);
     }
@@ -267,7 +268,7 @@ impl AccessLog {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.hold()
     }
 }
 

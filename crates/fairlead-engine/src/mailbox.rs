@@ -8,8 +8,9 @@
 //! [`events`]: crate::events
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
+use fairlead_balance::Lock;
 use fairlead_flow::driver::{ListenerId, Peer};
 use fairlead_flow::{ChaosRun, Snapshot, Ticket, Verdict};
 use rustix::event::EventfdFlags;
@@ -54,14 +55,14 @@ pub(crate) enum Command {
 /// The box of one worker.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    commands: Mutex<Vec<Command>>,
+    commands: Lock<Vec<Command>>,
     wake: OwnedFd,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> Result<Self, Errno> {
         let wake = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Mailbox { commands: Mutex::new(Vec::new()), wake })
+        Ok(Mailbox { commands: Lock::new(Vec::new()), wake })
     }
 
     /// Gives the same commands to all, so that none of them can act on one (and hand a connection
@@ -127,7 +128,7 @@ impl Mailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Command>> {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+        self.commands.hold()
     }
 }
 

@@ -12,10 +12,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use fairlead_balance::Pool;
+use fairlead_balance::{Lock, Pool};
 use fairlead_model::moment::Moment;
 
 use crate::clock::Clock;
@@ -39,13 +39,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Desks {
     clock: Clock,
     events: Arc<Events>,
-    by_pool: Mutex<BTreeMap<String, Arc<Desk>>>,
+    by_pool: Lock<BTreeMap<String, Arc<Desk>>>,
     any: AtomicBool,
 }
 
 impl Desks {
     pub(crate) fn new(clock: Clock, events: Arc<Events>) -> Desks {
-        Desks { clock, events, by_pool: Mutex::default(), any: AtomicBool::new(false) }
+        Desks { clock, events, by_pool: Lock::default(), any: AtomicBool::new(false) }
     }
 
     /// Sits down at the desk of a pool, in the place of whoever sat there. `policy` is its name;
@@ -102,6 +102,6 @@ impl Desks {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Desk>>> {
-        self.by_pool.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_pool.hold()
     }
 }

@@ -4,6 +4,8 @@
 //! rustix or socket2 are in the modules that allow unsafe code, each with the invariant that
 //! makes it sound.
 
+#[cfg(test)]
+pub(crate) mod allocations;
 pub(crate) mod descriptors;
 pub(crate) mod exit;
 pub(crate) mod memory;

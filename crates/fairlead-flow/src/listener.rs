@@ -1,11 +1,12 @@
 //! One listener as all workers share it: its plan, and what came in by it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_balance::counter::{Counter, Late};
 use fairlead_balance::recent::{Rates, Recent, Totals};
 use fairlead_balance::timing::{Timing, Timings};
+use fairlead_balance::Lock;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{ListenerPlan, Protocol};
 use fairlead_model::reason::{Fault, Reason, ALL};
@@ -38,7 +39,7 @@ struct Counters {
     places: Places,
     /// Of most of a thousand listeners none is ever made.
     shards: Box<[Late<Shard>]>,
-    recent: Mutex<Recent>,
+    recent: Lock<Recent>,
 }
 
 #[derive(Debug)]
@@ -97,7 +98,7 @@ impl ListenerState {
         let counters = before.map_or_else(
             || {
                 let shards = (0..workers.max(1)).map(|_| Late::default()).collect();
-                Arc::new(Counters { places: Places::default(), shards, recent: Mutex::default() })
+                Arc::new(Counters { places: Places::default(), shards, recent: Lock::default() })
             },
             |before| Arc::clone(&before.counters),
         );
@@ -190,13 +191,13 @@ impl ListenerState {
     /// Takes a reading of the counters, for rates. Whoever does so does it once a second.
     pub fn sample(&self, now: Moment) {
         let totals = self.totals();
-        self.recent().note(now, totals);
+        self.counters.recent.hold().note(now, totals);
     }
 
     /// How fast its counters grow.
     pub fn rates(&self, now: Moment) -> Rates {
         let totals = self.totals();
-        self.recent().rates(now, totals)
+        self.counters.recent.hold().rates(now, totals)
     }
 
     /// How long its requests take: lately, and in all. Nothing on tcp.
@@ -226,11 +227,6 @@ impl ListenerState {
     /// What workers have counted that have had something to count.
     fn shards(&self) -> impl Iterator<Item = &Shard> {
         self.counters.shards.iter().filter_map(Late::get)
-    }
-
-    fn recent(&self) -> MutexGuard<'_, Recent> {
-        // Plain data: a panic while it was held can't have left it half changed.
-        self.counters.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What it has seen so far.

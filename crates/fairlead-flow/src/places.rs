@@ -13,9 +13,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
+use fairlead_balance::Lock;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{ListenerPlan, Network};
 use fairlead_model::reason::Reason;
@@ -77,14 +78,14 @@ impl House {
 #[derive(Debug)]
 pub(crate) struct Places {
     taken: AtomicU32,
-    sources: [Mutex<BTreeMap<Source, u32>>; LOCKS],
+    sources: [Lock<BTreeMap<Source, u32>>; LOCKS],
     /// When somebody was last turned away; 0 if that is long ago, and told to be over.
     full: AtomicU64,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        let sources = std::array::from_fn(|_| Mutex::default());
+        let sources = std::array::from_fn(|_| Lock::default());
         Places { taken: AtomicU32::new(0), sources, full: AtomicU64::new(0) }
     }
 }
@@ -157,8 +158,7 @@ impl Places {
 
     fn counts(&self, source: Source) -> MutexGuard<'_, BTreeMap<Source, u32>> {
         let lock = (source.0 ^ (source.0 >> 32)) as usize % LOCKS;
-        // Plain numbers: a panic while it was held can't have left them half changed.
-        self.sources[lock].lock().unwrap_or_else(PoisonError::into_inner)
+        self.sources[lock].hold()
     }
 }
 

@@ -16,7 +16,7 @@ use fairlead_model::backend::Wish;
 use fairlead_model::health::{Evidence, Health, Misdeed, Origin, Transition};
 use fairlead_model::moment::Moment;
 
-use super::{held, BackendState, COLD};
+use super::{BackendState, COLD};
 use crate::standing::Standing;
 use crate::tracker::{Rules, Tracker};
 use crate::trial::Trial;
@@ -176,7 +176,7 @@ impl BackendState {
     }
 
     pub(super) fn tracker(&self) -> MutexGuard<'_, Tracker> {
-        held(&self.tracker)
+        self.tracker.hold()
     }
 
     /// The one way in. Without rules it isn't known whether there is anything to forgive; the next
@@ -193,7 +193,7 @@ impl BackendState {
         let moved = self.publish(&tracker, rules);
         drop(tracker);
         if let Some(Transition { from, to, why }) = &change {
-            held(&self.history).health(now, *from, *to, why);
+            self.history.hold().health(now, *from, *to, why);
             if was_out && *to == Health::Healthy {
                 self.back.store(now.0.clamp(1, COLD - 1), Relaxed);
             }

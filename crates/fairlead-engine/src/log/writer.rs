@@ -54,13 +54,13 @@ impl AccessLog {
             } else {
                 self.work.wait(queue).unwrap_or_else(PoisonError::into_inner)
             };
-            let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut losses = self.losses.hold();
             self.tell(&mut losses);
         }
     }
 
     fn has_untold(&self) -> bool {
-        self.losses.lock().unwrap_or_else(PoisonError::into_inner).untold > 0
+        self.losses.hold().untold > 0
     }
 
     fn deal_with(&self, item: Item, outputs: &mut Vec<Output>) {
@@ -131,7 +131,7 @@ impl AccessLog {
 
     /// Notes what keeps lines from being written, for whoever tells of losses.
     fn suffer(&self, to: &str, why: Option<&str>) {
-        let mut losses = self.losses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut losses = self.losses.hold();
         losses.cause = why.map(|why| format!("`{to}`: {why}"));
         self.tell(&mut losses);
     }

@@ -13,10 +13,10 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fairlead_balance::Pool;
+use fairlead_balance::{Lock, Pool};
 use fairlead_model::event::Event;
 use fairlead_model::moment::Moment;
 use serde::Serialize;
@@ -87,7 +87,7 @@ impl DeskStatus {
 pub(crate) struct Desk {
     clock: Clock,
     events: Arc<Events>,
-    inner: Mutex<Inner>,
+    inner: Lock<Inner>,
     rung: Condvar,
     /// The number of the thread that gives way to everybody; 0 for none.
     giving_way: AtomicI32,
@@ -154,7 +154,7 @@ impl Desk {
             score_failures: 0,
             complaints: Complaints::default(),
         };
-        let (inner, giving_way) = (Mutex::new(inner), AtomicI32::new(0));
+        let (inner, giving_way) = (Lock::new(inner), AtomicI32::new(0));
         Desk { clock, events, inner, rung: Condvar::new(), giving_way }
     }
 
@@ -376,6 +376,6 @@ impl Desk {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.hold()
     }
 }

@@ -1,4 +1,7 @@
-//! What a bug in a handler costs, and what becomes of those who come while a worker is busy.
+//! What a bug in a handler costs, and what becomes of those who come while a worker is busy; in
+//! `steady`, what a request costs where nothing happens but requests.
+
+mod steady;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
