@@ -4,6 +4,7 @@
 //! rustix or socket2 are in the modules that allow unsafe code, each with the invariant that
 //! makes it sound.
 
+pub(crate) mod alarm;
 #[cfg(test)]
 pub(crate) mod allocations;
 pub(crate) mod descriptors;

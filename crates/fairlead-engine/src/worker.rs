@@ -129,7 +129,7 @@ impl Worker {
 
     fn turn(&mut self) {
         let timeout = self.timeout();
-        self.sockets.poller().wait(&mut self.happened, timeout);
+        self.sockets.poller().wait(&mut self.happened, timeout, self.now);
         self.now = self.common.clock.now();
         self.sockets.set_now(self.now);
         self.flow.set_memory_full(self.common.memory.is_full());
@@ -145,6 +145,8 @@ impl Worker {
                 (Source::Connection(id), _) => self.serve(id),
                 (Source::Listener(number), _) => self.accept(number),
                 (Source::Wake, _) => self.obey(),
+                // Timers are looked at after each wait.
+                (Source::Alarm, _) => {}
             }
         }
         for _ in 0..self.sockets.ready() {

@@ -28,6 +28,7 @@ struct Rig {
     events: Events,
     buffer: Vec<u8>,
     heard: Vec<(ConnId, Heard)>,
+    start: Instant,
 }
 
 impl Rig {
@@ -37,14 +38,19 @@ impl Rig {
             events: Events::new(),
             buffer: vec![0; 16 * 1024],
             heard: Vec::new(),
+            start: Instant::now(),
         }
     }
 
     fn turn(&mut self, wait: Duration) {
         let wait = if self.sockets.ready() > 0 { Duration::ZERO } else { wait };
-        self.sockets.poller.wait(&mut self.events, Some(wait));
+        let now = Moment::ZERO + self.start.elapsed();
+        self.sockets.poller.wait(&mut self.events, Some(wait), now);
         for index in 0..self.events.len() {
-            let (Source::Connection(id), signs) = self.events.at(index) else { panic!("source") };
+            let (Source::Connection(id), signs) = self.events.at(index) else {
+                assert_eq!(self.events.at(index).0, Source::Alarm);
+                continue;
+            };
             self.sockets.note(id, signs);
             self.serve(id);
         }
