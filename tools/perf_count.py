@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from fairlead.config.schema_pool import POLICIES
 from fairlead.testing import FakeBackend, Program
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,15 +33,6 @@ REQUESTS = (
     "tcp_new",
 )
 """Works of crates/fairlead-flow/examples/request_cost.rs; each turn is a request or a message."""
-POLICIES = (
-    "round-robin",
-    "random",
-    "least-connections",
-    "p2c",
-    "peak-ewma",
-    "hash",
-    "first",
-)
 PICK = "pick_1000_"
 """Begins the name of a pick, of a thousand backends by one policy (pick_cost.rs of the balance)."""
 FEW, MANY = 2_000, 8_000

@@ -123,14 +123,15 @@ impl Flow {
         let Some(client) = self.clients.get(key) else { return false };
         let Some(exchange) = client.exchange.as_ref() else { return false };
         let Some(link) = self.ctx.links.get(link_key) else { return false };
-        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
-        let has_elsewhere = !link.speaks() || pool.has_well_other(slot);
+        let (pool, slot, speaks) = (Rc::clone(&link.pool), link.slot, link.speaks());
+        // A connection that does not speak for its backend leads to where that was.
+        let has_elsewhere = !speaks || pool.has_well_other(slot);
         if !exchange.may_move(Reason::Unacknowledged) || !has_elsewhere {
             return false;
         }
         let (reason, what) = (Reason::Unacknowledged, UNACKNOWLEDGED);
         // Only late so far: the attempt's end will not be counted.
-        if !link.watch.lost && self.ctx.speaks(Some(link_key)) {
+        if !link.watch.lost && speaks {
             self.ctx.doubt(&pool, slot, what, text.into(), now);
         }
         self.attempt_failed(d, key, link_key, Failure { reason, what, detail: text }, now);

@@ -39,7 +39,7 @@ use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::hedge::NOTICED;
 use crate::http::wait::UNACKNOWLEDGED;
-use crate::local::LocalPool;
+use crate::local::{LocalBackend, LocalPool};
 use crate::path::{self, Verdict};
 use crate::seek::millis;
 use crate::slab::Key;
@@ -221,7 +221,7 @@ impl Flow {
             let late = now + (waited / 4).max(AGAIN);
             relay.question = Question::Asked { at, late, counted: counts || counted };
         }
-        let Silence { times, since, .. } = pool.backend(slot).answers.silence(Moment::ZERO);
+        let Silence { times, since, .. } = silence(pool.backend(slot));
         if counts && times >= ALONE && now.since(since) >= NOTICED {
             let detail = format!("for {}, {times} in a row", millis(waited));
             self.ctx.overdue(&pool, slot, what, detail, now);
@@ -256,18 +256,23 @@ impl Flow {
             }
             return;
         }
-        let Silence { times, .. } = pool.backend(slot).answers.silence(Moment::ZERO);
+        let times = silence(pool.backend(slot)).times;
         if times >= ALONE {
             self.ctx.overdue(&pool, slot, what, format!("{times} in a row"), now);
         }
     }
 }
 
+/// Its silences in a row so far.
+fn silence(backend: &LocalBackend) -> Silence {
+    backend.answers.silence(backend.state.check_passed())
+}
+
 /// Whether the silences that were counted are evidence, where others answer. One that is on trial
 /// has been silent before.
 fn is_enough(pool: &LocalPool, slot: Slot) -> bool {
     let backend = pool.backend(slot);
-    backend.answers.silence(Moment::ZERO).times >= SILENT || backend.state.is_on_probation()
+    silence(backend).times >= SILENT || backend.state.is_on_probation()
 }
 
 /// Whether a backend that has answered before is to be compared with another one, which nobody was
