@@ -28,6 +28,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answered;
 pub mod budget;
 pub mod counter;
 pub mod deadline;
@@ -56,6 +57,7 @@ pub mod trust;
 pub mod view;
 mod warm;
 
+pub use answered::Kind;
 pub use budget::Budget;
 pub use lock::Lock;
 pub use pool::Pool;

@@ -22,6 +22,7 @@ use fairlead_model::backend::Wish;
 use fairlead_model::health::Health;
 use fairlead_model::moment::Moment;
 
+use crate::answered::Kind;
 use crate::deadline::LearnedTime;
 use crate::history::{Change, History};
 use crate::latency::{Estimate, Latency};
@@ -325,6 +326,23 @@ impl BackendState {
     #[inline]
     pub fn shard(&self, worker: usize) -> &Shard {
         &self.shards[worker % self.shards.len()]
+    }
+
+    /// Whether it has answered something that was asked at `moment` or later, of this kind or
+    /// (`None`) of any, whichever worker's.
+    pub fn has_answered(&self, kind: Option<Kind>, moment: Moment) -> bool {
+        self.shards.iter().any(|shard| shard.answered.latest(kind) >= moment)
+    }
+
+    /// Whether it has given a whole answer to something that was asked at `moment` or later.
+    pub fn was_whole(&self, moment: Moment) -> bool {
+        self.shards.iter().any(|shard| shard.answered.latest_whole() >= moment)
+    }
+
+    /// When its last answer began; the start of time if it has given none.
+    pub fn answer_began(&self) -> Moment {
+        let began = self.shards.iter().map(|shard| shard.answered.began());
+        began.max().unwrap_or(Moment::ZERO)
     }
 
     /// Remembers a change of what an operator wants: `from` and `to` are wishes.

@@ -14,6 +14,7 @@ use fairlead_model::moment::Moment;
 use fairlead_model::reason::{Reason, ALL};
 use serde::Serialize;
 
+use crate::answered::{Answered, Kind};
 use crate::counter::{Counter, Late};
 use crate::histogram::Counts;
 use crate::recent::{Rates, Totals};
@@ -58,6 +59,7 @@ pub struct Shard {
     attempts: Counter,
     connects: Counter,
     connect_failures: Counter,
+    pub(crate) answered: Answered,
     timing: Late<Timing>,
 }
 
@@ -68,6 +70,18 @@ impl Shard {
     pub fn add_request(&self, latency: Duration) {
         self.requests.add(1);
         self.timing.made().record(latency);
+    }
+
+    /// Notes that an answer has begun, to what was asked at `asked`.
+    #[inline]
+    pub fn note_answer(&self, kind: Kind, asked: Moment, now: Moment) {
+        self.answered.note(kind, asked, now);
+    }
+
+    /// Notes that an answer was whole, to what was asked at `asked`.
+    #[inline]
+    pub fn note_whole(&self, asked: Moment) {
+        self.answered.note_whole(asked);
     }
 
     /// Counts an attempt that failed by this backend's fault. A reason that is no evidence in the

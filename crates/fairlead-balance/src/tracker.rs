@@ -459,7 +459,9 @@ impl Tracker {
         self.cause = if check_too { Origin::Check } else { origin };
         self.fell = true;
         self.trust.lose(now);
-        self.trust.restart(now);
+        if origin == Origin::Check {
+            self.trust.worsen(now);
+        }
     }
 }
 

@@ -97,6 +97,11 @@ impl Trials {
         }
     }
 
+    /// Whether there is one that has no verdict yet, begun after that.
+    pub(crate) fn has_one_begun_after(&self, sent: Moment) -> bool {
+        self.has_one() && !self.has_one_since(sent)
+    }
+
     /// Whether there is one that has no verdict yet.
     pub(crate) fn has_one(&self) -> bool {
         self.progress != Progress::None

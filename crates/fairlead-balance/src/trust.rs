@@ -6,10 +6,11 @@
 //! 2. The hold is [`FIRST_HOLD`], doubled for each relapse: who flaps is held back on purpose.
 //!    So long nothing may have gone wrong before it is believed again.
 //! 3. Within an outage each trial that failed doubles it once more, but only for those who would
-//!    pay for the next one. A request that is *protected* costs its client nothing, and so may try
-//!    each second for as long as the outage lasts, flapping or not. One that goes well is followed
-//!    by the next after [`PROVING`], until the hold is over: so one that only came back is in use
-//!    again at once, and one that flaps gets a trickle.
+//!    pay for the next one. A request that is *protected* costs its client nothing, and so one may
+//!    begin each second for as long as the outage lasts, flapping or not, however long the one
+//!    before took to fail. One that goes well is followed by the next after [`PROVING`], until the
+//!    hold is over: so one that only came back is in use again at once, and one that flaps gets a
+//!    trickle.
 //! 4. A trial that shows nothing is followed by the next after the same hold, since its client may
 //!    have paid for it. But one that cost nobody makes those who would pay wait no longer than
 //!    before it, and after one that was answered, by an error, they wait for a quarter of the hold:
@@ -20,7 +21,7 @@
 //!
 //! | whose word | counts after | at most |
 //! |---|---|---|
-//! | a protected request's | 1 s | |
+//! | a protected request's | 1 s, from the beginning of the last trial | |
 //! | of protected ones that all went well | 1 s × 2^relapses | 30 s |
 //! | a repeatable one's | 1 s × 2^(relapses + failed trials), from the last that would pay | 60 s |
 //! | any other's | [`TRIAL_RESERVED`] more, or 1 s after a trial that went well | 63 s |
@@ -79,13 +80,14 @@ pub(crate) struct Trust {
     failed: u32,
     /// When the last outage ended.
     back: Option<Moment>,
-    /// What the holds count from of those to whom a trial costs nothing.
+    /// What the holds count from of those to whom a trial costs nothing: the beginning of the
+    /// outage or of the last trial.
     from: Moment,
     /// What those count from that would pay for one.
     paid: Moment,
     /// The last trial was answered, and has shown nothing.
     answered: bool,
-    /// When it did the last thing that speaks against it.
+    /// When it did the last thing that speaks against it, or was sent what it failed at.
     bad: Moment,
     /// It needn't wait to be believed: it was taken for silent and has answered, or nobody else is
     /// left.
@@ -123,15 +125,22 @@ impl Trust {
         }
     }
 
-    /// A trial failed.
+    /// A trial failed. What that speaks of is when it was sent, however long it took to fail.
     pub(crate) fn disappoint(&mut self, now: Moment) {
+        let bad = self.bad.max(self.from);
         self.failed = (self.failed + 1).min(MOST);
-        self.restart(now);
+        self.worsen(now);
+        self.bad = bad;
     }
 
     /// Holds count from now on.
     pub(crate) fn restart(&mut self, now: Moment) {
         self.from = now;
+        self.worsen(now);
+    }
+
+    /// Something more speaks against it. Those who pay for nothing don't wait longer for that.
+    pub(crate) fn worsen(&mut self, now: Moment) {
         self.paid = now;
         self.answered = false;
         self.bad = now;

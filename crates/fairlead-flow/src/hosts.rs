@@ -110,7 +110,7 @@ impl LocalHost {
 
     /// Whether any of its backends has answered since then.
     fn answered_since(&self, moment: Moment) -> bool {
-        self.backends.iter().any(|(pool, slot)| pool.backend(*slot).answers.began() >= moment)
+        self.backends.iter().any(|(pool, slot)| pool.backend(*slot).state.answer_began() >= moment)
     }
 }
 

@@ -7,12 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairlead_balance::{BackendState, Budget, Count, Pool, Rules, View};
+use fairlead_balance::{BackendState, Budget, Count, Kind, Pool, Rules, View};
 use fairlead_model::backend::{Endpoint, Slot, Wish};
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::{BackendPlan, ListenerPlan, PoolPlan, ProxyVersion};
 
-use crate::answers::{Answers, Kind};
+use crate::answers::Answers;
 use crate::driver::ListenerId;
 use crate::idle::Idle;
 use crate::listener::ListenerState;
@@ -222,14 +222,16 @@ impl LocalPool {
     /// later. `kind`: only the like of it counts.
     pub(crate) fn others_answered(&self, slot: Slot, kind: Option<Kind>, moment: Moment) -> bool {
         let mut others = self.backends.iter().enumerate();
-        others.any(|(index, backend)| index != slot.index() && backend.answers.reach(kind, moment))
+        others.any(|(index, backend)| {
+            index != slot.index() && backend.state.has_answered(kind, moment)
+        })
     }
 
     /// Whether anybody but this backend has given a whole answer to something that was asked at
     /// `moment` or later.
     pub(crate) fn others_were_whole(&self, slot: Slot, moment: Moment) -> bool {
         let mut others = self.backends.iter().enumerate();
-        others.any(|(index, backend)| index != slot.index() && backend.answers.was_whole(moment))
+        others.any(|(index, backend)| index != slot.index() && backend.state.was_whole(moment))
     }
 
     pub(crate) fn backend_plan(&self, slot: Slot) -> &BackendPlan {
@@ -243,7 +245,7 @@ pub(crate) struct LocalBackend {
     pub(crate) state: Arc<BackendState>,
     pub(crate) endpoints: RefCell<Vec<Rc<Endpoint>>>,
     pub(crate) idle: RefCell<Idle>,
-    /// What it has answered lately, and since when it hasn't.
+    /// Since when it has answered nothing.
     pub(crate) answers: Answers,
     /// How long its host may take to acknowledge before that is suspicious.
     ack_patience: Cell<Duration>,
@@ -298,6 +300,20 @@ impl LocalBackend {
     pub(crate) fn endpoint(&self, nth: usize) -> Option<Rc<Endpoint>> {
         let endpoints = self.endpoints.borrow();
         endpoints.get(nth % endpoints.len().max(1)).map(Rc::clone)
+    }
+
+    /// An answer begins, to what was asked of this worker at `asked`.
+    #[inline]
+    pub(crate) fn note_answer(&self, worker: usize, kind: Kind, asked: Moment, now: Moment) {
+        self.state.shard(worker).note_answer(kind, asked, now);
+        self.answers.end_silence();
+    }
+
+    /// An answer to what was asked of this worker at `asked` was whole.
+    #[inline]
+    pub(crate) fn note_whole(&self, worker: usize, asked: Moment) {
+        self.state.shard(worker).note_whole(asked);
+        self.answers.end_stalls();
     }
 
     /// How long its host may take to acknowledge before that is suspicious.

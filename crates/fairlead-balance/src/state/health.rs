@@ -34,11 +34,11 @@ impl BackendState {
         self.tracker().since().unwrap_or(Moment::ZERO)
     }
 
-    /// Whether it has come back from an outage since then: what was begun before and comes to
-    /// nothing only now is no news. Takes a lock.
+    /// Whether silence on what was sent then is an old story: it has come back from that outage
+    /// since, or another trial has begun, which is to tell. Takes a lock.
     #[cold]
-    pub fn is_back_since(&self, then: Moment) -> bool {
-        self.tracker().is_back_since(then)
+    pub fn is_old_news(&self, sent: Moment) -> bool {
+        self.tracker().is_old_news(sent)
     }
 
     /// Where it stands among the others.

@@ -27,9 +27,10 @@ impl Tracker {
         self.fell
     }
 
-    /// Whether it has come back from an outage since then.
-    pub(crate) fn is_back_since(&self, then: Moment) -> bool {
-        self.trust.is_back_since(then)
+    /// Whether silence on what was sent then is an old story: it has come back from that outage
+    /// since, or another trial has begun, which is to tell.
+    pub(crate) fn is_old_news(&self, sent: Moment) -> bool {
+        self.trust.is_back_since(sent) || self.trials.has_one_begun_after(sent)
     }
 
     /// Where it stands among the backends of its group.

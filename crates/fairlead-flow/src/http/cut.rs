@@ -67,7 +67,7 @@ impl Flow {
         exchange.cut_was_useless();
         let backend = pool.backend(slot);
         let answers = &backend.answers;
-        if answers.reach(None, sent) {
+        if backend.state.has_answered(None, sent) {
             return;
         }
         let out = exchange.trial || backend.state.health() == Health::Down;

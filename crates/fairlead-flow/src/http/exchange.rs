@@ -6,12 +6,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fairlead_balance::Count;
+use fairlead_balance::{Count, Kind};
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 use fairlead_proto::http1::{BodyReader, Delivery, Method, Version};
 
-use crate::answers::Kind;
 use crate::driver::{ConnId, Driver, Sent};
 use crate::http::blame::Blame;
 use crate::idle::Reuse;

@@ -49,7 +49,7 @@ impl Flow {
         let state = &link.backend.state;
         let speaks = link.speaks();
         if speaks {
-            link.backend.answers.note_whole(exchange.sent_at);
+            link.backend.note_whole(self.ctx.worker, exchange.sent_at);
         }
         state.end();
         let shard = state.shard(self.ctx.worker);

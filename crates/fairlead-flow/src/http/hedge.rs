@@ -18,7 +18,8 @@
 //! 4. A second that loses is cut off.
 //! 5. A second that fails is as if it had never been asked, but for the evidence. One whose kept
 //!    connection turns out to be dead goes out once more, on a fresh one.
-//! 6. While this worker itself is late (`lag`) an answer is given that much longer, once.
+//! 6. While this worker itself is late (`lag`) an answer is given that much longer, once; but not
+//!    at a backend that is out anyway: there it is the client who would wait.
 //! 7. A second that is late, too, was asked for nothing, and the budget learns of that at once, not
 //!    when one of them answers: where everybody takes 5 s, much would be asked twice by then.
 
@@ -26,13 +27,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use fairlead_balance::{Budget, Count};
+use fairlead_balance::{Budget, Count, Kind};
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::plan::Policy;
 use fairlead_model::reason::Reason;
 
-use crate::answers::{Kind, Silence};
+use crate::answers::Silence;
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::exchange::{Exchange, Kept, Noted, Phase};
@@ -111,7 +112,8 @@ impl Flow {
             return exchange.note_vain();
         }
         let own = self.ctx.lag.of(now);
-        if !own.is_zero() && !std::mem::replace(&mut exchange.excused, true) {
+        let excuses = !own.is_zero() && !exchange.trial;
+        if excuses && !std::mem::replace(&mut exchange.excused, true) {
             exchange.late = now + own;
             return;
         }
@@ -231,7 +233,7 @@ impl Flow {
     ) {
         let Some(link) = self.ctx.links.get(key) else { return };
         if link.speaks() {
-            link.backend.answers.note(Kind::Safe, since, now);
+            link.backend.note_answer(self.ctx.worker, Kind::Safe, since, now);
             let (pool, slot) = (Rc::clone(&link.pool), link.slot);
             self.ctx.answer_took(&pool, slot, now.since(since), now);
         }
@@ -254,7 +256,7 @@ impl Flow {
         // Nor does one to a place where the backend is no more.
         let counts = (failure.is_none() || !link.was_kept) && link.backend.is_at(&link.endpoint);
         self.ctx.abort_link(d, key);
-        if counts {
+        if counts && !pool.backend(slot).state.is_old_news(since) {
             let detail = format!("for {}, while others answered", millis(now.since(since)));
             let (reason, what) = match failure {
                 None => (Reason::ResponseTimeout, "no answer"),

@@ -183,7 +183,7 @@ impl Flow {
         exchange.take_head((bytes, limits), head, self.stopping);
         let (pool, slot, speaks) = (std::rc::Rc::clone(&link.pool), link.slot, link.speaks());
         if speaks {
-            link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
+            link.backend.note_answer(self.ctx.worker, exchange.kind(), exchange.sent_at, now);
         }
         if link.watch.suspected {
             self.ctx.path_answered(d, link_key, exchange.sent_at, now);
@@ -355,7 +355,7 @@ impl Flow {
         shard.add_request(now.since(exchange.sent_at));
         let (pool, slot, speaks) = (std::rc::Rc::clone(&link.pool), link.slot, link.speaks());
         if speaks {
-            link.backend.answers.note(exchange.kind(), exchange.sent_at, now);
+            link.backend.note_answer(self.ctx.worker, exchange.kind(), exchange.sent_at, now);
         }
         if link.watch.suspected {
             self.ctx.path_answered(d, link_key, exchange.sent_at, now);

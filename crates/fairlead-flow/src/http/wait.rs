@@ -9,6 +9,8 @@
 //!    to go to if its name has moved meanwhile. A network that loses packets everywhere moves
 //!    nothing. What can't be hedged moves without that proof once no live host is that late; as late
 //!    is no failure, none is counted then.
+//!    If its second backend hasn't acknowledged it either, the first is left and a third is asked:
+//!    two hosts may go at once.
 //!    A backend that is on trial is suspect already. A PUT or DELETE moves at once then: the trial
 //!    is over. Any other stays, and its answer decides.
 //! 3. When it is later than its backend's answers usually are, a second backend may be asked beside
@@ -28,7 +30,7 @@ use crate::http::attempt::Failure;
 use crate::http::exchange::{Exchange, Phase};
 use crate::http::hedge::{late_after, SILENCE};
 use crate::link::{Link, Owner};
-use crate::path::{next_look, Verdict, WATCH};
+use crate::path::{self, next_look, Verdict, WATCH};
 use crate::seek::millis;
 use crate::slab::Key;
 
@@ -91,6 +93,16 @@ impl Flow {
             pool.count(self.ctx.worker, Count::PathSuspected);
             self.ctx.host_silent_on(link_key, sent.0, now);
         }
+        if safe && self.sent_second_look(d, key, now) {
+            let Some(client) = self.clients.get_mut(key) else { return true };
+            let Some(exchange) = client.exchange.as_mut() else { return true };
+            // The second one is the first now, and a third is sought beside it.
+            (exchange.late, exchange.look, exchange.trial) = (now, now + WATCH, false);
+            let (reason, what) = (Reason::Unacknowledged, UNACKNOWLEDGED);
+            let failure = Failure { reason, what, detail: text };
+            self.attempt_failed(d, key, link_key, failure, now);
+            return true;
+        }
         let lost = matches!(verdict, Verdict::Lost(_));
         let on_probation = pool.backend(slot).state.is_on_probation();
         // A GET stays, beside its hedge: an answer is what would show that its backend is well.
@@ -98,7 +110,8 @@ impl Flow {
         if (lost || overdue && !safe) && self.sent_moves(d, key, link_key, text, now) {
             return true;
         }
-        if self.ctx.speaks(Some(link_key)) && (lost || !before && !on_probation) {
+        let news = !pool.backend(slot).state.is_old_news(sent.0);
+        if self.ctx.speaks(Some(link_key)) && news && (lost || !before && !on_probation) {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
         }
         let Some(client) = self.clients.get_mut(key) else { return false };
@@ -108,6 +121,34 @@ impl Flow {
             exchange.late = now;
         }
         false
+    }
+
+    /// The first of two isn't acknowledged. Whether the second isn't either, and there is a third.
+    fn sent_second_look<D: Driver>(&mut self, d: &mut D, key: Key, now: Moment) -> bool {
+        let Some(client) = self.clients.get_mut(key) else { return false };
+        let Some(exchange) = client.exchange.as_mut() else { return false };
+        let Some(second) = exchange.second else { return false };
+        let Some(link) = self.ctx.links.get_mut(second) else { return false };
+        if exchange.held.is_some()
+            || now < exchange.second_at + path::first_look(&link.backend.state)
+        {
+            return false;
+        }
+        let path = link.path(d, now);
+        let sent = (exchange.second_at, !link.was_kept);
+        let before = link.watch.suspected;
+        let verdict = link.watch.judge(path, &link.backend, sent, now);
+        let Some(text) = verdict.unacknowledged() else { return false };
+        let (pool, slot) = (Rc::clone(&link.pool), link.slot);
+        let more = exchange.seek.is_quiet() && exchange.seek.has_more();
+        if !before {
+            pool.count(self.ctx.worker, Count::PathSuspected);
+            self.ctx.host_silent_on(second, sent.0, now);
+            if self.ctx.speaks(Some(second)) && !pool.backend(slot).state.is_old_news(sent.0) {
+                self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
+            }
+        }
+        more
     }
 
     /// Gives it to another backend that is well, if it may be and there is one; or to where its own

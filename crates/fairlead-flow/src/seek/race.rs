@@ -326,7 +326,7 @@ impl Seek {
 }
 
 /// Takes a connect, begun then, that failed for evidence; but not one that was given up after an
-/// outage which it is from.
+/// outage which it is from, or during a later trial.
 pub(crate) fn connect_speaks_against(
     ctx: &mut Context,
     pool: &Rc<LocalPool>,
@@ -335,7 +335,7 @@ pub(crate) fn connect_speaks_against(
     now: Moment,
 ) {
     let timed_out = failure == IoFailure::TimedOut;
-    if timed_out && pool.backend(slot).state.is_back_since(started) {
+    if timed_out && pool.backend(slot).state.is_old_news(started) {
         return;
     }
     let (what, detail) = if timed_out {

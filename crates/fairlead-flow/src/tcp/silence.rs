@@ -29,12 +29,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fairlead_balance::Count;
+use fairlead_balance::{Count, Kind};
 use fairlead_model::backend::Slot;
 use fairlead_model::moment::Moment;
 use fairlead_model::reason::Reason;
 
-use crate::answers::{Kind, Silence};
+use crate::answers::Silence;
 use crate::driver::Driver;
 use crate::flow::Flow;
 use crate::http::hedge::NOTICED;
@@ -101,7 +101,7 @@ impl Flow {
         if !link.speaks() {
             return;
         }
-        link.backend.answers.note(Kind::Other, asked, now);
+        link.backend.note_answer(self.ctx.worker, Kind::Other, asked, now);
         let (pool, slot) = (Rc::clone(&link.pool), link.slot);
         if let Question::Asked { at, counted, .. } = before {
             self.ctx.answer_took(&pool, slot, now.since(at), now);
@@ -188,7 +188,8 @@ impl Flow {
             pool.count(self.ctx.worker, Count::PathSuspected);
             self.ctx.host_silent_on(link_key, spoke, now);
         }
-        if speaks && (!before || matches!(verdict, Verdict::Lost(_))) {
+        let news = !pool.backend(slot).state.is_old_news(spoke);
+        if speaks && news && (!before || matches!(verdict, Verdict::Lost(_))) {
             self.ctx.doubt(&pool, slot, UNACKNOWLEDGED, text.clone(), now);
         }
     }
@@ -210,7 +211,7 @@ impl Flow {
             if let Some(relay) = self.relays.get_mut(key) {
                 relay.question = Question::Asked { at, late: Moment(u64::MAX), counted: true };
             }
-            if is_enough(&pool, slot) {
+            if is_enough(&pool, slot, at) {
                 let detail = format!("for {}, while others answered", millis(now.since(at)));
                 self.ctx.silent(&pool, slot, reason, what, detail, now);
             }
@@ -240,7 +241,7 @@ impl Flow {
         let Some((pool, slot)) = self.link_speaks_of(link) else { return };
         let what = "closed without an answer";
         let others_answer = pool.backends.iter().enumerate().any(|(index, backend)| {
-            let at = backend.answers.began();
+            let at = backend.state.answer_began();
             index != slot.index() && at > Moment::ZERO && now.since(at) < LATELY
         });
         if !others_answer && !is_comparable(&pool, slot) {
@@ -250,7 +251,7 @@ impl Flow {
             pool.backend(slot).answers.note_silence(asked);
         }
         if others_answer {
-            if is_enough(&pool, slot) {
+            if is_enough(&pool, slot, asked) {
                 let (reason, detail) = (Reason::ResponseTruncated, "while others answered".into());
                 self.ctx.silent(&pool, slot, reason, what, detail, now);
             }
@@ -268,11 +269,12 @@ fn silence(backend: &LocalBackend) -> Silence {
     backend.answers.silence(backend.state.check_passed())
 }
 
-/// Whether the silences that were counted are evidence, where others answer. One that is on trial
-/// has been silent before.
-fn is_enough(pool: &LocalPool, slot: Slot) -> bool {
+/// Whether the silences that were counted, the last of them on what was asked then, are evidence
+/// where others answer. One that is on trial has been silent before; but it is the trial that tells.
+fn is_enough(pool: &LocalPool, slot: Slot, asked: Moment) -> bool {
     let backend = pool.backend(slot);
-    silence(backend).times >= SILENT || backend.state.is_on_probation()
+    let times = silence(backend).times;
+    (times >= SILENT || backend.state.is_on_probation()) && !backend.state.is_old_news(asked)
 }
 
 /// Whether a backend that has answered before is to be compared with another one, which nobody was
@@ -280,6 +282,6 @@ fn is_enough(pool: &LocalPool, slot: Slot) -> bool {
 /// connection sent there either.)
 fn is_comparable(pool: &LocalPool, slot: Slot) -> bool {
     let backend = pool.backend(slot);
-    let known = backend.answers.began() > Moment::ZERO;
+    let known = backend.state.answer_began() > Moment::ZERO;
     known && pool.budget.is_some() && !backend.state.is_on_probation() && pool.has_well_other(slot)
 }

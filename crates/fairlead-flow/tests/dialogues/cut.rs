@@ -1,5 +1,6 @@
 //! What may not be in two places at once, on a backend that has fallen silent.
 
+use fairlead_balance::Kind;
 use fairlead_model::backend::Wish;
 use fairlead_model::health::Health;
 use fairlead_model::limits::REPLAY_BYTES;
@@ -298,4 +299,30 @@ fn the_answer_of_an_old_host_is_not_the_new_ones() {
     told.connected(L3).whatever().active(0, 2).after(ms(10)).wants_nothing();
     is_answered(&mut told, 7, PUT);
     told.after(ms(250)).whatever().steps("moved", "silent", 2).abandons().whatever();
+}
+
+/// Of two workers one may get nearly all connections: the other has nothing of its own to compare a
+/// trial with.
+#[test]
+fn what_another_worker_was_answered_shows_who_is_silent() {
+    for others in [None, Some(0), Some(1)] {
+        let mut told = two_are_stuck(POST);
+        told.after(ms(400)).wants_nothing().is(0, Health::Suspect).after(ms(1_000)).wants_nothing();
+        told.client_connects().wants_nothing().sends(Who::Client(6), PUT).wants([connect(0)]);
+        told.connected(L3).wants([request(L3, "PUT /a").body("body")]);
+        let sent = told.now();
+        told.after(ms(10)).wants_nothing();
+        if let Some(backend) = others {
+            told.state(backend).shard(1).note_answer(Kind::Safe, sent + ms(5), told.now());
+        }
+        // Where its own backend has answered somebody, it goes on waiting.
+        told.after(ms(191));
+        if others == Some(1) {
+            told.wants([abort(L3), request(L1, "PUT /a").body("body")]);
+            told.sends(L1, OK).wants([answer(Who::Client(6), 200).body("hi")]);
+        } else {
+            told.wants_nothing().after(ms(500)).wants_nothing();
+        }
+        told.abandons().whatever();
+    }
 }

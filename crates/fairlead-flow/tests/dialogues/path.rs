@@ -245,3 +245,32 @@ fn bytes_on_a_tcp_connection_that_nobody_acknowledges_make_suspect() {
     told.client_resets().wants([abort(L0)]);
     told.resets(OTHER).wants([abort(L1)]).ends();
 }
+
+/// Two of three hosts are gone at once, and the request is at both.
+#[test]
+fn where_the_hedge_is_not_acknowledged_either_a_third_is_asked_and_the_first_is_left() {
+    let mut told = swallowed(http().hedged().backends(3), GET);
+    told.after(ms(52)).wants([connect(1)]).connected(L1).wants([request(L1, "GET /a")]);
+    told.swallows(L1, 1, 0).after(ms(48)).wants_nothing();
+    told.after(ms(25)).wants([abort(L0), connect(2)]).is(1, Health::Suspect).active(0, 0);
+    told.failures(0, 0).connected(L2).wants([request(L2, "GET /a")]);
+    told.sends(L2, OK).wants([answer(CLIENT, 200).body("hi")]);
+    told.client_finishes().wants([close(CLIENT)]).after(ms(1_000)).wants([abort(L1)]);
+    told.ends_with_kept(&[L2]);
+}
+
+#[test]
+fn what_waits_since_before_its_backend_came_back_is_no_news() {
+    let mut told = swallowed(http(), POST);
+    told.after(ms(60)).wants_nothing().is(0, Health::Suspect);
+    for passed in [false, false, false, true, true] {
+        told.check_says(0, passed);
+    }
+    told.is(0, Health::Healthy);
+    told.swallows(L0, 1, 3)
+        .after(ms(600))
+        .wants_nothing()
+        .is(0, Health::Healthy)
+        .abandons()
+        .whatever();
+}

@@ -65,9 +65,10 @@ fn chaos_text(event: &Event) -> Option<&str> {
     }
 }
 
+/// For two workers, of whom one has the dialogue.
 fn build(plan: Plan, registry: &mut Registry, before: Option<&Snapshot>) -> Arc<Snapshot> {
     let ids = (0..plan.listeners.len() as u32).map(ListenerId).collect();
-    Snapshot::build(plan, ids, registry, 1, before).expect("a plan that can be used")
+    Snapshot::build(plan, ids, registry, 2, before).expect("a plan that can be used")
 }
 
 impl Dialogue {

@@ -169,6 +169,44 @@ fn holds_grow_with_each_relapse_and_shrink_with_health() {
 }
 
 #[test]
+fn a_trial_that_takes_long_to_fail_does_not_defer_the_next_that_costs_nobody() {
+    for rules in [RULES, NO_CHECK] {
+        let mut told = Told::with(rules);
+        told.tracker.overdue("silence", "", told.now);
+        told.wait(FIRST_HOLD);
+        // The third makes it down, as the first makes it suspect.
+        for failed in 1..=4 {
+            let claimed = told.tracker.claim_trial(&rules, Asker::Protected, told.now);
+            assert_eq!(claimed, Trial::Claimed, "trial {failed}");
+            told.wait(FIRST_HOLD * 9 / 10);
+            told.traffic(false);
+            assert_eq!(told.hold_of(Asker::Last), FIRST_HOLD / 10);
+            assert_eq!(told.hold_of(Asker::Protected), FIRST_HOLD / 10);
+            assert_eq!(told.hold_of(Asker::Repeatable), FIRST_HOLD * (1 << failed), "they pay");
+            told.wait(FIRST_HOLD / 10);
+        }
+    }
+}
+
+#[test]
+fn what_was_sent_before_a_trial_or_before_the_return_is_an_old_story() {
+    let mut told = Told::with(NO_CHECK);
+    let stuck = told.now;
+    assert!(!told.tracker.is_old_news(stuck), "nothing else is known");
+    told.say(Origin::Traffic, false, 3);
+    told.wait(FIRST_HOLD);
+    assert!(!told.tracker.is_old_news(stuck), "it is from this outage");
+    assert_eq!(told.trial(), Trial::Claimed);
+    assert!(told.tracker.is_old_news(stuck), "the trial tells");
+    assert!(!told.tracker.is_old_news(told.now), "this may be it");
+    let trial = told.now;
+    told.wait(FIRST_HOLD / 20);
+    assert_eq!(told.traffic(true), Health::Healthy);
+    assert!(told.tracker.is_old_news(trial));
+    assert!(!told.tracker.is_old_news(told.now));
+}
+
+#[test]
 fn one_that_flaps_and_fails_while_it_proves_itself_begins_anew() {
     let mut told = Told::with(RULES);
     told.flaps(3);

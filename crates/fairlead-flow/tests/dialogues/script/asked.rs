@@ -45,6 +45,11 @@ impl Dialogue {
         self
     }
 
+    /// What time it is.
+    pub(crate) fn now(&self) -> Moment {
+        self.now
+    }
+
     /// The state of the nth backend of the first pool.
     pub(crate) fn state(&self, nth: usize) -> &Arc<BackendState> {
         &self.snapshot.pools()[0].backends()[nth]
