@@ -84,7 +84,23 @@ test: setup ## All that CI runs: lint, Rust tests, Python tests (about 12 minute
 	@$(WORLDS)
 	@$(TESTS) 'not long and not alone'
 	@$(TESTS_ALONE) 'alone and not long'
+	@$(ON_URING) -m 'not long and not alone and not root' $(URING_SOME)
 	@! [ -f $(FLAKY) ] || cat $(FLAKY)
+
+# The same tests with all calls of the engine made through an io_uring, each in a batch. What is
+# `root`, measures or wants the whole of a host is the same on both.
+URING_SOME := tests/wire/http1/test_bodies.py tests/wire/http1/test_keep_alive.py \
+	tests/wire/http1/test_early_answer.py tests/wire/http1/test_failures.py tests/wire/tcp \
+	tests/wire/limits/test_slow.py tests/wire/retry/test_http.py
+ON_URING := TEST_IO=uring tools/tests.sh 'Python tests on io_uring' '$(TESTS_SHOWN)' \
+	$(BIN)/pytest --color=no -n 2 --dist worksteal
+
+.PHONY: test-uring
+test-uring: setup ## tests/wire and tests/fault with io = "uring" (some minutes, root for all of it)
+	@$(STAGE) 'Rust tests on io_uring' '^test result|^test .*FAILED|panicked|left out' \
+		$(CARGO) test --package fairlead-engine --locked --quiet ring
+	@$(ON_URING) -m 'not long and not alone' tests/wire tests/fault
+	@TEST_IO=uring $(TESTS_ALONE) 'alone and not long' tests/wire tests/fault
 
 .PHONY: test-fast
 test-fast: setup ## The tests that take seconds

@@ -31,10 +31,7 @@ class Goal:
     why: Reason = own_code
 
 
-URING = "io_uring would save a tenth where a core is full (docs/design/009)."
-NO_URING = "io_uring saves nothing at this rate (docs/design/009)."
-FULL = together(beside_floor("floor"), own_code, URING)
-AT_RATE = together(beside_floor("floor"), own_code, NO_URING)
+SMALL = together(beside_floor("floor"), own_code)
 SPLICE = beside_floor("floor-splice")
 NEW = together(own_code, "Nearly all of it is connections being opened, accepted and closed.")
 NEW_TCP = together(NEW, "nginx closes both ends at the first FIN, and never half-closes; fairlead passes the FIN on and "
@@ -47,15 +44,15 @@ KEPT = together("Each worker keeps connections of its own, so that one may open 
 
 BOTH = (("nginx", 0.85), ("haproxy", 0.80))
 GOALS = (
-    Goal("http, kept connections, saturated, 100 B", "http_keepalive_100", limits=(("best", 0.75),), why=FULL),
-    Goal("http, kept connections, saturated, 1 KiB", "http_keepalive_1k", limits=(("best", 0.75),), why=FULL),
-    Goal("http, kept connections, 8,000/s, 100 B", "http_keepalive_100_rate", limits=BOTH, why=AT_RATE),
-    Goal("http, kept connections, 8,000/s, 1 KiB", "http_keepalive_1k_rate", limits=BOTH, why=AT_RATE),
+    Goal("http, kept connections, saturated, 100 B", "http_keepalive_100", limits=(("best", 0.75),), why=SMALL),
+    Goal("http, kept connections, saturated, 1 KiB", "http_keepalive_1k", limits=(("best", 0.75),), why=SMALL),
+    Goal("http, kept connections, 8,000/s, 100 B", "http_keepalive_100_rate", limits=BOTH, why=SMALL),
+    Goal("http, kept connections, 8,000/s, 1 KiB", "http_keepalive_1k_rate", limits=BOTH, why=SMALL),
     Goal("http, a client connection per request", "http_newconn", limits=(("nginx", 0.9),), why=NEW),
     Goal("http, latency p50 at 8,000/s", "http_keepalive_100_rate", "p50_us", unit="ms", scale=1e-3, why=latency),
     Goal("http, latency p99 at 8,000/s", "http_keepalive_100_rate", "p99_us", unit="ms", scale=1e-3, why=latency),
-    Goal("tcp, small messages, saturated", "tcp_small", why=together(beside_floor("floor"), own_code)),
-    Goal("tcp, small messages, 8,000/s", "tcp_small_rate", why=together(beside_floor("floor"), own_code)),
+    Goal("tcp, small messages, saturated", "tcp_small", why=SMALL),
+    Goal("tcp, small messages, 8,000/s", "tcp_small_rate", why=SMALL),
     Goal("tcp, a client connection per message", "tcp_newconn", limits=(("pen", 1.0),), why=NEW_TCP),
     Goal("tcp, bulk", "tcp_bulk_1", limits=(("best", 0.5),), unit="s/GiB", why=SPLICE),
     Goal("http, bulk down", "http_bulk_4", limits=(("best", 0.8),), unit="s/GiB", why=SPLICE),

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness import lab as labs
+from harness import uring
 from harness.backend import Backend, Play, saying
 from harness.balancer import Balancer, loopback
 
@@ -21,6 +22,13 @@ from harness.balancer import Balancer, loopback
 # test. A handler (any) isn't inherited by them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``TEST_IO=uring`` nothing is tested where the kernel forbids it."""
+    if uring.is_wanted() and (why := uring.missing()):
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=f"every call was to be made through it: {why}"))
 
 
 @pytest.fixture

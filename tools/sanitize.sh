@@ -3,10 +3,10 @@
 #
 # All unsafe code of fairlead stands in crates/fairlead-engine/src/sys: a descriptor taken by its number
 # (descriptors), an option of the allocator (memory), a signal mask (signals), socket options (socket),
-# a thread's scheduling class (turn), and in the tests an allocator that counts (allocations). The
-# sanitizers run all of the engine's tests, that code and the threads around it included. Miri runs the
-# one module whose calls it knows, descriptors; it knows neither socket options nor signal masks nor
-# scheduling classes, and no C.
+# a thread's scheduling class (turn), the entries of an io_uring (ring), and in the tests an allocator
+# that counts (allocations). The sanitizers run all of the engine's tests, that code and the threads
+# around it included. Miri runs the one module whose calls it knows, descriptors; it knows neither
+# socket options nor signal masks nor scheduling classes nor io_uring, and no C.
 #
 # Not run: mimalloc and the Python binding (pyo3's own unsafe code): the engine's tests use neither.
 set -euo pipefail

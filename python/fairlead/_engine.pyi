@@ -49,16 +49,23 @@ class Engine:
     may hold several. One that is no longer referred to ends its threads.
     """
 
-    def __new__(cls, workers: int = 0) -> Engine:
+    def __new__(cls, workers: int = 0, io: str = "auto", batch_from: int | None = None) -> Engine:
         """Make an engine that does nothing yet.
 
         Raises the limit of file descriptors of this process as far as it may be.
 
         Args:
             workers: Threads that serve; 0 is one per CPU.
+            io: How they call the kernel: ``epoll``, each call by itself; ``uring``, many at once
+                through an io_uring; ``auto``, as ``uring`` where that can be. Without an io_uring,
+                `apply` says so where it has to be ``uring``.
+            batch_from: Turns of a thread's loop with at least so many events make their calls at
+                once; ``None`` for as many as pay. Tests have it at 0, so that all calls are made
+                in that way.
 
         Raises:
             OSError: Not a single descriptor can be had.
+            ValueError: There is no such ``io``.
         """
 
     def apply(self, plan: bytes) -> None:

@@ -122,7 +122,7 @@ class Balancer:
         control_socket: bool,
     ) -> None:
         first = load(None)
-        self._running = Running(start_engine(first.config.workers), first)
+        self._running = Running(start_engine(first.config.workers, first.config.io), first)
         # Names that stop resolving keep the addresses that they had.
         self._reload = reload or (lambda: load(self._running.loaded))
         self._control_socket = control_socket

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness import uring
 from harness.backend import free_port
 from harness.line import Line, dial
 from harness.nursery import PROGRAM, Child, run
@@ -68,7 +69,7 @@ class Balancer:
         if fresh or inside or descriptors:
             assert files_max is None, "only of what is forked"
             self.process = subprocess.Popen(
-                [*(inside or []), str(PROGRAM), *arguments],
+                [*(inside or []), *uring.program(), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

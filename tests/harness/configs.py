@@ -35,6 +35,7 @@ class _Maker:
         pools = self._names()
         return schema.Config(
             workers=number(0, 9),
+            io=self._one(("epoll", "uring", "auto")),
             shutdown_timeout=self._duration(0),
             user=maybe(lambda: self._one(("fairlead", "www-data:adm"))),
             access_log=maybe(

@@ -12,11 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import nursery
+from harness import nursery, uring
 from harness.backend import Backend, free_port
 from harness.balancer import wait_for
 from harness.line import BrokenOff, Line, dial
-from harness.nursery import PROGRAM
 
 COLUMNS = 11
 
@@ -62,7 +61,7 @@ class Place:
                 name=self.folder.name,
             )
         return subprocess.run(
-            [*self.inside, str(PROGRAM), "balance", *words],
+            [*self.inside, *uring.program(), "balance", *words],
             input=typed or "",
             capture_output=True,
             text=True,
@@ -83,7 +82,7 @@ class Place:
         """The same with `-f`: its process is there to be looked at."""
         instance = Instance(self, bind)
         process = subprocess.Popen(
-            [str(PROGRAM), "balance", "-f", *instance.words(words)],
+            [*uring.program(), "balance", "-f", *instance.words(words)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -31,7 +31,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-PROGRAM = Path(sys.executable).with_name("fairlead")
+if __name__ == "__main__":
+    # A program of its own, it has no package.
+    sys.path[0] = str(Path(__file__).parent.parent)
+
+from harness import uring
+from harness.uring import PROGRAM
+
 ORDER = 1 << 17
 """Bytes of an order: words and environment."""
 PIPE = 4096
@@ -290,6 +296,8 @@ def main() -> int:
     if order is None:
         return 0
     sys.argv = [str(PROGRAM), *order["words"]]
+    if uring.is_wanted():
+        uring.put_in()
     from fairlead.cli.main import main as fairlead
 
     return fairlead()

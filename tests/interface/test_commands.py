@@ -145,12 +145,13 @@ def test_the_printed_configuration_does_the_same(fairlead, backend, tmp_path) ->
     words = [
         "http", listen, f"{one.address}*3", two.address, "!", backup.address,
         "--policy", "round-robin", "--check", "none", "--attempts", "4", "--workers", "2",
+        "--io", "epoll",
         "--connect-timeout", "700ms",
     ]  # fmt: skip
     done = run(*words, "--print-config")
     assert done.returncode == 0
     config = tomllib.loads(done.stdout)
-    assert config["workers"] == 2
+    assert (config["workers"], config["io"]) == (2, "epoll")
     (tmp_path / "c.toml").write_text(done.stdout)
     assert run("check", str(tmp_path / "c.toml")).returncode == 0
 

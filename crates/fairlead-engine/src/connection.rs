@@ -8,7 +8,8 @@
 //!    seen, because no further sign will come.
 //! 3. What arrived before a failure is told before the failure.
 //!
-//! Not here: moving bytes without a look at them (`moving`), which connection it is and when it gets
+//! Not here: calls that are made for many at once (`batched`), moving bytes without a look at them
+//! (`moving`), which connection it is and when it gets
 //! its turn (`drive`), opening (`connect`).
 
 use std::os::fd::OwnedFd;
@@ -24,6 +25,7 @@ use crate::sys::socket::{self, Delivery};
 
 pub(crate) use moving::{Drawn, Forward};
 
+mod batched;
 mod moving;
 
 /// Where a connection stands in its life.
@@ -37,6 +39,15 @@ pub(crate) enum Phase {
     Open,
     /// The flow has closed it; what is queued is still being sent.
     Closing,
+}
+
+/// The end of what is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fin {
+    NotYet,
+    /// It is to follow what is queued.
+    Wanted,
+    Sent,
 }
 
 /// What is told about a connection.
@@ -78,10 +89,7 @@ pub(crate) struct Connection {
     pub(crate) paused: bool,
     eof_told: bool,
     hangup_told: bool,
-    /// FIN is to follow what is queued.
-    finishing: bool,
-    /// FIN was sent.
-    finished: bool,
+    fin: Fin,
     /// Something was sent since anything was heard: perhaps nobody is there any more.
     unheard: bool,
     /// The kernel is still to be asked to look after it while it is silent.
@@ -90,6 +98,10 @@ pub(crate) struct Connection {
     wide: bool,
     /// It stands in the list of those that have something to do.
     pub(crate) listed: bool,
+    /// What was received for it ahead of its turn is still to be told (`ahead`).
+    pub(crate) ahead: bool,
+    /// What was sent on it is still to be submitted, with others' (`batch`).
+    pub(crate) batched: bool,
     /// Where its bytes go without being told.
     pub(crate) forward: Option<Box<Forward>>,
 }
@@ -109,12 +121,13 @@ impl Connection {
             paused: false,
             eof_told: false,
             hangup_told: false,
-            finishing: false,
-            finished: false,
+            fin: Fin::NotYet,
             unheard: false,
             unwatched: false,
             wide: false,
             listed: false,
+            ahead: false,
+            batched: false,
             forward: None,
         }
     }
@@ -137,7 +150,7 @@ impl Connection {
 
     /// Whether there may be something to read that nobody has asked for yet.
     pub(crate) fn has_more(&self) -> bool {
-        self.readable && !self.paused && !self.eof_told
+        (self.readable || self.ahead) && !self.paused && !self.eof_told
     }
 
     /// Whether [`Connection::next`] may tell something without a new sign.
@@ -145,10 +158,10 @@ impl Connection {
         self.has_more() || self.error || self.failure.is_some()
     }
 
-    /// What is to be told next, if anything. [`Told::Failed`] and [`Told::ConnectFailed`] are the
-    /// last words.
+    /// What is to be told next, if anything; `read` is asked if that may be bytes, or their end.
+    /// [`Told::Failed`] and [`Told::ConnectFailed`] are the last words.
     #[inline]
-    pub(crate) fn next(&mut self, buffer: &mut [u8]) -> Option<Told> {
+    pub(crate) fn next(&mut self, read: impl FnOnce(&mut Self) -> Option<Told>) -> Option<Told> {
         match self.phase {
             Phase::Open => {}
             Phase::Connecting(port) => return self.connected(port),
@@ -164,8 +177,8 @@ impl Connection {
         if self.paused {
             return self.hangup();
         }
-        if self.readable && !self.eof_told {
-            if let Some(told) = self.read(buffer) {
+        if self.has_more() {
+            if let Some(told) = read(self) {
                 return Some(told);
             }
         }
@@ -224,9 +237,11 @@ impl Connection {
 
     /// Sends FIN after what is queued.
     pub(crate) fn finish(&mut self) {
-        self.finishing = true;
+        if self.fin == Fin::NotYet {
+            self.fin = Fin::Wanted;
+        }
         if self.queue.is_empty() && !matches!(self.phase, Phase::Connecting(_)) {
-            self.send_fin();
+            self.end_if_wanted();
         }
     }
 
@@ -239,12 +254,13 @@ impl Connection {
     /// read yet.
     #[inline]
     pub(crate) fn has_signs(&self) -> bool {
-        self.readable || self.ending || self.error || self.hung || self.failure.is_some()
+        let signs = self.readable || self.ending || self.error || self.hung;
+        signs || self.ahead || self.failure.is_some()
     }
 
     /// Whether nothing at all has arrived, the end included.
     pub(crate) fn is_quiet(&self) -> bool {
-        let silent = self.failure.is_none() && !self.error && !self.ending;
+        let silent = self.failure.is_none() && !self.error && !self.ending && !self.ahead;
         silent && socket::peek(&self.socket) == Err(Errno::AGAIN)
     }
 
@@ -252,6 +268,7 @@ impl Connection {
     pub(crate) fn begin_closing(&mut self) {
         self.phase = Phase::Closing;
         self.paused = false;
+        self.ahead = false;
         self.finish();
     }
 
@@ -306,9 +323,7 @@ impl Connection {
             return false;
         }
         if self.queue.is_empty() {
-            if self.finishing {
-                self.send_fin();
-            }
+            self.end_if_wanted();
             return true;
         }
         let (one, other) = self.queue.pieces();
@@ -316,8 +331,8 @@ impl Connection {
         match socket::send(&self.socket, one, other) {
             Ok(sent) => {
                 self.queue.advance(sent);
-                if sent == total && self.finishing {
-                    self.send_fin();
+                if sent == total {
+                    self.end_if_wanted();
                 }
                 sent == total
             }
@@ -329,8 +344,9 @@ impl Connection {
         }
     }
 
+    /// Reads from the socket.
     #[inline]
-    fn read(&mut self, buffer: &mut [u8]) -> Option<Told> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Option<Told> {
         match socket::receive(&self.socket, buffer) {
             // After a failed send the kernel has nothing more to say than "no more": what happened
             // is known already.
@@ -407,15 +423,15 @@ impl Connection {
             return Some(Told::ConnectFailed(IoFailure::Refused));
         }
         self.phase = Phase::Open;
-        if self.finishing && self.queue.is_empty() {
-            self.send_fin();
+        if self.queue.is_empty() {
+            self.end_if_wanted();
         }
         Some(Told::Connected)
     }
 
-    fn send_fin(&mut self) {
-        if !self.finished {
-            self.finished = true;
+    fn end_if_wanted(&mut self) {
+        if self.fin == Fin::Wanted {
+            self.fin = Fin::Sent;
             // It fails only on a connection that is broken, which is told by itself.
             let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
         }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::io::{self, Used, Wanted};
 use crate::mailbox::{Command, Mailbox};
 use crate::sys::poll::Poller;
+use crate::sys::ring::Ring;
 use crate::watchdog::Watched;
-use crate::worker::{self, Common};
+use crate::worker::{self, Common, Way};
 
 /// How long a thread that was told to end is waited for. Only one that hangs takes longer, and
 /// nobody is to hang because of it.
@@ -20,6 +22,7 @@ const ENDING: Duration = Duration::from_secs(2);
 pub(crate) struct Crew {
     common: Common,
     threads: Vec<JoinHandle<()>>,
+    io: Used,
 }
 
 impl Crew {
@@ -27,18 +30,21 @@ impl Crew {
     ///
     /// # Errors
     ///
-    /// A text, if the system has no more descriptors or threads. What was started has ended then.
-    pub(crate) fn start(workers: usize, common: Common) -> Result<Crew, String> {
+    /// A text, if the system has no more descriptors or threads, or not the driver that is wanted.
+    /// What was started has ended then.
+    pub(crate) fn start(workers: usize, wanted: Wanted, common: Common) -> Result<Crew, String> {
         let text = |error: std::io::Error| format!("can't start the workers: {error}");
         let boxes: Result<Arc<[_]>, _> =
             (0..workers).map(|_| Mailbox::new().map(Arc::new)).collect();
         let boxes = boxes.map_err(|error| text(error.into()))?;
-        let mut crew = Crew { common: Common { boxes, ..common }, threads: Vec::new() };
+        let (rings, io) = io::rings(wanted.io, workers)?;
+        let mut crew = Crew { common: Common { boxes, ..common }, threads: Vec::new(), io };
         for number in 0..workers {
             crew.common.board.begin(number);
         }
-        for number in 0..workers {
-            match crew.spawn(number) {
+        for (number, ring) in rings.into_iter().enumerate() {
+            let batching = ring.map(|ring| (ring, wanted.batch_from));
+            match crew.spawn(number, batching) {
                 Ok(thread) => crew.threads.push(thread),
                 Err(error) => {
                     for missing in number..workers {
@@ -52,20 +58,30 @@ impl Crew {
         Ok(crew)
     }
 
-    fn spawn(&self, number: usize) -> std::io::Result<JoinHandle<()>> {
+    fn spawn(
+        &self,
+        number: usize,
+        batching: Option<(Ring, usize)>,
+    ) -> std::io::Result<JoinHandle<()>> {
         let common = self.common.clone();
         let poller = Poller::new()?;
         poller.add_wake(&*common.boxes[number])?;
+        let way = Way { poller, batching };
         // The standard library seeds its hash maps from the system's randomness.
         let seed = RandomState::new().build_hasher().finish();
         std::thread::Builder::new()
             .name(format!("fairlead-{number}"))
-            .spawn(move || worker::live(number, seed, poller, common))
+            .spawn(move || worker::live(number, seed, way, common))
     }
 
     /// Tells all workers the same.
     pub(crate) fn tell(&self, command: impl Fn() -> Command) {
         Mailbox::put_all(&self.common.boxes, command);
+    }
+
+    /// How they call the kernel.
+    pub(crate) fn io(&self) -> &Used {
+        &self.io
     }
 
     /// What somebody needs who wants to know whether they live.

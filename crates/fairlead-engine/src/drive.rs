@@ -27,6 +27,7 @@ use crate::sys::descriptors::{self, Reserved};
 use crate::sys::pipe::Pipes;
 use crate::sys::poll::{Poller, Signs};
 use crate::sys::socket;
+use batch::Batch;
 
 /// How long a closed connection may take to send what is queued. A client that takes nothing for
 /// five seconds will hardly take it later.
@@ -46,6 +47,9 @@ pub(crate) struct Round {
     /// Not again while it stays so: that would cost a look at all memory in each round for ever.
     pub peak_has_left: bool,
 }
+
+/// What is told as [`Told::Data`] stands in one of these: [`RECEIVE_BYTES`].
+pub(crate) type Buffer = Box<[u8]>;
 
 /// All sockets of a worker.
 #[derive(Debug)]
@@ -68,6 +72,8 @@ pub(crate) struct Sockets {
     now: Moment,
     /// Where questions to policies go.
     asking: Option<Asking>,
+    /// How calls for many connections are made at once; `None`: each by itself.
+    batch: Option<Box<Batch>>,
 }
 
 impl Sockets {
@@ -85,6 +91,7 @@ impl Sockets {
             was_low: false,
             now: Moment::ZERO,
             asking: None,
+            batch: None,
         }
     }
 
@@ -123,7 +130,7 @@ impl Sockets {
     /// What is to be told next about this connection, if anything. To be asked until it answers
     /// `None`, or given back with [`Sockets::yield_turn`].
     #[inline]
-    pub(crate) fn next(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Told> {
+    pub(crate) fn next(&mut self, id: ConnId, buffer: &mut Buffer) -> Option<Told> {
         let connection = self.slots.get_mut(id)?;
         if connection.phase == Phase::Closing {
             self.wind_up(id, buffer);
@@ -135,9 +142,13 @@ impl Sockets {
             }
         }
         let connection = self.slots.get_mut(id)?;
-        let told = connection.next(buffer);
+        let batch = &mut self.batch;
+        let told = connection.next(|connection| match batch {
+            Some(batch) if connection.ahead => connection.tell_ahead(batch.take(id, buffer)),
+            _ => connection.read(buffer),
+        });
         if matches!(told, Some(Told::Failed(_) | Told::ConnectFailed(_))) {
-            self.slots.remove(id);
+            self.remove(id);
         }
         told
     }
@@ -147,6 +158,7 @@ impl Sockets {
         // Taken out, and put back while it is worth it: small pieces are copied for less.
         let mut forward = self.slots.get_mut(id)?.forward.take()?;
         let target = forward.to;
+        self.settle(target);
         let takes = self.slots.get(target).is_some_and(Connection::takes);
         let mut pipe = self.pipes.lend().filter(|_| takes)?;
         let connection = self.slots.get_mut(id)?;
@@ -225,6 +237,7 @@ impl Sockets {
     }
 
     fn look_for_dead(&mut self) {
+        self.submit();
         let dead =
             |(id, connection): (ConnId, &mut Connection)| connection.is_found_dead().then_some(id);
         let dead: Vec<_> = self.slots.iter_mut().filter_map(dead).collect();
@@ -240,7 +253,7 @@ impl Sockets {
                     return;
                 }
                 if connection.queue.is_empty() {
-                    self.slots.remove(id);
+                    self.remove(id);
                 } else {
                     self.reset(id);
                 }
@@ -253,7 +266,7 @@ impl Sockets {
     fn wind_up(&mut self, id: ConnId, buffer: &mut [u8]) {
         let Some(connection) = self.slots.get_mut(id) else { return };
         if connection.wind_up(buffer, READS_PER_TURN) {
-            self.slots.remove(id);
+            self.remove(id);
             self.closing_count -= 1;
         } else if connection.has_more() {
             self.list(id);
@@ -267,23 +280,35 @@ impl Sockets {
             None => Ok(()),
         };
         added.map(|()| id).map_err(|error| {
-            self.slots.remove(id);
+            self.remove(id);
             socket::failure(error)
         })
     }
 
     fn reset(&mut self, id: ConnId) {
-        if let Some(connection) = self.slots.remove(id) {
+        if let Some(connection) = self.remove(id) {
             socket::reset(connection.socket);
+        }
+    }
+
+    fn remove(&mut self, id: ConnId) -> Option<Connection> {
+        let connection = self.slots.remove(id)?;
+        if connection.ahead {
+            self.forget_ahead(id);
+        }
+        Some(connection)
+    }
+
+    #[cold]
+    fn forget_ahead(&mut self, id: ConnId) {
+        if let Some(batch) = &mut self.batch {
+            batch.forget(id);
         }
     }
 
     fn list(&mut self, id: ConnId) {
         if let Some(connection) = self.slots.get_mut(id) {
-            if !connection.listed {
-                connection.listed = true;
-                self.ready.push_back(id);
-            }
+            list(connection, &mut self.ready, id);
         }
     }
 
@@ -291,6 +316,13 @@ impl Sockets {
     #[inline]
     fn in_use(&mut self, id: ConnId) -> Option<&mut Connection> {
         self.slots.get_mut(id).filter(|connection| connection.phase != Phase::Closing)
+    }
+}
+
+/// Puts a connection onto the list of those that have something to do.
+fn list(connection: &mut Connection, ready: &mut VecDeque<ConnId>, id: ConnId) {
+    if !std::mem::replace(&mut connection.listed, true) {
+        ready.push_back(id);
     }
 }
 
@@ -307,6 +339,9 @@ impl Driver for Sockets {
 
     #[inline]
     fn send(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent {
+        if self.batch.is_some() && self.send_batched(id, first, then) {
+            return Sent::All;
+        }
         let Some(connection) = self.in_use(id) else { return Sent::All };
         if !connection.send(first, then) {
             return Sent::Queued;
@@ -319,6 +354,7 @@ impl Driver for Sockets {
 
     #[inline]
     fn send_last(&mut self, id: ConnId, first: &[u8], then: &[u8]) -> Sent {
+        self.settle(id);
         let Some(connection) = self.in_use(id) else { return Sent::All };
         if !connection.send_last(first, then) {
             return Sent::Queued;
@@ -334,6 +370,7 @@ impl Driver for Sockets {
     }
 
     fn finish(&mut self, id: ConnId) {
+        self.settle(id);
         if let Some(connection) = self.in_use(id) {
             connection.finish();
         }
@@ -360,11 +397,16 @@ impl Driver for Sockets {
     }
 
     fn close(&mut self, id: ConnId) {
+        self.settle(id);
         let Some(connection) = self.in_use(id) else { return };
         if connection.queue.is_empty() || matches!(connection.phase, Phase::Connecting(_)) {
-            self.slots.remove(id);
+            self.remove(id);
             return;
         }
+        if connection.ahead {
+            self.forget_ahead(id);
+        }
+        let Some(connection) = self.in_use(id) else { return };
         connection.begin_closing();
         self.closing_count += 1;
         self.closing.push_back((self.now + CLOSING, id));
@@ -372,6 +414,7 @@ impl Driver for Sockets {
     }
 
     fn abort(&mut self, id: ConnId) {
+        self.settle(id);
         if self.in_use(id).is_some() {
             self.reset(id);
         }
@@ -382,10 +425,12 @@ impl Driver for Sockets {
     }
 
     fn ask_path(&mut self, id: ConnId) -> Option<PathState> {
+        self.settle(id);
         socket::path_state(&self.in_use(id)?.socket)
     }
 
     fn taken(&mut self, id: ConnId) -> Option<u64> {
+        self.settle(id);
         socket::acknowledged(&self.in_use(id)?.socket)
     }
 
@@ -399,5 +444,11 @@ impl Driver for Sockets {
     }
 }
 
+mod batch;
+// The same tests for each call by itself and for calls in batches: they look at their own name.
 #[cfg(test)]
+#[path = "drive/tests/sockets.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "drive/tests/sockets.rs"]
+mod tests_on_ring;

@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::events::Events;
 use crate::inherited::Inherited;
+use crate::io::{Io, Wanted};
 use crate::log::{AccessLog, Output};
 use crate::mailbox::{Command, Open};
 use crate::memory::Memory;
@@ -65,6 +66,7 @@ impl fmt::Display for Unknown {
 #[derive(Debug)]
 pub struct Engine {
     workers: usize,
+    io: Wanted,
     clock: Clock,
     board: Arc<Board>,
     events: Arc<Events>,
@@ -136,6 +138,7 @@ impl Engine {
         let clock = Clock::new();
         Ok(Engine {
             workers,
+            io: Wanted::default(),
             clock,
             board: Arc::new(Board::new(workers)),
             log: Arc::new(AccessLog::new(Arc::clone(&events))),
@@ -146,6 +149,14 @@ impl Engine {
             inner: Mutex::default(),
             ending: Mutex::default(),
         })
+    }
+
+    /// The same, whose threads call the kernel as `io` says. Where many calls are made at once, they
+    /// are in turns of a worker with `batch_from` events or more; `None`: as many as pay.
+    #[must_use]
+    pub fn with_io(mut self, io: Io, batch_from: Option<usize>) -> Engine {
+        self.io = Wanted { io, batch_from: batch_from.unwrap_or(Wanted::default().batch_from) };
+        self
     }
 
     /// Takes a listening socket that this process was started with, for the plans to come: those
@@ -215,7 +226,7 @@ impl Engine {
     /// Starts the threads that are not there yet.
     fn start_threads(&self, inner: &mut Inner, plan: &Plan) -> Result<(), Problem> {
         if inner.crew.is_none() {
-            let crew = Crew::start(self.workers, self.common());
+            let crew = Crew::start(self.workers, self.io, self.common());
             inner.crew = Some(crew.map_err(Problem::general)?);
         }
         if inner.sampler.is_none() {
@@ -306,11 +317,12 @@ impl Engine {
     pub fn status(&self) -> Vec<u8> {
         let mut inner = self.lock();
         let (snapshot, bound) = (inner.snapshot.clone(), inner.bound.clone());
+        let io = inner.crew.as_ref().map(|crew| crew.io().clone());
         let chaos = inner.chaos.as_mut().zip(snapshot.as_deref());
         let chaos = chaos.and_then(|(chaos, snapshot)| chaos.open_status(snapshot, self.clock));
         drop(inner);
         let status = Status::of(snapshot.as_deref(), &bound, &self.common());
-        let status = status.with_log(self.log.stats()).with_chaos(chaos);
+        let status = status.with_log(self.log.stats()).with_chaos(chaos).with_io(io);
         serde_json::to_vec(&status).expect("strings and numbers can always be written")
     }
 

@@ -16,12 +16,16 @@
 //! | `policy` | between the workers and policies in Python |
 //! | `worker`, `accept` | one worker's turn |
 //! | `drive`, `connection`, `queue`, `connect` | one worker's sockets |
+//! | `io` | whether their calls of the kernel are made one by one or many at once |
 //! | `listen`, `inherited` | listening sockets, shared by all; those that this process was started with |
 //! | `heed` | heeds signals while Python doesn't |
 //! | `stand_in` | answers operators at the control socket, and probes, while Python doesn't |
 //! | `thread` | a thread beside the workers: its name, its stack, its end |
 //! | `watchdog` | tells a service manager that the workers are alive |
 //! | `sys` | what the kernel offers, and all unsafe code |
+
+// The tests of `drive` are built for each way of calling the kernel.
+#![cfg_attr(test, allow(clippy::duplicate_mod, reason = "the same tests, for two drivers"))]
 
 mod accept;
 mod board;
@@ -36,6 +40,7 @@ mod events;
 mod guard;
 mod heed;
 mod inherited;
+mod io;
 mod listen;
 mod log;
 mod mailbox;
@@ -55,6 +60,7 @@ mod worker;
 pub use chaos::{ChaosRefused, ChaosWanted};
 pub use engine::{file_limit, give_back_memory, Engine, Unknown};
 pub use heed::Heed;
+pub use io::Io;
 pub use metrics::Dialect;
 pub use policy::{Answer, Asked, Seat};
 pub use publish::Problem;

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::chaos::ChaosStatus;
 use crate::clock::{time_of_day, Clock};
+use crate::io::Used;
 use crate::log::LogStats;
 use crate::policy::DeskStatus;
 use crate::publish::Bound;
@@ -40,6 +41,8 @@ pub(crate) struct Status {
     access_log: Option<LogStats>,
     /// Faults that are played on purpose; `None` if none are, and nothing of the last is left.
     chaos: Option<ChaosStatus>,
+    /// How workers call the kernel; `None` before there are any.
+    io: Option<Used>,
 }
 
 /// Memory in all.
@@ -160,6 +163,7 @@ impl Status {
             memory: MemoryStatus { used_bytes, limit_bytes, full: memory.is_full() },
             access_log: None,
             chaos: None,
+            io: None,
         }
     }
 
@@ -171,6 +175,11 @@ impl Status {
     /// The same, with what is played.
     pub(crate) fn with_chaos(self, chaos: Option<ChaosStatus>) -> Self {
         Status { chaos, ..self }
+    }
+
+    /// The same, with how workers call the kernel.
+    pub(crate) fn with_io(self, io: Option<Used>) -> Self {
+        Status { io, ..self }
     }
 }
 

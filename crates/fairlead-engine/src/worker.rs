@@ -21,7 +21,7 @@ use crate::accept::{accept, Accepted, Listening};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::connection::Told;
-use crate::drive::Sockets;
+use crate::drive::{Buffer, Sockets};
 use crate::events::Events;
 use crate::guard;
 use crate::log::AccessLog;
@@ -31,6 +31,7 @@ use crate::policy::{Asking, Desks};
 use crate::sys::descriptors;
 use crate::sys::memory;
 use crate::sys::poll::{self, Poller, Source};
+use crate::sys::ring::Ring;
 use crate::sys::signals;
 use crate::worker::lines::Lines;
 
@@ -54,6 +55,14 @@ pub(crate) struct Common {
     pub(crate) boxes: Arc<[Arc<Mailbox>]>,
 }
 
+/// How a worker calls the kernel.
+#[derive(Debug)]
+pub(crate) struct Way {
+    pub(crate) poller: Poller,
+    /// Many calls at once, in turns with so many events; `None`: each by itself.
+    pub(crate) batching: Option<(Ring, usize)>,
+}
+
 /// One worker.
 pub(crate) struct Worker {
     number: usize,
@@ -63,7 +72,7 @@ pub(crate) struct Worker {
     flow: Flow,
     listening: Listening,
     happened: poll::Events,
-    buffer: Box<[u8]>,
+    buffer: Buffer,
     now: Moment,
     /// Timers rest until then.
     timers_from: Moment,
@@ -82,10 +91,10 @@ pub(crate) struct Worker {
 }
 
 /// The whole life of a worker's thread.
-pub(crate) fn live(number: usize, seed: u64, poller: Poller, common: Common) {
+pub(crate) fn live(number: usize, seed: u64, way: Way, common: Common) {
     signals::block_in_this_thread();
     guard::cover_this_thread();
-    let mut worker = Worker::new(number, seed, poller, common);
+    let mut worker = Worker::new(number, seed, way, common);
     while !worker.ended {
         if let Err(what) = guard::catch(|| worker.turn()) {
             // A bug of this crate itself, outside of all handlers. The listeners must not suffer
@@ -100,15 +109,17 @@ pub(crate) fn live(number: usize, seed: u64, poller: Poller, common: Common) {
 }
 
 impl Worker {
-    fn new(number: usize, seed: u64, poller: Poller, common: Common) -> Self {
+    fn new(number: usize, seed: u64, way: Way, common: Common) -> Self {
         let workers = common.boxes.len();
         Worker {
             number,
             mailbox: Arc::clone(&common.boxes[number]),
-            sockets: Sockets::new(poller, workers).with_policies(Asking {
-                desks: Arc::clone(&common.desks),
-                back: Arc::clone(&common.boxes[number]),
-            }),
+            sockets: Sockets::new(way.poller, workers).batching(way.batching).with_policies(
+                Asking {
+                    desks: Arc::clone(&common.desks),
+                    back: Arc::clone(&common.boxes[number]),
+                },
+            ),
             flow: Flow::new(number, workers, seed),
             listening: Listening::new(workers),
             happened: poll::Events::new(),
@@ -128,6 +139,7 @@ impl Worker {
     }
 
     fn turn(&mut self) {
+        self.sockets.submit();
         let timeout = self.timeout();
         self.sockets.poller().wait(&mut self.happened, timeout, self.now);
         self.now = self.common.clock.now();
@@ -140,7 +152,9 @@ impl Worker {
                 self.sockets.note(id, signs);
             }
         }
+        self.sockets.begin_turn(self.happened.len());
         for index in 0..self.happened.len() {
+            self.sockets.look_ahead(&self.happened, index);
             match self.happened.at(index) {
                 (Source::Connection(id), _) => self.serve(id),
                 (Source::Listener(number), _) => self.accept(number),
@@ -149,6 +163,7 @@ impl Worker {
                 (Source::Alarm, _) => {}
             }
         }
+        self.sockets.put_aside();
         for _ in 0..self.sockets.ready() {
             if let Some(id) = self.sockets.pop_ready() {
                 self.serve(id);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use fairlead_engine::{
-    ChaosRefused, ChaosWanted, Dialect, Heed, Problem, StandIn, Unknown, Wished,
+    ChaosRefused, ChaosWanted, Dialect, Heed, Io, Problem, StandIn, Unknown, Wished,
 };
 use fairlead_model::backend::Wish;
 use fairlead_model::chaos::{Fault, WHOLE};
@@ -48,11 +48,13 @@ type WishedRow = (String, String, Option<&'static str>, Option<u16>);
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (workers = 0))]
-    fn new(workers: usize) -> PyResult<Self> {
+    #[pyo3(signature = (workers = 0, io = "auto", batch_from = None))]
+    fn new(workers: usize, io: &str, batch_from: Option<usize>) -> PyResult<Self> {
+        let io = Io::parse(io)
+            .ok_or_else(|| PyValueError::new_err("io: expected epoll, uring or auto"))?;
         let engine = fairlead_engine::Engine::new(workers)
             .map_err(|error| PyOSError::new_err(error.to_string()))?;
-        let engine = Arc::new(engine);
+        let engine = Arc::new(engine.with_io(io, batch_from));
         Ok(Engine { heed: OnceLock::new(), stand_in: OnceLock::new(), engine })
     }
 

@@ -91,7 +91,7 @@ def serve(
     layout = prepared.layout
     early = catch_early()
     raise_file_limit()
-    running = Running(start_engine(layout.config.workers), layout)
+    running = Running(start_engine(layout.config.workers, layout.config.io), layout)
     try:
         running.start()
     except EngineError as error:

@@ -112,6 +112,7 @@ class _Words:
         name = "web" if protocol == "http" else "tcp"
         return self._table(
             workers=self._option("workers"),
+            io=self._option("io"),
             access_log=self._option("access-log"),
             admin=self._admin(),
             listeners=self._table(**{name: listener}),

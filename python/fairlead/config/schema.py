@@ -283,6 +283,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             "Threads that move bytes; 0 for one per CPU that this process may use.",
         ),
     ] = 0
+    io: Annotated[
+        str,
+        Key(
+            Choice("a way to call the kernel", ("epoll", "uring", "auto")),
+            "How these threads call the kernel: `epoll`, each call by itself; `uring`, many at once "
+            "through an io_uring where many are due at once; `auto`, as `uring` where the kernel "
+            "allows it and else as `epoll`. `fairlead status --json` says which it is, and why.",
+            why="A tenth of what a request costs where a core is full; containers mostly forbid "
+            "io_uring, and lose no more than that.",
+        ),
+    ] = "auto"
     user: Annotated[
         str | None,
         Key(

@@ -110,12 +110,13 @@ class Engine(Protocol):
         """Stop gracefully."""
 
 
-def start_engine(workers: int) -> Engine:
+def start_engine(workers: int, io: str = "auto") -> Engine:
     """Make the native engine; its threads start with the first plan.
 
     Args:
         workers: How many; 0 is one per CPU.
+        io: How they call the kernel: ``epoll``, ``uring`` or ``auto``.
     """
     from fairlead import _engine
 
-    return _engine.Engine(workers)
+    return _engine.Engine(workers, io)

@@ -207,6 +207,8 @@ class Reloader:
         steps = [str(step) for step in compare(now.value, loaded.value)]
         if now.config.workers != loaded.config.workers:
             steps.append("workers: the new number counts from the next start on")
+        if now.config.io != loaded.config.io:
+            steps.append("io: how the kernel is called is decided at the start, and stays so")
         if now.config.user != loaded.config.user:
             steps.append("user: who fairlead runs as is decided at its start, and stays so")
         if (now.config.admin, now.admin_token) != (loaded.config.admin, loaded.admin_token):

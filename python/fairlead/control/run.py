@@ -60,7 +60,7 @@ def serve(
     early = catch_early()
     manager = Manager(os.environ)
     raise_file_limit()
-    running = Running(start_engine(first.config.workers), first)
+    running = Running(start_engine(first.config.workers, first.config.io), first)
     try:
         admin = open_all(running, manager, tell)
     except EngineError as error:

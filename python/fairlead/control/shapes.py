@@ -178,6 +178,14 @@ SHAPES: dict[str, Json] = {
         ),
         access_log=_or_null(_object(("lines", "lost"), lines=_COUNT, lost=_COUNT)),
         chaos=_or_null(_ref("Chaos")),
+        io=_or_null(
+            _object(
+                ("configured", "driver", "why"),
+                configured={"type": "string", "enum": ["epoll", "uring", "auto"]},
+                driver={"type": "string", "enum": ["epoll", "uring"]},
+                why=_or_null(_TEXT),
+            )
+        ),
         python=_TEXT,
     ),
     "Chaos": _object(

@@ -86,6 +86,7 @@ def test_options_are_keys_of_the_configuration():
         admin="127.0.0.1:9100",
         access_log="/tmp/log",
         workers=7,
+        io="epoll",
     )
     pool = made.pools["app"]
 
@@ -99,6 +100,7 @@ def test_options_are_keys_of_the_configuration():
     assert pool.retry.attempts == 6
     assert made.admin == Admin(listen="127.0.0.1:9100")
     assert made.workers == 7
+    assert made.io == "epoll"
     assert made.access_log == AccessLog(to="/tmp/log")
 
 
@@ -167,6 +169,7 @@ OPTIONS = st.fixed_dictionaries(
         "attempts": st.integers(1, 64),
         "admin": st.just("127.0.0.1:9100"),
         "workers": st.integers(0, 9),
+        "io": st.sampled_from(["epoll", "uring", "auto"]),
     },
 )
 

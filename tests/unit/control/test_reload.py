@@ -52,6 +52,8 @@ def test_what_takes_a_restart_is_told(running, loaded, prepared):
     running.start()
     steps = reload(running, lambda: loaded("10.0.0.1:80", "10.0.0.2:80", workers=3), prepared)
     assert steps == ["workers: the new number counts from the next start on"]
+    steps = reload(running, lambda: loaded("10.0.0.1:80", "10.0.0.2:80", io="epoll"), prepared)
+    assert "io: how the kernel is called is decided at the start, and stays so" in steps
 
 
 def test_a_wrong_configuration_changes_nothing_and_is_told_in_full(running, engine, prepared):

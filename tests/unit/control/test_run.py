@@ -14,7 +14,7 @@ from fairlead.control import run as module
 @pytest.fixture(autouse=True)
 def _surroundings(engine, short_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
-    monkeypatch.setattr(module, "start_engine", lambda _: engine)
+    monkeypatch.setattr(module, "start_engine", lambda *_: engine)
     before = {number: signal.getsignal(number) for number in module.CAUGHT}
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from harness.backend import free_port
-from harness.balancer import wait_for
-from harness.inlab import PROGRAM, Instance
+from harness.balancer import PROGRAM, wait_for
+from harness.inlab import Instance
 
 
 @pytest.fixture

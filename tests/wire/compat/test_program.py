@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from harness.inlab import PROGRAM
+from harness.balancer import PROGRAM
 from harness.sources import ROOT
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.balancer import PROGRAM
 from harness.conversation import play
-from harness.inlab import PROGRAM
 
 RECORDED = Path(__file__).with_name("transcript.txt")
 

@@ -38,6 +38,7 @@ impl Connection {
         self.forward.is_some()
             && self.phase == Phase::Open
             && self.readable
+            && !self.ahead
             && !self.paused
             && !self.eof_told
             && self.failure.is_none()

@@ -51,7 +51,7 @@ fn an_operators_wish_is_followed_at_once() {
 #[test]
 fn checks_from_outside_change_health() {
     let backend = web("one");
-    let engine = fairlead_engine::Engine::new(1).expect("engine");
+    let engine = crate::kit::engine(1);
     let listener = crate::kit::listener("web", Protocol::Http, crate::kit::local(0));
     let mut plan = crate::kit::plan(vec![listener], &[backend.address]);
     plan.pools[0].check.kind = fairlead_model::plan::CheckKind::External;
@@ -77,7 +77,7 @@ fn checks_from_outside_change_health() {
 #[test]
 fn first_checks_can_be_waited_for() {
     let backend = web("one");
-    let engine = fairlead_engine::Engine::new(2).expect("engine");
+    let engine = crate::kit::engine(2);
     let listener = crate::kit::listener("web", Protocol::Http, crate::kit::local(0));
     let mut plan = crate::kit::plan(vec![listener], &[backend.address]);
     plan.pools[0].check.kind = fairlead_model::plan::CheckKind::Tcp;

@@ -12,7 +12,7 @@ use crate::kit::{address, event, listener, local, plan, status, until, web, Clie
 const LONG: Duration = Duration::from_secs(5);
 
 fn asking(backends: &[SocketAddr], timeout: u64) -> Engine {
-    let engine = Engine::new(1).expect("engine");
+    let engine = crate::kit::engine(1);
     let mut plan = plan(vec![listener("web", Protocol::Http, local(0))], backends);
     let (name, timeout) = ("mine:Mine".into(), Millis(timeout));
     plan.pools[0].python = Some(PythonPlan { name, timeout, body_prefix: 0 });

@@ -58,13 +58,13 @@ fn an_idle_engine_stops_at_once_and_dropping_one_ends_it() {
     client.ask("/");
     drop(engine);
     assert!(TcpStream::connect(at).is_err());
-    assert!(fairlead_engine::Engine::new(3).expect("engine").stop(PATIENCE));
+    assert!(crate::kit::engine(3).stop(PATIENCE));
 }
 
 #[test]
 fn a_unix_listener_answers_and_its_file_goes_with_it() {
     let backend = web("one");
-    let engine = fairlead_engine::Engine::new(1).expect("engine");
+    let engine = crate::kit::engine(1);
     let folder = std::env::temp_dir().join(format!("fairlead-stop-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("folder");
     let path = folder.join("web.sock");

@@ -78,6 +78,14 @@ _OPTIONS = (
         ),
     ),
     ("--workers", "N", "Threads that move bytes.  [default: one per CPU]"),
+    (
+        "--io",
+        "DRIVER",
+        (
+            "How they call the kernel: epoll, uring (many calls at once, through an io_uring), or "
+            "auto: uring where the kernel allows it.  [default: auto]"
+        ),
+    ),
 )
 
 

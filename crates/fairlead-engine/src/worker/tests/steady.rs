@@ -3,7 +3,8 @@
 //! A worker as it runs in an engine, with its poller and real sockets, takes its turns on the
 //! test's thread, so that what this thread has asked for is what the worker has. Clients and
 //! backends have threads of their own. All is on that is on by default: checks, hedging, a look out
-//! for outliers, all counters, `Via`.
+//! for outliers, all counters, `Via`. Once each call is made by itself, once all are made in batches
+//! (if the kernel has an `io_uring`; otherwise that is the same test twice).
 //!
 //! A machine that is busy makes an answer late, and then it is hedged, over a new connection. So
 //! rounds of [`ROUND`] requests are asked for until one of them took nothing; if each request took
@@ -29,7 +30,8 @@ use crate::policy::Desks;
 use crate::publish::{open_all, Ids};
 use crate::sys::allocations;
 use crate::sys::poll::Poller;
-use crate::worker::{Common, Worker};
+use crate::sys::ring::Ring;
+use crate::worker::{Common, Way, Worker};
 
 /// Requests until all is made that is made once: kept connections, learned times.
 const WARM: usize = 1_000;
@@ -83,7 +85,17 @@ impl Taken {
 }
 
 fn hold_steady(protocol: &str, backends: [SocketAddr; 2], talk: (&'static [u8], &'static [u8])) {
-    let (mut worker, address, _registry) = worker(plan(protocol, backends));
+    for batching in [None, Ring::new().ok().map(|ring| (ring, 0))] {
+        hold_steady_with(batching, plan(protocol, backends), talk);
+    }
+}
+
+fn hold_steady_with(
+    batching: Option<(Ring, usize)>,
+    plan: Plan,
+    talk: (&'static [u8], &'static [u8]),
+) {
+    let (mut worker, address, _registry) = worker(plan, batching);
     let answered = Arc::new(AtomicUsize::new(0));
     for _ in 0..CLIENTS {
         client(address, talk, &answered);
@@ -116,7 +128,7 @@ fn serve(worker: &mut Worker, answered: &AtomicUsize, count: usize) {
 }
 
 /// A worker as its thread has it, with this plan in force.
-fn worker(plan: Plan) -> (Worker, SocketAddr, Registry) {
+fn worker(plan: Plan, batching: Option<(Ring, usize)>) -> (Worker, SocketAddr, Registry) {
     let events = Arc::new(Events::new().expect("events"));
     let clock = Clock::new();
     let mailbox = Arc::new(Mailbox::new().expect("mailbox"));
@@ -131,7 +143,7 @@ fn worker(plan: Plan) -> (Worker, SocketAddr, Registry) {
     };
     let poller = Poller::new().expect("poller");
     poller.add_wake(&*mailbox).expect("wake");
-    let mut worker = Worker::new(0, 1, poller, common);
+    let mut worker = Worker::new(0, 1, Way { poller, batching }, common);
     let ids = Ids::default().of(&plan.listeners);
     let bound = open_all(&plan.listeners, &ids, &[], &[]).expect("open");
     let listeners = plan.listeners.iter().map(|listener| ids.get(&listener.name)).collect();

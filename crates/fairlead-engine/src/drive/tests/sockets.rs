@@ -6,12 +6,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Instant;
 
+use fairlead_model::limits::RECEIVE_BYTES;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::net::sockopt;
 
 use super::*;
 use crate::sys::poll::{Events, Source};
+use crate::sys::ring::Ring;
 
+mod batch;
 mod close;
 mod forward;
 
@@ -22,11 +25,26 @@ enum Heard {
     Other(Told),
 }
 
+/// What all calls go through, in the one of the two modules that these tests are in.
+#[expect(clippy::print_stderr, reason = "a test that can't run says what it misses")]
+fn ring() -> Option<(Ring, usize)> {
+    if !module_path!().ends_with("tests_on_ring") {
+        return None;
+    }
+    match Ring::new() {
+        Ok(ring) => Some((ring, 0)),
+        Err(why) => {
+            eprintln!("left out, each call is made by itself instead: {why}");
+            None
+        }
+    }
+}
+
 /// A worker's loop without a flow: everything told is written down.
 struct Rig {
     sockets: Sockets,
     events: Events,
-    buffer: Vec<u8>,
+    buffer: Buffer,
     heard: Vec<(ConnId, Heard)>,
     start: Instant,
 }
@@ -34,15 +52,17 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         Rig {
-            sockets: Sockets::new(Poller::new().expect("epoll"), 1),
+            sockets: Sockets::new(Poller::new().expect("epoll"), 1).batching(ring()),
             events: Events::new(),
-            buffer: vec![0; 16 * 1024],
+            buffer: vec![0; RECEIVE_BYTES].into_boxed_slice(),
             heard: Vec::new(),
             start: Instant::now(),
         }
     }
 
-    fn turn(&mut self, wait: Duration) {
+    /// Begins a turn.
+    fn wait(&mut self, wait: Duration) {
+        self.sockets.submit();
         let wait = if self.sockets.ready() > 0 { Duration::ZERO } else { wait };
         let now = Moment::ZERO + self.start.elapsed();
         self.sockets.poller.wait(&mut self.events, Some(wait), now);
@@ -52,8 +72,19 @@ impl Rig {
                 continue;
             };
             self.sockets.note(id, signs);
-            self.serve(id);
         }
+        self.sockets.begin_turn(self.events.len());
+    }
+
+    fn turn(&mut self, wait: Duration) {
+        self.wait(wait);
+        for index in 0..self.events.len() {
+            self.sockets.look_ahead(&self.events, index);
+            if let (Source::Connection(id), _) = self.events.at(index) {
+                self.serve(id);
+            }
+        }
+        self.sockets.put_aside();
         for _ in 0..self.sockets.ready() {
             if let Some(id) = self.sockets.pop_ready() {
                 self.serve(id);
@@ -79,6 +110,14 @@ impl Rig {
         while !done(self) {
             assert!(start.elapsed() < Duration::from_secs(5), "heard only {:?}", self.summary());
             self.turn(Duration::from_millis(10));
+        }
+    }
+
+    /// Makes all buffers smaller.
+    fn read_at_most(&mut self, bytes: usize) {
+        self.buffer = vec![0; bytes].into_boxed_slice();
+        if let Some(batch) = &mut self.sockets.batch {
+            batch.read_at_most(bytes);
         }
     }
 
@@ -324,6 +363,7 @@ fn connects_are_told_with_their_outcome() {
     rig.until(|rig| rig.told(good) == [Told::Connected]);
     let (mut backend, from) = listener.accept().expect("accept");
     assert_eq!(rig.sockets.send(good, b"hi", b""), Sent::All);
+    rig.sockets.submit();
     let mut two = [0; 2];
     backend.read_exact(&mut two).expect("read");
     assert_eq!((&two, from.ip()), (b"hi", address.ip()));
@@ -407,6 +447,7 @@ fn an_old_id_is_not_the_next_connection() {
     rig.sockets.abort(old);
     rig.sockets.close(old);
     assert_eq!(rig.sockets.send(new, b"right", b""), Sent::All);
+    rig.sockets.submit();
     let mut five = [0; 5];
     client.read_exact(&mut five).expect("read");
     assert_eq!(&five, b"right");
@@ -436,7 +477,7 @@ fn one_loud_connection_leaves_others_their_turn() {
     let (mut loud, ours) = UnixStream::pair().expect("pair");
     let loud_id = rig.adopt(ours);
     let (mut low, ours) = tcp_pair();
-    rig.buffer = vec![0; 1000];
+    rig.read_at_most(1000);
     loud.write_all(&pattern(100_000)).expect("write");
     low.write_all(b"me too").expect("write");
     wait_come(&ours, PollFlags::IN);
