@@ -9,8 +9,7 @@
 //! 3. What arrived before a failure is told before the failure.
 //!
 //! Not here: calls that are made for many at once (`batched`), moving bytes without a look at them
-//! (`moving`), which connection it is and when it gets
-//! its turn (`drive`), opening (`connect`).
+//! (`moving`), which connection it is and when it gets its turn (`drive`), opening (`connect`).
 
 use std::os::fd::OwnedFd;
 
@@ -171,7 +170,7 @@ impl Connection {
             }
             Phase::Closing => return None,
         }
-        if self.writable && !self.queue.is_empty() && self.flush() {
+        if self.has_gone_on() {
             return Some(Told::Writable);
         }
         if self.paused {
@@ -275,9 +274,7 @@ impl Connection {
     /// Goes on with that; true when it is done. What comes in is thrown away: closing with unread
     /// bytes would reset the connection, and the reset can overtake what was sent.
     pub(crate) fn wind_up(&mut self, buffer: &mut [u8], reads: usize) -> bool {
-        if self.writable && !self.queue.is_empty() {
-            self.flush();
-        }
+        self.has_gone_on();
         for _ in 0..reads {
             if !self.has_more() || self.failure.is_some() {
                 break;
@@ -313,6 +310,12 @@ impl Connection {
             Delivery::Unanswered => self.fail(IoFailure::TimedOut),
         }
         self.failure.is_some()
+    }
+
+    /// Goes on with what is queued, if there may be room by now; true if the last of it has gone.
+    #[inline]
+    pub(crate) fn has_gone_on(&mut self) -> bool {
+        self.writable && !self.queue.is_empty() && self.flush()
     }
 
     /// Sends what is queued; true if that was the last of it.

@@ -137,6 +137,11 @@ impl Sockets {
             return None;
         }
         if connection.may_forward() {
+            // First what waits here: the poller has said once that there is room, and whoever it is
+            // forwarded to may take the last of this turn.
+            if connection.has_gone_on() {
+                return Some(Told::Writable);
+            }
             if let Some(told) = self.forward_some(id) {
                 return Some(told);
             }

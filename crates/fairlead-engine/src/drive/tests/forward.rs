@@ -118,6 +118,30 @@ fn a_reader_that_is_slow_gets_all_and_is_told_of_once() {
 }
 
 #[test]
+fn who_is_paused_at_the_end_of_its_turn_still_sends_what_waits() {
+    let mut rig = Rig::new();
+    let (mut client, from, _to, _backend) = joined(&mut rig, u64::MAX);
+    while rig.sockets.send(from, &pattern(100_000), b"") == Sent::All {}
+    let reader = read_all(client.try_clone().expect("clone"));
+    client.write_all(&pattern(10_000)).expect("write");
+    for what in [PollFlags::OUT, PollFlags::IN] {
+        wait_come(&rig.sockets.slots.get(from).expect("open").socket, what);
+    }
+    rig.wait(Duration::from_millis(10));
+    // The relay has no more turns left after it stopped reading; epoll says once that there is room.
+    while !rig.told(from).iter().any(|told| matches!(told, Told::Forwarded(..))) {
+        let told = rig.sockets.next(from, &mut rig.buffer).expect("something to tell");
+        rig.heard.push((from, Heard::Other(told)));
+    }
+    rig.sockets.pause(from);
+    rig.sockets.yield_turn(from);
+    rig.until(|rig| rig.told(from).contains(&Told::Writable));
+    rig.sockets.close(from);
+    drop(client);
+    rig.until(|_| reader.is_finished());
+}
+
+#[test]
 fn who_goes_fast_may_have_much_waiting_until_it_stops() {
     let mut rig = Rig::new();
     let (mut client, from, to, mut backend) = joined(&mut rig, u64::MAX);
