@@ -14,7 +14,6 @@
 use std::os::fd::OwnedFd;
 
 use fairlead_flow::driver::{IoFailure, Sent};
-use fairlead_model::limits::UNSENT_BYTES;
 use rustix::io::Errno;
 use rustix::net::{sockopt, Shutdown};
 
@@ -22,7 +21,7 @@ use crate::queue::Queue;
 use crate::sys::poll::Signs;
 use crate::sys::socket::{self, Delivery};
 
-pub(crate) use moving::{Drawn, Forward};
+pub(crate) use moving::{Drawn, Forward, Width};
 
 mod batched;
 mod moving;
@@ -93,8 +92,8 @@ pub(crate) struct Connection {
     unheard: bool,
     /// The kernel is still to be asked to look after it while it is silent.
     unwatched: bool,
-    /// The kernel may take much for it, because it goes fast.
-    wide: bool,
+    /// How much the kernel may take for it: more for one that goes fast.
+    width: Width,
     /// It stands in the list of those that have something to do.
     pub(crate) listed: bool,
     /// What was received for it ahead of its turn is still to be told (`ahead`).
@@ -123,7 +122,7 @@ impl Connection {
             fin: Fin::NotYet,
             unheard: false,
             unwatched: false,
-            wide: false,
+            width: Width::Narrow,
             listed: false,
             ahead: false,
             batched: false,
@@ -297,9 +296,8 @@ impl Connection {
             // Without it a dead end is noticed later, when something is sent.
             let _ = socket::look_after(&self.socket, None);
         }
-        if self.wide && !self.queue.is_empty() {
-            self.wide = false;
-            socket::bound_unsent(&self.socket, UNSENT_BYTES);
+        if self.width > Width::Narrow && !self.queue.is_empty() {
+            self.set_width(Width::Narrow);
         }
         if !self.unheard || self.failure.is_some() || matches!(self.phase, Phase::Connecting(_)) {
             return false;

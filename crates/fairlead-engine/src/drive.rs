@@ -17,7 +17,7 @@ use fairlead_flow::driver::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent
 use fairlead_flow::slab::Slab;
 use fairlead_flow::{Question, Ticket};
 use fairlead_model::backend::Endpoint;
-use fairlead_model::limits::{FAST_BYTES, FORWARD_BYTES, FORWARD_LEAST, READS_PER_TURN};
+use fairlead_model::limits::{FORWARD_LEAST, READS_PER_TURN};
 use fairlead_model::moment::Moment;
 
 use crate::connect;
@@ -167,7 +167,7 @@ impl Sockets {
         let takes = self.slots.get(target).is_some_and(Connection::takes);
         let mut pipe = self.pipes.lend().filter(|_| takes)?;
         let connection = self.slots.get_mut(id)?;
-        let moved = match connection.draw(&mut pipe, forward.left.min(FORWARD_BYTES) as usize) {
+        let moved = match connection.draw(&mut pipe, forward.at_once() as usize) {
             Drawn::Bytes(moved) => moved,
             Drawn::NothingNow => {
                 connection.forward = Some(forward);
@@ -175,16 +175,12 @@ impl Sockets {
             }
             Drawn::NotSo => return None,
         };
-        forward.left -= moved as u64;
-        forward.gone += moved as u64;
-        let fast = forward.gone >= FAST_BYTES;
-        if forward.left > 0 && moved >= FORWARD_LEAST {
+        let width = forward.note(moved, self.now);
+        if forward.goes_on() && moved >= FORWARD_LEAST {
             connection.forward = Some(forward);
         }
         let to = self.slots.get_mut(target)?;
-        if fast {
-            to.widen();
-        }
+        to.widen(width);
         let sent = to.pour(pipe);
         if to.is_broken() {
             self.list(target);
@@ -396,8 +392,9 @@ impl Driver for Sockets {
     }
 
     fn forward(&mut self, from: ConnId, to: ConnId, most: u64) {
+        let now = self.now;
         if let Some(connection) = self.in_use(from) {
-            connection.forward = (most > 0).then(|| Box::new(Forward { to, left: most, gone: 0 }));
+            connection.forward = (most > 0).then(|| Box::new(Forward::new(to, most, now)));
         }
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use fairlead_flow::driver::{ConnId, Driver, ListenerId, Peer};
 use fairlead_flow::{ChaosRun, Flow, Snapshot, Ticket, Verdict};
 use fairlead_model::event::Event;
-use fairlead_model::limits::{READS_PER_TURN, RECEIVE_BYTES};
+use fairlead_model::limits::{FORWARD_BYTES, READS_PER_TURN, RECEIVE_BYTES};
 use fairlead_model::moment::Moment;
 
 use crate::accept::{accept, Accepted, Listening};
@@ -206,9 +206,10 @@ impl Worker {
     /// Tells all there is to tell about a connection, or as much as is one's turn.
     fn serve(&mut self, id: ConnId) {
         for _ in 0..READS_PER_TURN {
-            match self.sockets.next(id, &mut self.buffer) {
-                Some(told) => self.tell(id, told),
-                None => return,
+            let Some(told) = self.sockets.next(id, &mut self.buffer) else { return };
+            self.tell(id, told);
+            if matches!(told, Told::Forwarded(moved, _) if moved as u64 > FORWARD_BYTES) {
+                break;
             }
         }
         self.sockets.yield_turn(id);

@@ -92,6 +92,22 @@ pub const UNSENT_FAST_BYTES: u32 = 1024 * 1024;
 /// So many bytes of one message, moved without being looked at, show that it goes fast.
 pub const FAST_BYTES: u64 = 1024 * 1024;
 
+/// [`FORWARD_BYTES`] for whoever has just been given [`FASTEST_BYTES`] within [`FASTEST_MS`]: an
+/// upload of 64 MiB costs three quarters with it and [`UNSENT_FASTEST_BYTES`], measured. Whoever
+/// moves so much at once has had its turn.
+pub const FORWARD_FASTEST_BYTES: u64 = 1024 * 1024;
+
+/// [`UNSENT_BYTES`] for those: as much as the kernel takes by itself, so long as it is gone within
+/// a sixteenth of a second.
+pub const UNSENT_FASTEST_BYTES: u32 = 4 * 1024 * 1024;
+
+/// See [`FORWARD_FASTEST_BYTES`].
+pub const FASTEST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// See [`FORWARD_FASTEST_BYTES`], in milliseconds. 64 MiB a second are more than a connection of
+/// half a gigabit takes.
+pub const FASTEST_MS: u64 = 250;
+
 /// Kept idle connections per backend and worker. nginx's examples keep 16 to 64; a worker seldom
 /// has more than this in flight to one backend, and each costs the backend a descriptor.
 pub const IDLE_PER_BACKEND: usize = 128;

@@ -2,8 +2,14 @@
 //!
 //! Not here: whose bytes go where, and how many at a time (`drive`).
 
+use std::time::Duration;
+
 use fairlead_flow::driver::{ConnId, Sent};
-use fairlead_model::limits::UNSENT_FAST_BYTES;
+use fairlead_model::limits::{
+    FASTEST_BYTES, FASTEST_MS, FAST_BYTES, FORWARD_BYTES, FORWARD_FASTEST_BYTES, UNSENT_BYTES,
+    UNSENT_FASTEST_BYTES, UNSENT_FAST_BYTES,
+};
+use fairlead_model::moment::Moment;
 use rustix::io::Errno;
 
 use super::{Connection, Phase};
@@ -21,14 +27,69 @@ pub(crate) enum Drawn {
     NotSo,
 }
 
+/// How much the kernel may take for a connection beyond the other end's window, by how fast it has
+/// been given bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Width {
+    Narrow,
+    Wide,
+    Widest,
+}
+
+impl Width {
+    fn bytes(self) -> u32 {
+        match self {
+            Width::Narrow => UNSENT_BYTES,
+            Width::Wide => UNSENT_FAST_BYTES,
+            Width::Widest => UNSENT_FASTEST_BYTES,
+        }
+    }
+}
+
 /// Where the bytes of a connection go.
 #[derive(Debug)]
 pub(crate) struct Forward {
     pub(crate) to: ConnId,
     /// So many may still go.
-    pub(crate) left: u64,
+    left: u64,
     /// So many have gone.
-    pub(crate) gone: u64,
+    gone: u64,
+    /// When so many of them had gone, its speed was looked at for the last time.
+    looked: (Moment, u64),
+    width: Width,
+}
+
+impl Forward {
+    pub(crate) fn new(to: ConnId, most: u64, now: Moment) -> Self {
+        Forward { to, left: most, gone: 0, looked: (now, 0), width: Width::Narrow }
+    }
+
+    /// How many may be moved at once.
+    pub(crate) fn at_once(&self) -> u64 {
+        let most = if self.width == Width::Widest { FORWARD_FASTEST_BYTES } else { FORWARD_BYTES };
+        self.left.min(most)
+    }
+
+    /// Whether there is more to be moved.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.left > 0
+    }
+
+    /// Notes that so many have gone; how much whoever gets them may have waiting.
+    pub(crate) fn note(&mut self, moved: usize, now: Moment) -> Width {
+        self.left -= moved as u64;
+        self.gone += moved as u64;
+        let (since, before) = self.looked;
+        let lately = self.gone - before;
+        if lately >= FASTEST_BYTES {
+            let fastest = now.since(since) <= Duration::from_millis(FASTEST_MS);
+            self.width = if fastest { Width::Widest } else { Width::Wide };
+            self.looked = (now, self.gone);
+        } else if self.width == Width::Narrow && self.gone >= FAST_BYTES {
+            self.width = Width::Wide;
+        }
+        self.width
+    }
 }
 
 impl Connection {
@@ -70,17 +131,22 @@ impl Connection {
         }
     }
 
-    /// Lets the kernel take more for it from now on: it has shown that it goes fast.
-    pub(crate) fn widen(&mut self) {
-        if !std::mem::replace(&mut self.wide, true) {
-            socket::bound_unsent(&self.socket, UNSENT_FAST_BYTES);
+    /// Lets the kernel take more for it from now on, if it has shown that it goes so fast.
+    pub(crate) fn widen(&mut self, width: Width) {
+        if width > self.width {
+            self.set_width(width);
         }
     }
 
-    /// Whether the kernel may take more for it than for others.
+    pub(super) fn set_width(&mut self, width: Width) {
+        self.width = width;
+        socket::bound_unsent(&self.socket, width.bytes());
+    }
+
+    /// How much the kernel may take for it.
     #[cfg(test)]
-    pub(crate) fn is_wide(&self) -> bool {
-        self.wide
+    pub(crate) fn width(&self) -> Width {
+        self.width
     }
 
     /// Sends what is in a pipe, and keeps what the socket doesn't take.

@@ -1,6 +1,9 @@
 //! What goes from one socket to another without being told.
 
+use fairlead_model::limits::{FASTEST_BYTES, FORWARD_BYTES};
+
 use super::*;
+use crate::connection::Width;
 
 /// Two pairs, joined: what the client writes is forwarded to the backend.
 fn joined(rig: &mut Rig, most: u64) -> (TcpStream, ConnId, ConnId, TcpStream) {
@@ -141,32 +144,92 @@ fn who_is_paused_at_the_end_of_its_turn_still_sends_what_waits() {
     rig.until(|_| reader.is_finished());
 }
 
+/// A client that goes on writing to a backend that takes all, or nothing.
+struct Flood {
+    rig: Rig,
+    client: TcpStream,
+    backend: TcpStream,
+    from: ConnId,
+    to: ConnId,
+    taken: u64,
+    start: Instant,
+}
+
+impl Flood {
+    fn new() -> Self {
+        let mut rig = Rig::new();
+        let (client, from, to, backend) = joined(&mut rig, u64::MAX);
+        client.set_nonblocking(true).expect("nonblocking");
+        backend.set_nonblocking(true).expect("nonblocking");
+        Flood { rig, client, backend, from, to, taken: 0, start: Instant::now() }
+    }
+
+    fn turn(&mut self) {
+        assert!(self.start.elapsed() < Duration::from_secs(10), "{:?}", self.rig.summary());
+        let _ = self.client.write(&vec![7; 256 * 1024]);
+        self.rig.sockets.set_now(Moment::ZERO + self.rig.start.elapsed());
+        self.rig.turn(Duration::from_millis(1));
+        self.rig.relay(self.from, self.to);
+    }
+
+    fn take(&mut self) {
+        let mut room = vec![0; 1 << 20];
+        while let Ok(count @ 1..) = self.backend.read(&mut room) {
+            self.taken += count as u64;
+        }
+    }
+
+    fn width(&self) -> Width {
+        self.rig.sockets.slots.get(self.to).expect("open").width()
+    }
+}
+
 #[test]
 fn who_goes_fast_may_have_much_waiting_until_it_stops() {
-    let mut rig = Rig::new();
-    let (mut client, from, to, mut backend) = joined(&mut rig, u64::MAX);
-    client.set_nonblocking(true).expect("nonblocking");
-    backend.set_nonblocking(true).expect("nonblocking");
-    let piece = pattern(256 * 1024);
-    let mut taken = vec![0; 1 << 20];
-    let is_wide = |rig: &Rig| rig.sockets.slots.get(to).is_some_and(Connection::is_wide);
-    let mut turn = |rig: &mut Rig| {
-        let _ = client.write(&piece);
-        rig.turn(Duration::from_millis(1));
-        rig.relay(from, to);
+    let mut flood = Flood::new();
+    while flood.width() == Width::Narrow {
+        flood.turn();
+        flood.take();
+    }
+    while flood.rig.sockets.queued(flood.to) == 0 {
+        flood.turn();
+    }
+    flood.rig.sockets.look_for_dead();
+    assert_eq!(flood.width(), Width::Narrow);
+}
+
+#[test]
+fn who_goes_fastest_is_given_more_at_once_until_it_stops() {
+    let mut flood = Flood::new();
+    while flood.width() < Width::Widest {
+        flood.turn();
+        flood.take();
+    }
+    assert!(flood.taken >= FASTEST_BYTES / 2, "{}", flood.taken);
+    while flood.rig.sockets.queued(flood.to) == 0 {
+        flood.turn();
+    }
+    flood.rig.sockets.look_for_dead();
+    assert_eq!(flood.width(), Width::Narrow);
+}
+
+#[test]
+fn only_much_in_little_time_is_fastest() {
+    let widths = |between: Duration| {
+        let (mut rig, mut now) = (Rig::new(), Moment::ZERO);
+        let to = rig.adopt(tcp_pair().0);
+        let mut forward = Forward::new(to, u64::MAX, now);
+        let mut width = |_| {
+            now = now + between;
+            forward.note(1 << 20, now)
+        };
+        (0..32).map(&mut width).collect::<Vec<_>>()
     };
-    let start = Instant::now();
-    while !is_wide(&rig) {
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", rig.summary());
-        turn(&mut rig);
-        while backend.read(&mut taken).is_ok_and(|count| count > 0) {}
-    }
-    while rig.sockets.queued(to) == 0 {
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", rig.summary());
-        turn(&mut rig);
-    }
-    rig.sockets.look_for_dead();
-    assert!(!is_wide(&rig));
+    let fast = widths(Duration::from_millis(15));
+    assert_eq!((fast[0], fast[14], fast[15], fast[31]), {
+        (Width::Wide, Width::Wide, Width::Widest, Width::Widest)
+    });
+    assert!(widths(Duration::from_millis(16)).iter().all(|width| *width == Width::Wide));
 }
 
 #[test]
