@@ -190,11 +190,15 @@ KILLED = (
     "What B's process had in hand when it was killed: its kernel had acknowledged the bytes, and "
     "resets the connection. At 100 a second, each of about a millisecond, one kill in some twenty "
     "meets one.")
+ANSWERED = (
+    "What B had in hand when it fell silent: it has executed it, its answer was lost, over tcp "
+    "nothing is sent twice, and the client leaves after its second. At 100 a second, each of about "
+    "a millisecond, one silence in some twenty meets one.")
 
 FAULTS = {fault.name: fault for fault in [
     Fault("blackhole", "host B swallows every packet (nothing comes back, no RST)", gone("B"),
           Limit(0, 2), Limit(0, 2), eight=True, back=BACK, over=OVER,
-          lost=Lost(post=UNDER_WAY)),
+          lost=Lost(tcp=ANSWERED, post=UNDER_WAY)),
     Fault("linkdown", "host B's network interface goes down (ARP fails later)", linkdown,
           Limit(0, 2), None, eight=True, back=BACK, over=OVER,
           lost=Lost(post=UNDER_WAY)),
@@ -224,7 +228,7 @@ FAULTS = {fault.name: fault for fault in [
               "where nothing else comes."))),
     Fault("flap", "B is a black hole for 1 s, well for 1 s, and so on", flap,
           Limit(0, 5), Limit(0, 2), eight=True,      # held back on purpose, and longer each time
-          lost=Lost(post=UNDER_WAY)),
+          lost=Lost(tcp=ANSWERED, post=UNDER_WAY)),
     Fault("loss30", "B loses 30 % of the packets that arrive",
           in_network("i numgen random mod 100 < 30 drop"), Limit(0, 5), None, eight=True, back=BACK, over=OVER,
           lost=Lost(post=(
