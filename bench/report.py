@@ -216,7 +216,7 @@ def page(data: dict, units: dict[str, str]) -> str:
            f"`{run.get('command', 'bench/bench.py')}`: {run['reps']} interleaved rounds of {run['seconds']:g} s each; "
            "each balancer with one worker on a core of its own, load and origin on the other, loopback. "
            "CPU is the balancer's own (all threads and children). Medians; ratios are made round by round, with their ends in brackets. "
-           "A sample during which others used more than a tenth of the balancer's core doesn't count; of how many each median is, stands beside it.", "",
+           "A sample during which others used more than a tenth of the balancer's core, or the host took away as much of both cores, doesn't count; of how many each median is, stands beside it.", "",
            "## fairlead beside its goals", "", *promises(results), "",
            "## Where it loses, and why", "", losses(results), "",
            "## All numbers", table(results, units), ""]

@@ -1,8 +1,8 @@
 """What samples of one kind of work say: medians, ends, ratios to a rival round by round.
 
 A sample is one run of one balancer under one load, with the round (`rep`) and the run it is of. One
-that was taken while others used more than a tenth of the balancer's core is disturbed: it counts
-only where there are no others. A ratio is made of two samples of the same round; the best rival of
+that was taken while others used more than a tenth of the balancer's core, or while the host took as
+much of both cores away (steal), is disturbed: it counts only where there are no others. A ratio is made of two samples of the same round; the best rival of
 a kind of work is the one with the lowest median; the floor, which is no product, is never one.
 
 Not here: goals and tables (`report`), what is measured again (`rounds`).
@@ -14,7 +14,9 @@ import statistics
 MINE = "fairlead"
 FLOORS = ("floor", "floor-splice", "floor-uring")
 DISTURBED = 0.1
-"""Share of the balancer's core that others may use during a sample."""
+"""Share of the balancer's core that others may use during a sample, and that a virtual machine's host
+may take away from it and from the load's core together: what waits for a core that isn't there is
+late whoever serves it."""
 
 Samples = list[dict]
 ByPeer = dict[str, Samples]
@@ -22,7 +24,7 @@ ByPeer = dict[str, Samples]
 
 
 def is_quiet(sample: dict) -> bool:
-    return sample.get("other_on_lb_core", 0) <= DISTURBED
+    return max(sample.get("other_on_lb_core", 0), sample.get("steal", 0)) <= DISTURBED
 
 
 def quiet(samples: Samples) -> Samples:
