@@ -353,7 +353,7 @@ class FloorSplice(Floor):
 
 
 class FloorUring(Floor):
-    """What another driver could save, at most; not in the standard run (docs/design/009)."""
+    """What an io_uring saves a relay; not in the standard run (docs/design/009)."""
 
     name = "floor-uring"
     program = "relay_uring"

@@ -298,8 +298,8 @@ impl Context {
     }
 
     /// Whether what happens on a connection says something about the backend that it was made to.
-    /// Who calls any of the following because of a connection has asked this, and who writes in the
-    /// book of its answers.
+    /// Who calls any of the following because of a connection has asked this, and who notes what
+    /// the backend has answered.
     pub(crate) fn speaks(&self, link: Option<Key>) -> bool {
         link.and_then(|link| self.links.get(link)).is_some_and(Link::speaks)
     }

@@ -18,12 +18,6 @@ fn narrow_pair() -> (TcpStream, TcpStream) {
     (theirs, ours)
 }
 
-fn read_all(mut stream: impl Read) -> Vec<u8> {
-    let mut all = Vec::new();
-    stream.read_to_end(&mut all).expect("read");
-    all
-}
-
 /// Waits until something has happened, and notes it.
 fn wait_for_events(rig: &mut Rig) {
     let start = Instant::now();
@@ -85,9 +79,7 @@ fn what_a_full_socket_does_not_take_at_all_follows_in_order() {
 
 #[test]
 fn two_sends_in_a_turn_arrive_in_order_and_the_end_after_them() {
-    let (theirs, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, theirs, id) = one();
     assert_eq!(rig.sockets.send(id, b"one ", b"and "), Sent::All);
     assert_eq!(rig.sockets.send(id, b"another", b""), Sent::All);
     rig.sockets.finish(id);
@@ -96,9 +88,7 @@ fn two_sends_in_a_turn_arrive_in_order_and_the_end_after_them() {
 
 #[test]
 fn what_was_sent_before_a_close_arrives() {
-    let (theirs, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, theirs, id) = one();
     assert_eq!(rig.sockets.send(id, b"last ", b"words"), Sent::All);
     rig.sockets.close(id);
     assert_eq!(read_all(theirs), b"last words");
@@ -106,9 +96,7 @@ fn what_was_sent_before_a_close_arrives() {
 
 #[test]
 fn bytes_that_are_under_way_go_to_nobody_else() {
-    let (theirs, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, theirs, id) = one();
     rig.settle();
     reset(theirs);
     wait_for_events(&mut rig);
@@ -152,9 +140,7 @@ fn more_have_something_to_say_than_there_are_buffers() {
 
 #[test]
 fn what_came_before_a_pause_is_told_after_it_once_and_first() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     rig.settle();
     client.write_all(b"early").expect("write");
     begin_turn(&mut rig);
@@ -174,9 +160,7 @@ fn what_came_before_a_pause_is_told_after_it_once_and_first() {
 
 #[test]
 fn an_end_that_came_before_a_pause_is_told_after_it() {
-    let (client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, client, id) = one();
     rig.settle();
     client.shutdown(Shutdown::Write).expect("shutdown");
     begin_turn(&mut rig);
@@ -191,9 +175,7 @@ fn an_end_that_came_before_a_pause_is_told_after_it() {
 
 #[test]
 fn of_a_connection_that_is_closed_before_its_turn_nothing_is_told() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     rig.settle();
     client.write_all(b"too late").expect("write");
     begin_turn(&mut rig);
@@ -208,9 +190,7 @@ fn of_a_connection_that_is_closed_before_its_turn_nothing_is_told() {
 
 #[test]
 fn what_was_kept_over_a_pause_goes_with_its_connection() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     rig.settle();
     client.write_all(b"early").expect("write");
     begin_turn(&mut rig);
@@ -280,9 +260,7 @@ fn what_is_forwarded_comes_after_what_was_sent() {
 
 #[test]
 fn a_send_to_somebody_who_has_gone_fails_after_the_batch() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     client.write_all(b"bye").expect("write");
     rig.until(|rig| rig.bytes(id) == b"bye");
     reset(client);

@@ -57,9 +57,7 @@ fn the_last_bytes_of_much_follow_in_order() {
 
 #[test]
 fn a_closed_connection_sends_what_is_queued_and_tells_nothing() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     let sent = pattern(8_000_000);
     assert_eq!(rig.sockets.send(id, &sent, b""), Sent::Queued);
     client.write_all(b"unread").expect("write");
@@ -77,9 +75,7 @@ fn a_closed_connection_sends_what_is_queued_and_tells_nothing() {
 
 #[test]
 fn a_closed_connection_that_takes_nothing_is_reset_after_its_time() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     assert_eq!(rig.sockets.send(id, &pattern(8_000_000), b""), Sent::Queued);
     rig.sockets.close(id);
     assert_eq!(rig.sockets.deadline(), Some(Moment::ZERO + CLOSING));

@@ -167,6 +167,20 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
     (one, other)
 }
 
+/// One connection, and its other end.
+fn one() -> (Rig, TcpStream, ConnId) {
+    let (theirs, ours) = tcp_pair();
+    let mut rig = Rig::new();
+    let id = rig.adopt(ours);
+    (rig, theirs, id)
+}
+
+fn read_all(mut from: impl Read) -> Vec<u8> {
+    let mut all = Vec::new();
+    from.read_to_end(&mut all).expect("read");
+    all
+}
+
 /// Until this has come for the socket; nothing is a reset. The kernel may leave that to a thread of
 /// its own, which waits for a processor like all others.
 fn wait_come(socket: &impl AsFd, what: PollFlags) {
@@ -186,9 +200,7 @@ fn pattern(length: usize) -> Vec<u8> {
 
 #[test]
 fn bytes_and_end_are_told_in_order() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     client.write_all(b"hello").expect("write");
     rig.until(|rig| rig.bytes(id) == b"hello");
     client.write_all(b" world").expect("write");
@@ -223,9 +235,7 @@ fn a_full_buffer_is_read_to_its_end_though_the_other_end_has_finished() {
 
 #[test]
 fn what_the_socket_does_not_take_follows_in_order() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     let sent = pattern(12_000_000);
     let (head, tail) = sent.split_at(8_000_000);
     assert_eq!(rig.sockets.send(id, head, b""), Sent::Queued);
@@ -247,9 +257,7 @@ fn what_the_socket_does_not_take_follows_in_order() {
 
 #[test]
 fn a_paused_connection_is_silent_and_tells_everything_later() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     rig.sockets.pause(id);
     client.write_all(b"early").expect("write");
     rig.settle();
@@ -264,9 +272,7 @@ fn a_paused_connection_is_silent_and_tells_everything_later() {
 
 #[test]
 fn pausing_in_the_middle_loses_nothing() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     client.write_all(&pattern(200_000)).expect("write");
     rig.until(|rig| !rig.bytes(id).is_empty());
     rig.sockets.pause(id);
@@ -294,9 +300,7 @@ fn a_reset_is_told_after_what_arrived_before() {
 
 #[test]
 fn a_reset_while_paused_is_a_hangup_once() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     rig.sockets.pause(id);
     client.write_all(b"last words").expect("write");
     reset(client);
@@ -309,9 +313,7 @@ fn a_reset_while_paused_is_a_hangup_once() {
 
 #[test]
 fn an_orderly_end_after_ours_is_no_hangup() {
-    let (mut client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, mut client, id) = one();
     rig.sockets.finish(id);
     rig.sockets.pause(id);
     client.write_all(b"rest").expect("write");
@@ -340,9 +342,7 @@ fn a_failed_send_is_told_later_and_after_what_arrived() {
 
 #[test]
 fn a_reset_after_the_end_is_told_too() {
-    let (client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, client, id) = one();
     client.shutdown(Shutdown::Write).expect("shutdown");
     rig.until(|rig| rig.told(id) == [Told::Eof]);
     reset(client);
@@ -421,9 +421,7 @@ fn a_unix_socket_that_is_closed_gives_its_last_bytes() {
 
 #[test]
 fn a_reader_that_pauses_is_not_taken_for_dead() {
-    let (_client, ours) = tcp_pair();
-    let mut rig = Rig::new();
-    let id = rig.adopt(ours);
+    let (mut rig, _client, id) = one();
     assert_eq!(rig.sockets.send(id, &pattern(8_000_000), b""), Sent::Queued);
     for round in 1..=3 {
         rig.sockets.set_now(Moment::ZERO + ROUND * round);
