@@ -207,12 +207,17 @@ def not_there(run: dict) -> str:
     return " ".join([*said, *(f"{text}." for text in run.get("left_out", []))])
 
 
+def tuned(run: dict) -> str:
+    """What the kernel was told to do otherwise than it comes."""
+    return f" with {run['congestion']} for all TCP" if run.get("congestion") else ""
+
+
 def page(data: dict, units: dict[str, str]) -> str:
     """The whole of a run, for people."""
     run, results = data["runs"][-1], data["results"]
     versions = "; ".join(f"{name}: {said}" for name, said in run["versions"].items())
     out = [f"# Cost beside the rivals, {run['date']}", "",
-           " ".join(filter(None, (f"{run['cpus']} × {run['cpu']}, Linux {run['kernel']}. {versions}.", not_there(run)))), "",
+           " ".join(filter(None, (f"{run['cpus']} × {run['cpu']}, Linux {run['kernel']}{tuned(run)}. {versions}.", not_there(run)))), "",
            f"`{run.get('command', 'bench/bench.py')}`: {run['reps']} interleaved rounds of {run['seconds']:g} s each; "
            "each balancer with one worker on a core of its own, load and origin on the other, loopback. "
            "CPU is the balancer's own (all threads and children). Medians; ratios are made round by round, with their ends in brackets. "

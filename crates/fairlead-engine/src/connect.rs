@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix};
 
 use crate::connection::{Connection, Phase};
+use crate::sys::congestion;
 use crate::sys::descriptors::Reserved;
 use crate::sys::socket;
 
@@ -34,6 +35,7 @@ pub(crate) fn start(to: &Endpoint, how: Outgoing, reserved: Reserved) -> Result<
 
 fn start_tcp(stream: OwnedFd, address: SocketAddr, how: Outgoing) -> Result<Connection, Errno> {
     socket::set_up_at_once(&stream)?;
+    congestion::spare_loopback(&stream, address.ip());
     if how.keepalive.is_some() {
         socket::look_after(&stream, how.keepalive)?;
     }

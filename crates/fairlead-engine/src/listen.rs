@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use rustix::net::{sockopt, SocketAddrUnix, SocketFlags, SocketType};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::sys::congestion;
 use crate::sys::socket::{canonical, local_address, set_keepalive, set_up_tcp};
 
 /// Connections that may wait to be accepted. The kernel lowers it to `net.core.somaxconn`.
@@ -227,6 +228,7 @@ fn open_tcp(
     // Old connections in TIME_WAIT don't keep a restart from listening; another listener does.
     socket.set_reuse_address(true)?;
     set_up_tcp(&socket, None)?;
+    congestion::spare_loopback(&socket, address.ip());
     match bind_and_listen(&socket, &address.into()) {
         Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {
             take_over(&socket, address, leaving).map_err(|_| error)?;

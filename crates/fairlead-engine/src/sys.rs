@@ -7,6 +7,7 @@
 pub(crate) mod alarm;
 #[cfg(test)]
 pub(crate) mod allocations;
+pub(crate) mod congestion;
 pub(crate) mod descriptors;
 pub(crate) mod exit;
 pub(crate) mod memory;
