@@ -9,7 +9,7 @@
 //! 3. What arrived before a failure is told before the failure.
 //!
 //! Not here: calls that are made for many at once (`batched`), moving bytes without a look at them
-//! (`moving`), which connection it is and when it gets its turn (`drive`), opening (`connect`).
+//! (`moving`, `gather`), which connection it is and when it gets its turn (`drive`), opening (`connect`).
 
 use std::os::fd::OwnedFd;
 
@@ -21,9 +21,11 @@ use crate::queue::Queue;
 use crate::sys::poll::Signs;
 use crate::sys::socket::{self, Delivery};
 
+pub(crate) use gather::{Rested, REST};
 pub(crate) use moving::{Drawn, Forward, Width};
 
 mod batched;
+mod gather;
 mod moving;
 
 /// Where a connection stands in its life.
@@ -267,6 +269,9 @@ impl Connection {
         self.phase = Phase::Closing;
         self.paused = false;
         self.ahead = false;
+        if let Some(forward) = self.forward.take() {
+            self.end_forward(&forward);
+        }
         self.finish();
     }
 

@@ -17,11 +17,11 @@ use fairlead_flow::driver::{ConnId, Driver, IoFailure, Outgoing, PathState, Sent
 use fairlead_flow::slab::Slab;
 use fairlead_flow::{Question, Ticket};
 use fairlead_model::backend::Endpoint;
-use fairlead_model::limits::{FORWARD_LEAST, READS_PER_TURN};
+use fairlead_model::limits::READS_PER_TURN;
 use fairlead_model::moment::Moment;
 
 use crate::connect;
-use crate::connection::{Connection, Drawn, Forward, Phase, Told};
+use crate::connection::{Connection, Forward, Phase, Told};
 use crate::policy::Asking;
 use crate::sys::descriptors::{self, Reserved};
 use crate::sys::pipe::Pipes;
@@ -62,6 +62,9 @@ pub(crate) struct Sockets {
     /// Some may be gone already.
     closing: VecDeque<(Moment, ConnId)>,
     closing_count: usize,
+    /// Those of which few bytes may have come that the poller doesn't tell of, with the moment when
+    /// they are to be looked at. Some may have moved theirs, or be gone.
+    resting: VecDeque<(Moment, ConnId)>,
     pipes: Pipes,
     /// Descriptors that are not for clients and their requests.
     reserved: Reserved,
@@ -85,6 +88,7 @@ impl Sockets {
             ready: VecDeque::new(),
             closing: VecDeque::new(),
             closing_count: 0,
+            resting: VecDeque::new(),
             pipes: Pipes::new(descriptors::limit(), workers),
             reserved: Reserved::of(descriptors::limit()),
             round: Moment::ZERO + ROUND,
@@ -158,36 +162,6 @@ impl Sockets {
         told
     }
 
-    /// Moves some bytes on to where they go; `None`: there are none now, or they have to be told.
-    fn forward_some(&mut self, id: ConnId) -> Option<Told> {
-        // Taken out, and put back while it is worth it: small pieces are copied for less.
-        let mut forward = self.slots.get_mut(id)?.forward.take()?;
-        let target = forward.to;
-        self.settle(target);
-        let takes = self.slots.get(target).is_some_and(Connection::takes);
-        let mut pipe = self.pipes.lend().filter(|_| takes)?;
-        let connection = self.slots.get_mut(id)?;
-        let moved = match connection.draw(&mut pipe, forward.at_once() as usize) {
-            Drawn::Bytes(moved) => moved,
-            Drawn::NothingNow => {
-                connection.forward = Some(forward);
-                return None;
-            }
-            Drawn::NotSo => return None,
-        };
-        let width = forward.note(moved, self.now);
-        if forward.goes_on() && moved >= FORWARD_LEAST {
-            connection.forward = Some(forward);
-        }
-        let to = self.slots.get_mut(target)?;
-        to.widen(width);
-        let sent = to.pour(pipe);
-        if to.is_broken() {
-            self.list(target);
-        }
-        Some(Told::Forwarded(moved, sent))
-    }
-
     /// Puts a connection that still has something to tell behind the others.
     pub(crate) fn yield_turn(&mut self, id: ConnId) {
         if self.slots.get(id).is_some_and(Connection::has_news) {
@@ -217,13 +191,15 @@ impl Sockets {
     /// When [`Sockets::run_timers`] wants to be called next.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         let closing = self.closing.front().map(|(last, _)| *last);
+        let resting = self.resting.front().map(|(at, _)| *at);
         let round = (!self.slots.is_at_rest()).then_some(self.round);
-        closing.into_iter().chain(round).min()
+        [closing, resting, round].into_iter().flatten().min()
     }
 
-    /// Gives up closed connections whose time is over; once in a round also looks for dead ones,
+    /// Looks at those that have rested, gives up closed connections whose time is over; once in a round also looks for dead ones,
     /// and gives back the memory that a peak has left. None between two rounds.
     pub(crate) fn run_timers(&mut self) -> Option<Round> {
+        self.look_at_resting();
         self.expire();
         if self.round > self.now {
             return None;
@@ -232,6 +208,7 @@ impl Sockets {
         self.look_for_dead();
         self.ready.shrink_to(KEPT);
         self.closing.shrink_to(KEPT);
+        self.resting.shrink_to(KEPT);
         let is_low = self.slots.give_back();
         let was_low = std::mem::replace(&mut self.was_low, is_low);
         Some(Round { peak_has_left: is_low && !was_low })
@@ -378,12 +355,17 @@ impl Driver for Sockets {
     }
 
     fn pause(&mut self, id: ConnId) {
-        if let Some(connection) = self.in_use(id) {
-            connection.paused = true;
+        let connection = self.slots.get_mut(id);
+        let Some(connection) = connection.filter(|it| it.phase != Phase::Closing) else { return };
+        connection.paused = true;
+        if connection.mutes() {
+            // Should it not do so: it wakes us, and that is all.
+            let _ = self.poller.mute(&connection.socket, id);
         }
     }
 
     fn resume(&mut self, id: ConnId) {
+        self.unmute(id);
         if let Some(connection) = self.in_use(id) {
             if std::mem::take(&mut connection.paused) && connection.has_news() {
                 self.list(id);
@@ -393,8 +375,12 @@ impl Driver for Sockets {
 
     fn forward(&mut self, from: ConnId, to: ConnId, most: u64) {
         let now = self.now;
+        self.unmute(from);
         if let Some(connection) = self.in_use(from) {
-            connection.forward = (most > 0).then(|| Box::new(Forward::new(to, most, now)));
+            let forward = (most > 0).then(|| Box::new(Forward::new(to, most, now)));
+            if let Some(old) = std::mem::replace(&mut connection.forward, forward) {
+                connection.end_forward(&old);
+            }
         }
     }
 
@@ -408,6 +394,7 @@ impl Driver for Sockets {
         if connection.ahead {
             self.forget_ahead(id);
         }
+        self.unmute(id);
         let Some(connection) = self.in_use(id) else { return };
         connection.begin_closing();
         self.closing_count += 1;
@@ -447,6 +434,7 @@ impl Driver for Sockets {
 }
 
 mod batch;
+mod forwarding;
 // The same tests for each call by itself and for calls in batches: they look at their own name.
 #[cfg(test)]
 #[path = "drive/tests/sockets.rs"]

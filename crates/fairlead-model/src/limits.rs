@@ -8,9 +8,13 @@ pub const RECEIVE_BYTES: usize = 64 * 1024;
 /// receive buffers: others get their turn as often as with those.
 pub const FORWARD_BYTES: u64 = 256 * 1024;
 
-/// Less than this at once is copied from then on: moving costs two calls and a pipe whatever the
-/// size, and small messages are looked at for less.
+/// Less than this at once, [`FORWARD_SMALL`] times in a row, is copied from then on: moving costs
+/// two calls and a pipe whatever the size, and small messages are looked at for less.
 pub const FORWARD_LEAST: usize = 4 * 1024;
+
+/// See [`FORWARD_LEAST`]. A single one is nothing: the last segment of a sender's write of 256 KiB
+/// has some hundred bytes, and often comes by itself.
+pub const FORWARD_SMALL: u8 = 4;
 
 /// Reads of one connection in a row before others get their turn.
 pub const READS_PER_TURN: usize = 4;
@@ -107,6 +111,11 @@ pub const FASTEST_BYTES: u64 = 16 * 1024 * 1024;
 /// See [`FORWARD_FASTEST_BYTES`], in milliseconds. 64 MiB a second are more than a connection of
 /// half a gigabit takes.
 pub const FASTEST_MS: u64 = 250;
+
+/// How long the bytes for whoever has just been given [`FASTEST_BYTES`] within [`FASTEST_MS`] gather
+/// before they are moved on, in milliseconds: fewer, larger pieces are cheaper. At most twice as long,
+/// where fewer come than have come so far.
+pub const GATHER_MS: u64 = 1;
 
 /// Kept idle connections per backend and worker. nginx's examples keep 16 to 64; a worker seldom
 /// has more than this in flight to one backend, and each costs the backend a descriptor.

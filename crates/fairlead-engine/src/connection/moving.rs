@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use fairlead_flow::driver::{ConnId, Sent};
 use fairlead_model::limits::{
-    FASTEST_BYTES, FASTEST_MS, FAST_BYTES, FORWARD_BYTES, FORWARD_FASTEST_BYTES, UNSENT_BYTES,
-    UNSENT_FASTEST_BYTES, UNSENT_FAST_BYTES,
+    FASTEST_BYTES, FASTEST_MS, FAST_BYTES, FORWARD_BYTES, FORWARD_FASTEST_BYTES, FORWARD_LEAST,
+    FORWARD_SMALL, UNSENT_BYTES, UNSENT_FASTEST_BYTES, UNSENT_FAST_BYTES,
 };
 use fairlead_model::moment::Moment;
 use rustix::io::Errno;
 
+use super::gather::Gather;
 use super::{Connection, Phase};
 use crate::sys::pipe::Pipe;
 use crate::sys::socket;
@@ -57,11 +58,15 @@ pub(crate) struct Forward {
     /// When so many of them had gone, its speed was looked at for the last time.
     looked: (Moment, u64),
     width: Width,
+    /// So many small pieces have gone in a row.
+    small: u8,
+    pub(super) gather: Gather,
 }
 
 impl Forward {
     pub(crate) fn new(to: ConnId, most: u64, now: Moment) -> Self {
-        Forward { to, left: most, gone: 0, looked: (now, 0), width: Width::Narrow }
+        let (looked, width) = ((now, 0), Width::Narrow);
+        Forward { to, left: most, gone: 0, looked, width, small: 0, gather: Gather::default() }
     }
 
     /// How many may be moved at once.
@@ -70,25 +75,38 @@ impl Forward {
         self.left.min(most)
     }
 
-    /// Whether there is more to be moved.
+    /// Whether there is more to be moved, and moving it is worth it: one small piece is what a
+    /// sender's write ended with, several in a row are small messages.
     pub(crate) fn goes_on(&self) -> bool {
-        self.left > 0
+        self.left > 0 && self.small < FORWARD_SMALL
     }
 
     /// Notes that so many have gone; how much whoever gets them may have waiting.
     pub(crate) fn note(&mut self, moved: usize, now: Moment) -> Width {
         self.left -= moved as u64;
         self.gone += moved as u64;
+        self.small = if moved < FORWARD_LEAST { self.small + 1 } else { 0 };
         let (since, before) = self.looked;
         let lately = self.gone - before;
         if lately >= FASTEST_BYTES {
-            let fastest = now.since(since) <= Duration::from_millis(FASTEST_MS);
-            self.width = if fastest { Width::Widest } else { Width::Wide };
+            let took = now.since(since);
+            if took <= Duration::from_millis(FASTEST_MS) {
+                self.width = Width::Widest;
+                self.gather.learn(lately, took);
+            } else {
+                self.width = Width::Wide;
+                self.gather.forget();
+            }
             self.looked = (now, self.gone);
         } else if self.width == Width::Narrow && self.gone >= FAST_BYTES {
             self.width = Width::Wide;
         }
         self.width
+    }
+
+    /// From how many bytes on the kernel is to tell of them, if that has to be said anew.
+    pub(super) fn gathers_from(&mut self) -> Option<u32> {
+        self.gather.go_on(self.left)
     }
 }
 

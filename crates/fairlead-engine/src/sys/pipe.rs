@@ -24,7 +24,7 @@ const DESCRIPTORS_PER_PIPE: u64 = 64;
 /// Empty pipes that are kept.
 const SPARE: usize = 8;
 
-/// What a pipe is asked to hold. (The kernel gives less to users who have many.)
+/// What a pipe is asked to hold at first. (The kernel gives less to users who have many.)
 const HOLDS: usize = 512 * 1024;
 
 const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
@@ -34,6 +34,8 @@ const FLAGS: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
 struct Ends {
     out: OwnedFd,
     into: OwnedFd,
+    /// It has been asked to hold so many bytes: the kernel fills it with no more at once.
+    holds: usize,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,7 @@ fn make() -> Result<Ends, Errno> {
     let (out, into) = pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     // A smaller one serves as well, in more steps.
     let _ = pipe::fcntl_setpipe_size(&into, HOLDS);
-    Ok(Ends { out, into })
+    Ok(Ends { out, into, holds: HOLDS })
 }
 
 impl Pipe {
@@ -93,7 +95,11 @@ impl Pipe {
     /// Takes at most `most` bytes from a socket; to be called only while the pipe is empty, or
     /// [`Errno::AGAIN`] could mean that it is full. `Ok(0)` is the end of what the socket gives.
     pub(crate) fn fill(&mut self, from: impl AsFd, most: usize) -> Result<usize, Errno> {
-        let Some(ends) = &self.ends else { return Err(Errno::BADF) };
+        let Some(ends) = &mut self.ends else { return Err(Errno::BADF) };
+        if most > ends.holds && self.held == 0 {
+            ends.holds = most;
+            let _ = pipe::fcntl_setpipe_size(&ends.into, most);
+        }
         let moved = pipe::splice(from, None, &ends.into, None, most, FLAGS)?;
         self.held += moved;
         Ok(moved)

@@ -115,6 +115,10 @@ impl Events {
     }
 }
 
+/// What is told of a connection.
+const ALL: EventFlags =
+    EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
+
 /// One epoll instance, and the timer that wakes it.
 #[derive(Debug)]
 pub(crate) struct Poller {
@@ -133,8 +137,18 @@ impl Poller {
 
     /// Registers a connection, for good: the kernel forgets it when it is closed.
     pub(crate) fn add_connection(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        epoll::add(&self.epoll, socket, Source::Connection(id).word(), flags)
+        epoll::add(&self.epoll, socket, Source::Connection(id).word(), ALL)
+    }
+
+    /// No longer tells of each arrival on a connection; of its end, and of room, as before.
+    pub(crate) fn mute(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
+        let flags = ALL.difference(EventFlags::IN);
+        epoll::modify(&self.epoll, socket, Source::Connection(id).word(), flags)
+    }
+
+    /// Tells of all again, of what has arrived meanwhile at once.
+    pub(crate) fn unmute(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
+        epoll::modify(&self.epoll, socket, Source::Connection(id).word(), ALL)
     }
 
     pub(crate) fn add_listener(&self, socket: impl AsFd, number: u32) -> Result<(), Errno> {

@@ -93,6 +93,45 @@ pub(crate) fn bound_unsent(socket: impl AsFd, most: u32) {
     }
 }
 
+/// Has the poller tell of what has arrived only from `least` bytes on (0: from the first), or with
+/// the end. The kernel makes room for so many, and tells earlier where it is short of memory; a
+/// look at the socket still gets what is there. Bytes that are enough already are told of at once.
+pub(crate) fn tell_from(socket: impl AsFd, least: u32) {
+    let least = libc::c_int::try_from(least).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the pointer and the length are those of `least`, which outlives the call; the
+    // descriptor is open, as it is borrowed. The kernel only reads.
+    unsafe {
+        // Where it doesn't take it, it tells of each as before.
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            std::ptr::from_ref(&least).cast(),
+            std::mem::size_of_val(&least) as libc::socklen_t,
+        );
+    }
+}
+
+/// What [`tell_from`] has come to; 1: of the first byte.
+#[cfg(test)]
+pub(crate) fn told_from(socket: &OwnedFd) -> usize {
+    let mut least: libc::c_int = 0;
+    let mut length = std::mem::size_of_val(&least) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to the address of `least`, which is that
+    // long; the descriptor is open, as its owner is borrowed.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            std::ptr::from_mut(&mut least).cast(),
+            &raw mut length,
+        )
+    };
+    assert_eq!(failed, 0);
+    usize::try_from(least).expect("a number of bytes")
+}
+
 /// Makes connections of `socket` come from `source`, with a port that is chosen only when the
 /// other end is known (so that one source address isn't limited to one connection per port).
 pub(crate) fn bind_source(socket: &OwnedFd, source: IpAddr) -> Result<(), Errno> {

@@ -1,6 +1,8 @@
 //! What goes from one socket to another without being told.
 
-use fairlead_model::limits::{FASTEST_BYTES, FORWARD_BYTES};
+use fairlead_model::limits::{
+    FASTEST_BYTES, FASTEST_MS, FORWARD_BYTES, FORWARD_LEAST, FORWARD_SMALL,
+};
 
 use super::*;
 use crate::connection::Width;
@@ -147,6 +149,7 @@ struct Flood {
     backend: TcpStream,
     from: ConnId,
     to: ConnId,
+    written: u64,
     taken: u64,
     start: Instant,
 }
@@ -157,15 +160,54 @@ impl Flood {
         let (client, from, to, backend) = joined(&mut rig, u64::MAX);
         client.set_nonblocking(true).expect("nonblocking");
         backend.set_nonblocking(true).expect("nonblocking");
-        Flood { rig, client, backend, from, to, taken: 0, start: Instant::now() }
+        Flood { rig, client, backend, from, to, written: 0, taken: 0, start: Instant::now() }
     }
 
     fn turn(&mut self) {
         assert!(self.start.elapsed() < Duration::from_secs(10), "{:?}", self.rig.summary());
-        let _ = self.client.write(&vec![7; 256 * 1024]);
+        self.writes();
+        self.go_on();
+    }
+
+    /// The client writes a piece; whether its socket took any of it.
+    fn writes(&mut self) -> bool {
+        let count = self.client.write(&vec![7; 256 * 1024]).unwrap_or(0);
+        self.written += count as u64;
+        count > 0
+    }
+
+    fn go_on(&mut self) {
         self.rig.sockets.set_now(Moment::ZERO + self.rig.start.elapsed());
         self.rig.turn(Duration::from_millis(1));
+        self.rig.sockets.run_timers();
         self.rig.relay(self.from, self.to);
+    }
+
+    /// The client writes no more: until all that it has written was taken, and then a while.
+    fn end_of_flood(&mut self) {
+        while self.taken < self.written {
+            assert!(self.start.elapsed() < Duration::from_secs(10), "{:?}", self.rig.summary());
+            self.go_on();
+            self.take();
+        }
+        let end = Instant::now();
+        while end.elapsed() < Duration::from_millis(10) {
+            self.go_on();
+        }
+    }
+
+    /// Who has stopped is told of from the first byte on.
+    fn goes_on_byte_by_byte(&mut self) {
+        assert_eq!(self.gathers_from(), 1);
+        self.client.write_all(b"next").expect("write");
+        self.written += 4;
+        self.end_of_flood();
+    }
+
+    /// From how many bytes on the kernel tells of what the client has written.
+    fn gathers_from(&self) -> usize {
+        let from = self.rig.sockets.slots.get(self.from).expect("open");
+        socket::told_from(&from.socket)
     }
 
     fn take(&mut self) {
@@ -226,16 +268,94 @@ fn only_much_in_little_time_is_fastest() {
 }
 
 #[test]
-fn small_pieces_are_told_again() {
+fn small_pieces_in_a_row_are_told_again() {
     let mut rig = Rig::new();
-    let (mut client, from, _to, mut backend) = joined(&mut rig, u64::MAX);
-    client.write_all(b"one").expect("write");
-    rig.until(|rig| rig.forwarded(from) == 3);
-    client.write_all(b"two").expect("write");
-    rig.until(|rig| rig.bytes(from) == b"two");
-    let mut three = [0; 3];
-    backend.read_exact(&mut three).expect("read");
-    assert_eq!(&three, b"one");
+    let (mut client, from, _to, backend) = joined(&mut rig, u64::MAX);
+    let mut gone = 0;
+    let mut one = |rig: &mut Rig, length: usize| {
+        client.write_all(&pattern(length)).expect("write");
+        gone += length;
+        rig.until(|rig| rig.forwarded(from) + rig.bytes(from).len() == gone);
+    };
+    for _ in 0..2 {
+        // What a write of a fast sender ends with is no reason.
+        (1..FORWARD_SMALL).for_each(|_| one(&mut rig, 3));
+        one(&mut rig, FORWARD_LEAST);
+    }
+    assert_eq!(rig.bytes(from), b"");
+    (0..FORWARD_SMALL).for_each(|_| one(&mut rig, 3));
+    assert_eq!(rig.bytes(from), b"");
+    one(&mut rig, FORWARD_LEAST);
+    assert_eq!(rig.bytes(from), pattern(FORWARD_LEAST));
+    drop(backend);
+}
+
+/// A client that has been fast, whose bytes gather by now.
+fn gathering() -> Flood {
+    let mut flood = Flood::new();
+    while flood.gathers_from() == 1 {
+        flood.turn();
+        flood.take();
+    }
+    // What it has written in the meantime.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(50) || flood.gathers_from() == 1 {
+        flood.turn();
+        flood.take();
+    }
+    flood
+}
+
+#[test]
+fn bytes_of_a_fast_sender_gather_but_are_never_kept() {
+    let mut flood = gathering();
+    let least = flood.gathers_from();
+    assert!(least >= FASTEST_BYTES as usize / FASTEST_MS as usize / 2, "{least}");
+    // Then it stops, below that: all of what it has written arrives.
+    flood.end_of_flood();
+    flood.goes_on_byte_by_byte();
+}
+
+#[test]
+fn who_is_told_that_it_forwards_no_more_hears_of_each_byte() {
+    let mut flood = gathering();
+    flood.rig.sockets.forward(flood.from, flood.to, 0);
+    assert_eq!(flood.gathers_from(), 1);
+}
+
+#[test]
+fn the_last_of_a_message_is_not_waited_for() {
+    let message = 3 * FASTEST_BYTES;
+    let mut flood = Flood::new();
+    flood.rig.sockets.forward(flood.from, flood.to, message);
+    let mut last = 1;
+    while flood.rig.forwarded(flood.from) < message as usize {
+        last = last.max(flood.gathers_from());
+        flood.turn();
+        flood.take();
+    }
+    assert!(last > 1);
+    assert_eq!(flood.gathers_from(), 1, "the next message begins with one byte");
+}
+
+#[test]
+fn what_comes_while_paused_does_not_wake_and_is_there_afterwards() {
+    let mut flood = gathering();
+    flood.rig.sockets.pause(flood.from);
+    // What had been noted before.
+    flood.rig.settle();
+    for _ in 0..4 {
+        while flood.writes() {}
+        wait_come(&flood.rig.sockets.slots.get(flood.from).expect("open").socket, PollFlags::IN);
+        flood.rig.wait(Duration::from_millis(1));
+        let about = |index: usize| flood.rig.events.at(index);
+        let told = (0..flood.rig.events.len()).map(about);
+        let told: Vec<_> = told.filter(|(_, signs)| signs.readable).collect();
+        assert!(told.iter().all(|(source, _)| *source == Source::Alarm), "{told:?}");
+    }
+    flood.rig.sockets.resume(flood.from);
+    flood.end_of_flood();
+    flood.goes_on_byte_by_byte();
 }
 
 #[test]
