@@ -265,12 +265,15 @@ class Crowd:
 
     def __exit__(self, *_: object) -> None:
         async def end() -> None:
+            for origin in self._origins:
+                origin.close()
+            # What was accepted last is a task of asyncio's, too: cancelled before its first step it
+            # would leave its socket to the collector.
+            await asyncio.sleep(TICK)
             tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for origin in self._origins:
-                origin.close()
             for client in itertools.chain.from_iterable(self._idle.values()):
                 client.reset()
             # Transports end in the loop's next turns.
