@@ -106,11 +106,11 @@ pub const FORWARD_FASTEST_BYTES: u64 = 1024 * 1024;
 pub const UNSENT_FASTEST_BYTES: u32 = 4 * 1024 * 1024;
 
 /// See [`FORWARD_FASTEST_BYTES`].
-pub const FASTEST_BYTES: u64 = 16 * 1024 * 1024;
+pub const FASTEST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// See [`FORWARD_FASTEST_BYTES`], in milliseconds. 64 MiB a second are more than a connection of
 /// half a gigabit takes.
-pub const FASTEST_MS: u64 = 250;
+pub const FASTEST_MS: u64 = 62;
 
 /// How long the bytes for whoever has just been given [`FASTEST_BYTES`] within [`FASTEST_MS`] gather
 /// before they are moved on, in milliseconds: fewer, larger pieces are cheaper. At most twice as long,
