@@ -212,6 +212,12 @@ def tuned(run: dict) -> str:
     return f" with {run['congestion']} for all TCP" if run.get("congestion") else ""
 
 
+def paced(run: dict) -> str:
+    """What of the machine bulk hangs on."""
+    return (", TCP as the machine has it (BBR, which paces; how bulk is without it: [docs/results.md](docs/results.md))"
+            if run.get("congestion", "").startswith("bbr") else "")
+
+
 def page(data: dict, units: dict[str, str]) -> str:
     """The whole of a run, for people."""
     run, results = data["runs"][-1], data["results"]
@@ -239,7 +245,7 @@ def published(page: str, data: dict, name: str) -> str:
     inside = f"""
 ## What it costs
 
-CPU, latency and memory beside others in the same run, by `make bench`: medians of {run["reps"]} interleaved rounds, one worker on a core of its own, fairlead with its defaults.
+CPU, latency and memory beside others in the same run, by `make bench`: medians of interleaved rounds, of how many stands in each line, one worker on a core of its own, fairlead with its defaults{paced(run)}.
 Ratios are made round by round; in brackets their ends.{" ".join(["", not_there(run)]).rstrip()}
 
 ![CPU of the balancer by kind of work](bench/results/{name}.svg)

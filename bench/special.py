@@ -55,6 +55,8 @@ def run_idle(opt, peer: Peer, kind: str) -> dict:
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             line = json.loads(p.stdout.readline())
+            if line["errors"]:
+                raise RuntimeError(f"{line['errors']} of {n} idle connections had no answer, or were turned away")
             time.sleep(2)
             after, c0 = rss(lb.pid), cpu(lb.pid)["total"]
             time.sleep(4)
