@@ -196,8 +196,9 @@ impl Sockets {
         [closing, resting, round].into_iter().flatten().min()
     }
 
-    /// Looks at those that have rested, gives up closed connections whose time is over; once in a round also looks for dead ones,
-    /// and gives back the memory that a peak has left. None between two rounds.
+    /// Looks at those that have rested, gives up closed connections whose time is over; once in a
+    /// round also looks for dead ones, and gives back the memory that a peak has left. None between
+    /// two rounds.
     pub(crate) fn run_timers(&mut self) -> Option<Round> {
         self.look_at_resting();
         self.expire();
