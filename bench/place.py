@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from machine import LB_CPU, LOAD_CPU, Proc, build, wait_port
 from peers import Ctx, Floor, Peer
 
 BACKENDS = [f"127.0.0.1:{9001 + i}" for i in range(4)]
-
 
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
@@ -34,7 +34,18 @@ def own_network(how: str | None = None):
         with contextlib.suppress(OSError):
             Path("/proc/sys/" + key).write_text(value)
     if how:
+        set_congestion(how)
+
+
+def set_congestion(how: str):
+    """Has TCP find its speed so, in this namespace; ends the program with what there is, where the kernel refuses."""
+    try:
         CONGESTION.write_text(how)
+    except OSError:
+        allowed = CONGESTION.with_name("tcp_allowed_congestion_control")
+        there = allowed.read_text().split() if allowed.exists() else []
+        sys.exit(f"--congestion {how}: the kernel refuses it in a network namespace"
+                 + (f"; it allows {' and '.join(there)} here (net.ipv4.tcp_allowed_congestion_control)" if there else ""))
 
 
 def prepare(work: Path, peers: list[Peer]):

@@ -208,8 +208,8 @@ def not_there(run: dict) -> str:
 
 
 def tuned(run: dict) -> str:
-    """What the kernel was told to do otherwise than it comes."""
-    return f" with {run['congestion']} for all TCP" if run.get("congestion") else ""
+    """How TCP finds its speed where nobody asks for another way."""
+    return f", TCP by {run['congestion']}" if run.get("congestion") else ""
 
 
 def paced(run: dict) -> str:

@@ -74,3 +74,16 @@ def test_rivals_are_set_up_only_when_asked(monkeypatch) -> None:
         bench.chosen_peers(bench.options())
 
     assert asked == [False, True, False]
+
+
+def test_a_congestion_control_that_the_kernel_refuses_is_said_with_what_there_is(
+    monkeypatch, tmp_path
+) -> None:
+    place = script("place")
+    refuses = tmp_path / "tcp_congestion_control"
+    refuses.mkdir()
+    (tmp_path / "tcp_allowed_congestion_control").write_text("reno bbr\n")
+    monkeypatch.setattr(place, "CONGESTION", refuses)
+
+    with pytest.raises(SystemExit, match=r"--congestion cubic: .* it allows reno and bbr here"):
+        place.set_congestion("cubic")

@@ -11,6 +11,11 @@ from harness.sources import text
 
 report = bench("report")
 
+RUN = {
+    "cpus": 2, "cpu": "some", "kernel": "6.18", "date": "today", "reps": 5, "seconds": 3,
+    "versions": {"fairlead": "1"},
+}  # fmt: skip
+README = "\n".join([*report.MARKS, report.BEFORE])
 ABSOLUTE = ("idle_http", "many_services", "two_workers")
 
 
@@ -124,3 +129,18 @@ def test_the_published_pages_are_what_the_numbers_say(page: str) -> None:
 
     assert "\n".join(report.promises(results)) in text(page)
     assert report.losses(results) in text(page)
+
+
+@pytest.mark.parametrize("way", ["bbr", "cubic"])
+def test_the_page_says_how_tcp_finds_its_speed(way: str) -> None:
+    data = {"runs": [RUN | {"congestion": way}], "results": {}}
+
+    assert f"Linux 6.18, TCP by {way}. fairlead: 1" in report.page(data, {})
+    assert ("(BBR, which paces" in report.published(README, data, "cost")) == (way == "bbr")
+
+
+def test_a_run_that_did_not_say_how_is_not_spoken_for() -> None:
+    data = {"runs": [RUN], "results": {}}
+
+    assert "Linux 6.18. fairlead: 1" in report.page(data, {})
+    assert "BBR" not in report.published(README, data, "cost")

@@ -270,9 +270,7 @@ impl Connection {
         self.phase = Phase::Closing;
         self.paused = false;
         self.ahead = false;
-        if let Some(forward) = self.forward.take() {
-            self.end_forward(&forward);
-        }
+        self.forward_to(None);
         self.finish();
     }
 

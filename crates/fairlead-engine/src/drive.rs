@@ -366,22 +366,19 @@ impl Driver for Sockets {
     }
 
     fn resume(&mut self, id: ConnId) {
-        self.unmute(id);
-        if let Some(connection) = self.in_use(id) {
-            if std::mem::take(&mut connection.paused) && connection.has_news() {
-                self.list(id);
-            }
+        let Some(connection) = self.slots.get_mut(id) else { return };
+        forwarding::unmute(&self.poller, connection, id);
+        if std::mem::take(&mut connection.paused) && connection.has_news() {
+            list(connection, &mut self.ready, id);
         }
     }
 
     fn forward(&mut self, from: ConnId, to: ConnId, most: u64) {
         let now = self.now;
-        self.unmute(from);
-        if let Some(connection) = self.in_use(from) {
-            let forward = (most > 0).then(|| Box::new(Forward::new(to, most, now)));
-            if let Some(old) = std::mem::replace(&mut connection.forward, forward) {
-                connection.end_forward(&old);
-            }
+        let Some(connection) = self.slots.get_mut(from) else { return };
+        if connection.phase != Phase::Closing {
+            forwarding::unmute(&self.poller, connection, from);
+            connection.forward_to((most > 0).then(|| Box::new(Forward::new(to, most, now))));
         }
     }
 
@@ -395,8 +392,8 @@ impl Driver for Sockets {
         if connection.ahead {
             self.forget_ahead(id);
         }
-        self.unmute(id);
-        let Some(connection) = self.in_use(id) else { return };
+        let Some(connection) = self.slots.get_mut(id) else { return };
+        forwarding::unmute(&self.poller, connection, id);
         connection.begin_closing();
         self.closing_count += 1;
         self.closing.push_back((self.now + CLOSING, id));

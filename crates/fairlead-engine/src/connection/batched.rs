@@ -50,7 +50,7 @@ impl Connection {
         if count > 0 {
             self.unheard = false;
             // The flow asked for it without knowing of these: its count is without them.
-            self.forward = None;
+            self.forward_to(None);
             return Some(Told::Data(count));
         }
         self.readable = false;

@@ -125,32 +125,34 @@ impl Gather {
 }
 
 impl Connection {
-    /// Goes on forwarding, after so many bytes: has the poller tell of no fewer than come in a short
-    /// while. True: it is to be looked at after a rest.
-    pub(crate) fn keep_forward(
-        &mut self,
-        mut forward: Box<Forward>,
-        moved: usize,
-        now: Moment,
-    ) -> bool {
+    /// Has its bytes go on to there without being told; `None`: each is told of from now on.
+    pub(crate) fn forward_to(&mut self, forward: Option<Box<Forward>>) {
+        let old = std::mem::replace(&mut self.forward, forward);
+        if old.is_some_and(|old| old.gather.is_told()) {
+            socket::tell_from(&self.socket, 0);
+        }
+    }
+
+    /// So many bytes have gone on: has the poller tell of no fewer than come in a short while. True:
+    /// it is to be looked at after a rest.
+    pub(crate) fn rests_after(&mut self, moved: usize, now: Moment) -> bool {
+        let Some(forward) = &mut self.forward else { return false };
         if let Some(least) = forward.gathers_from() {
             socket::tell_from(&self.socket, least);
         }
         let few = forward.gather.is_few(moved) && !self.ending;
         // The sender is at it: to follow it piece by piece is what is to be avoided.
         self.readable &= !few;
-        let begins = few && forward.gather.begins_rest(now);
-        self.forward = Some(forward);
-        begins
+        few && forward.gather.begins_rest(now)
     }
 
-    /// Keeps where its bytes go, though there are none now. True: it is to be looked at after a rest.
-    pub(crate) fn miss_forward(&mut self, mut forward: Box<Forward>, now: Moment) -> bool {
+    /// There are no bytes that could go on. True: it is to be looked at after a rest.
+    pub(crate) fn rests_without(&mut self, now: Moment) -> bool {
+        let Some(forward) = &mut self.forward else { return false };
         let nothing = forward.gather.miss(now);
         if nothing == Nothing::Tell {
             socket::tell_from(&self.socket, 0);
         }
-        self.forward = Some(forward);
         nothing == Nothing::Rest
     }
 
@@ -176,13 +178,6 @@ impl Connection {
         // Should the poller not: what it hasn't told of is looked for.
         self.readable |= muted;
         muted
-    }
-
-    /// Its bytes don't go there any more without being told: each of them is to be told of.
-    pub(crate) fn end_forward(&self, forward: &Forward) {
-        if forward.gather.is_told() {
-            socket::tell_from(&self.socket, 0);
-        }
     }
 }
 

@@ -70,14 +70,14 @@ impl Forward {
     }
 
     /// How many may be moved at once.
-    pub(crate) fn at_once(&self) -> u64 {
+    fn at_once(&self) -> u64 {
         let most = if self.width == Width::Widest { FORWARD_FASTEST_BYTES } else { FORWARD_BYTES };
         self.left.min(most)
     }
 
     /// Whether there is more to be moved, and moving it is worth it: one small piece is what a
     /// sender's write ended with, several in a row are small messages.
-    pub(crate) fn goes_on(&self) -> bool {
+    fn goes_on(&self) -> bool {
         self.left > 0 && self.small < FORWARD_SMALL
     }
 
@@ -129,8 +129,9 @@ impl Connection {
     }
 
     /// Moves bytes of this socket into an empty pipe.
-    pub(crate) fn draw(&mut self, pipe: &mut Pipe, most: usize) -> Drawn {
-        match pipe.fill(&self.socket, most) {
+    pub(crate) fn draw(&mut self, pipe: &mut Pipe) -> Drawn {
+        let Some(forward) = &self.forward else { return Drawn::NotSo };
+        match pipe.fill(&self.socket, forward.at_once() as usize) {
             Ok(count) if count > 0 => {
                 self.unheard = false;
                 Drawn::Bytes(count)
@@ -147,6 +148,16 @@ impl Connection {
                 Drawn::NotSo
             }
         }
+    }
+
+    /// Notes that so many of its bytes have gone on; how much whoever gets them may have waiting.
+    pub(crate) fn note_moved(&mut self, moved: usize, now: Moment) -> Width {
+        let Some(forward) = &mut self.forward else { return Width::Narrow };
+        let width = forward.note(moved, now);
+        if !forward.goes_on() {
+            self.forward_to(None);
+        }
+        width
     }
 
     /// Lets the kernel take more for it from now on, if it has shown that it goes so fast.

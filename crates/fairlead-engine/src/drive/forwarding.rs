@@ -6,6 +6,7 @@ use fairlead_flow::driver::ConnId;
 
 use super::Sockets;
 use crate::connection::{Connection, Drawn, Rested, Told, REST};
+use crate::sys::poll::Poller;
 
 impl Sockets {
     /// Moves some bytes on to where they go; `None`: there are none now, or they have to be told.
@@ -14,32 +15,25 @@ impl Sockets {
         self.settle(target);
         let takes = self.slots.get(target).is_some_and(Connection::takes);
         let connection = self.slots.get_mut(id)?;
-        // Taken out, and put back while it is worth it: small pieces are copied for less.
-        let mut forward = connection.forward.take()?;
         let Some(mut pipe) = self.pipes.lend().filter(|_| takes) else {
-            connection.end_forward(&forward);
+            connection.forward_to(None);
             return None;
         };
-        let moved = match connection.draw(&mut pipe, forward.at_once() as usize) {
-            Drawn::Bytes(moved) => moved,
+        let (moved, width) = match connection.draw(&mut pipe) {
+            Drawn::Bytes(moved) => (moved, connection.note_moved(moved, self.now)),
             Drawn::NothingNow => {
-                if connection.miss_forward(forward, self.now) {
-                    self.resting.push_back((self.now + REST, id));
+                if connection.rests_without(self.now) {
+                    self.rest(id);
                 }
                 return None;
             }
             Drawn::NotSo => {
-                connection.end_forward(&forward);
+                connection.forward_to(None);
                 return None;
             }
         };
-        let width = forward.note(moved, self.now);
-        if forward.goes_on() {
-            if connection.keep_forward(forward, moved, self.now) {
-                self.resting.push_back((self.now + REST, id));
-            }
-        } else {
-            connection.end_forward(&forward);
+        if connection.rests_after(moved, self.now) {
+            self.rest(id);
         }
         let to = self.slots.get_mut(target)?;
         to.widen(width);
@@ -48,6 +42,11 @@ impl Sockets {
             self.list(target);
         }
         Some(Told::Forwarded(moved, sent))
+    }
+
+    /// Looks at it after a rest.
+    fn rest(&mut self, id: ConnId) {
+        self.resting.push_back((self.now + REST, id));
     }
 
     /// Looks at those whose bytes have gathered for long enough.
@@ -60,17 +59,16 @@ impl Sockets {
             let connection = self.slots.get_mut(id);
             match connection.map_or(Rested::NoMore, |it| it.look_after_rest(self.now)) {
                 Rested::Enough => self.list(id),
-                Rested::NotYet => self.resting.push_back((self.now + REST, id)),
+                Rested::NotYet => self.rest(id),
                 Rested::NoMore => {}
             }
         }
     }
+}
 
-    /// The poller tells of all of a connection again.
-    pub(super) fn unmute(&mut self, id: ConnId) {
-        let Some(connection) = self.slots.get_mut(id) else { return };
-        if connection.unmutes() {
-            let _ = self.poller.unmute(&connection.socket, id);
-        }
+/// Has the poller tell of all of a connection again.
+pub(super) fn unmute(poller: &Poller, connection: &mut Connection, id: ConnId) {
+    if connection.unmutes() {
+        let _ = poller.unmute(&connection.socket, id);
     }
 }

@@ -78,36 +78,31 @@ pub(crate) fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
 
 /// Bounds what the kernel takes for a connection beyond what may be sent.
 pub(crate) fn bound_unsent(socket: impl AsFd, most: u32) {
-    let socket = socket.as_fd();
-    // SAFETY: the pointer and the length are those of `most`, which outlives the call; the
-    // descriptor is open, as it is borrowed. The kernel only reads.
-    unsafe {
-        // Where the kernel doesn't know the option, its own bound holds: some MiB.
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_NOTSENT_LOWAT,
-            std::ptr::from_ref(&most).cast(),
-            std::mem::size_of_val(&most) as libc::socklen_t,
-        );
-    }
+    // Where the kernel doesn't know the option, its own bound holds: some MiB.
+    set_number(socket, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, most);
 }
 
 /// Has the poller tell of what has arrived only from `least` bytes on (0: from the first), or with
 /// the end. The kernel makes room for so many, and tells earlier where it is short of memory; a
 /// look at the socket still gets what is there. Bytes that are enough already are told of at once.
 pub(crate) fn tell_from(socket: impl AsFd, least: u32) {
-    let least = libc::c_int::try_from(least).unwrap_or(libc::c_int::MAX);
-    // SAFETY: the pointer and the length are those of `least`, which outlives the call; the
+    // Where it doesn't take it, it tells of each as before.
+    set_number(socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT, least);
+}
+
+/// Sets an option that is a number, where the kernel knows it.
+fn set_number(socket: impl AsFd, level: libc::c_int, option: libc::c_int, value: u32) {
+    let value = libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);
+    let socket = socket.as_fd();
+    // SAFETY: the pointer and the length are those of `value`, which outlives the call; the
     // descriptor is open, as it is borrowed. The kernel only reads.
     unsafe {
-        // Where it doesn't take it, it tells of each as before.
         libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVLOWAT,
-            std::ptr::from_ref(&least).cast(),
-            std::mem::size_of_val(&least) as libc::socklen_t,
+            socket.as_raw_fd(),
+            level,
+            option,
+            std::ptr::from_ref(&value).cast(),
+            std::mem::size_of_val(&value) as libc::socklen_t,
         );
     }
 }
@@ -135,19 +130,8 @@ pub(crate) fn told_from(socket: &OwnedFd) -> usize {
 /// Makes connections of `socket` come from `source`, with a port that is chosen only when the
 /// other end is known (so that one source address isn't limited to one connection per port).
 pub(crate) fn bind_source(socket: &OwnedFd, source: IpAddr) -> Result<(), Errno> {
-    let on: libc::c_int = 1;
-    // SAFETY: the pointer and the length are those of `on`, which outlives the call; the
-    // descriptor is open, as its owner is borrowed. The kernel only reads.
-    unsafe {
-        // Where the kernel doesn't know the option, the port is chosen now: fewer connections.
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            std::ptr::from_ref(&on).cast(),
-            std::mem::size_of_val(&on) as libc::socklen_t,
-        );
-    }
+    // Where the kernel doesn't know the option, the port is chosen now: fewer connections.
+    set_number(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
     rustix::net::bind(socket, &SocketAddr::new(source, 0))
 }
 
