@@ -9,7 +9,7 @@
 //! 3. What arrived before a failure is told before the failure.
 //!
 //! Not here: calls that are made for many at once (`batched`), moving bytes without a look at them
-//! (`moving`, `gather`), which connection it is and when it gets its turn (`drive`), opening
+//! (`moving`, `gather`), what the kernel is asked (`options`), which connection it is and when it gets its turn (`drive`), opening
 //! (`connect`).
 
 use std::os::fd::OwnedFd;
@@ -24,15 +24,17 @@ use crate::sys::socket::{self, Delivery};
 
 pub(crate) use gather::{Rested, REST};
 pub(crate) use moving::{Drawn, Forward, Width};
+pub(crate) use options::Owed;
 
 mod batched;
 mod gather;
 mod moving;
+mod options;
 
 /// Where a connection stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// The connect is under way; to this port (0: not TCP).
+    /// The connect is under way; to this port, if it may be to itself (0: it can't).
     Connecting(u16),
     /// Connected at once; that is still to be told.
     Connected,
@@ -93,8 +95,8 @@ pub(crate) struct Connection {
     fin: Fin,
     /// Something was sent since anything was heard: perhaps nobody is there any more.
     unheard: bool,
-    /// The kernel is still to be asked to look after it while it is silent.
-    unwatched: bool,
+    /// What the kernel is still to be asked.
+    owed: Owed,
     /// How much the kernel may take for it: more for one that goes fast.
     width: Width,
     /// It stands in the list of those that have something to do.
@@ -124,19 +126,13 @@ impl Connection {
             hangup_told: false,
             fin: Fin::NotYet,
             unheard: false,
-            unwatched: false,
+            owed: Owed::default(),
             width: Width::Narrow,
             listed: false,
             ahead: false,
             batched: false,
             forward: None,
         }
-    }
-
-    /// The kernel looks after it as soon as it has lasted for a while (`drive`'s rounds): four calls
-    /// that most connections to backends need never make.
-    pub(crate) fn looked_after_later(self) -> Self {
-        Connection { unwatched: true, ..self }
     }
 
     /// Keeps what the poller said.
@@ -217,6 +213,7 @@ impl Connection {
             return false;
         }
         self.unheard = true;
+        self.before_send();
         match send(&self.socket) {
             Ok(sent) if sent == total => true,
             Ok(sent) => {
@@ -296,7 +293,7 @@ impl Connection {
     /// Looks whether the other end still takes note of what is sent; if not for long enough, the
     /// connection has failed. True if so.
     pub(crate) fn is_found_dead(&mut self) -> bool {
-        if self.phase == Phase::Open && std::mem::take(&mut self.unwatched) {
+        if self.phase == Phase::Open && self.owed.take_keepalive() {
             // Without it a dead end is noticed later, when something is sent.
             let _ = socket::look_after(&self.socket, None);
         }
@@ -324,6 +321,7 @@ impl Connection {
     fn flush(&mut self) -> bool {
         self.writable = false;
         self.unheard = true;
+        self.before_send();
         if !self.flush_pipe() {
             return false;
         }

@@ -20,10 +20,10 @@ use fairlead_model::backend::Endpoint;
 use fairlead_model::limits::READS_PER_TURN;
 use fairlead_model::moment::Moment;
 
-use crate::connect;
+use crate::connect::Opener;
 use crate::connection::{Connection, Forward, Phase, Told};
 use crate::policy::Asking;
-use crate::sys::descriptors::{self, Reserved};
+use crate::sys::descriptors;
 use crate::sys::pipe::Pipes;
 use crate::sys::poll::{Poller, Signs};
 use crate::sys::socket;
@@ -65,9 +65,10 @@ pub(crate) struct Sockets {
     /// Those of which few bytes may have come that the poller doesn't tell of, with the moment when
     /// they are to be looked at. Some may have moved theirs, or be gone.
     resting: VecDeque<(Moment, ConnId)>,
+    /// Those that have connected in this turn.
+    opened: Vec<ConnId>,
     pipes: Pipes,
-    /// Descriptors that are not for clients and their requests.
-    reserved: Reserved,
+    opener: Opener,
     /// When the next look for dead ends is due.
     round: Moment,
     /// Three of four places were free in the last one.
@@ -89,8 +90,9 @@ impl Sockets {
             closing: VecDeque::new(),
             closing_count: 0,
             resting: VecDeque::new(),
+            opened: Vec::new(),
             pipes: Pipes::new(descriptors::limit(), workers),
-            reserved: Reserved::of(descriptors::limit()),
+            opener: Opener::new(descriptors::limit(), workers),
             round: Moment::ZERO + ROUND,
             was_low: false,
             now: Moment::ZERO,
@@ -115,12 +117,17 @@ impl Sockets {
 
     /// Whether an accepted socket has a descriptor that clients don't get.
     pub(crate) fn is_reserved(&self, socket: &OwnedFd) -> bool {
-        self.reserved.has(socket)
+        self.opener.reserved.has(socket)
+    }
+
+    /// Gives up sockets that are only kept; false if there are none.
+    pub(crate) fn give_up_spares(&mut self) -> bool {
+        self.opener.spares.give_up()
     }
 
     /// Takes an accepted socket.
     pub(crate) fn adopt(&mut self, socket: OwnedFd) -> Result<ConnId, IoFailure> {
-        self.register(Connection::new(socket, Phase::Open))
+        self.register(Connection::new(socket, Phase::Open), false)
     }
 
     /// Keeps what the poller said.
@@ -156,10 +163,22 @@ impl Sockets {
             Some(batch) if connection.ahead => connection.tell_ahead(batch.take(id, buffer)),
             _ => connection.read(buffer),
         });
-        if matches!(told, Some(Told::Failed(_) | Told::ConnectFailed(_))) {
-            self.remove(id);
+        match told {
+            Some(Told::Failed(_) | Told::ConnectFailed(_)) => drop(self.remove(id)),
+            Some(Told::Connected) => self.opened.push(id),
+            _ => {}
         }
         told
+    }
+
+    /// Does what the turn has left to its end. To be called before waiting.
+    pub(crate) fn end_turn(&mut self) {
+        self.submit();
+        for id in self.opened.drain(..) {
+            if let Some(connection) = self.slots.get_mut(id) {
+                connection.acknowledge();
+            }
+        }
     }
 
     /// Puts a connection that still has something to tell behind the others.
@@ -192,7 +211,8 @@ impl Sockets {
     pub(crate) fn deadline(&self) -> Option<Moment> {
         let closing = self.closing.front().map(|(last, _)| *last);
         let resting = self.resting.front().map(|(at, _)| *at);
-        let round = (!self.slots.is_at_rest()).then_some(self.round);
+        let at_rest = self.slots.is_at_rest() && self.opener.spares.len() == 0;
+        let round = (!at_rest).then_some(self.round);
         [closing, resting, round].into_iter().flatten().min()
     }
 
@@ -210,6 +230,8 @@ impl Sockets {
         self.ready.shrink_to(KEPT);
         self.closing.shrink_to(KEPT);
         self.resting.shrink_to(KEPT);
+        self.opened.shrink_to(KEPT);
+        self.opener.spares.look();
         let is_low = self.slots.give_back();
         let was_low = std::mem::replace(&mut self.was_low, is_low);
         Some(Round { peak_has_left: is_low && !was_low })
@@ -252,10 +274,12 @@ impl Sockets {
         }
     }
 
-    fn register(&mut self, connection: Connection) -> Result<ConnId, IoFailure> {
+    /// Takes a connection; `known`: the poller has its socket already, by another id.
+    fn register(&mut self, connection: Connection, known: bool) -> Result<ConnId, IoFailure> {
         let id = self.slots.insert(connection);
         let added = match self.slots.get(id) {
-            Some(connection) => self.poller.add_connection(&connection.socket, id),
+            Some(it) if known => self.poller.rename_connection(&it.socket, id),
+            Some(it) => self.poller.add_connection(&it.socket, id),
             None => Ok(()),
         };
         added.map(|()| id).map_err(|error| {
@@ -307,9 +331,9 @@ fn list(connection: &mut Connection, ready: &mut VecDeque<ConnId>, id: ConnId) {
 
 impl Driver for Sockets {
     fn connect(&mut self, to: &Endpoint, how: Outgoing) -> Result<ConnId, IoFailure> {
-        let connection = connect::start(to, how, self.reserved).map_err(socket::failure)?;
-        let at_once = connection.phase == Phase::Connected;
-        let id = self.register(connection)?;
+        let opened = self.opener.start(to, how, self.now).map_err(socket::failure)?;
+        let at_once = opened.connection.phase == Phase::Connected;
+        let id = self.register(opened.connection, opened.known)?;
         if at_once {
             self.list(id);
         }
@@ -386,7 +410,9 @@ impl Driver for Sockets {
         self.settle(id);
         let Some(connection) = self.in_use(id) else { return };
         if connection.queue.is_empty() || matches!(connection.phase, Phase::Connecting(_)) {
-            self.remove(id);
+            if let Some(connection) = self.remove(id) {
+                self.opener.take_back(connection);
+            }
             return;
         }
         if connection.ahead {

@@ -50,6 +50,7 @@ mod policy;
 mod publish;
 mod queue;
 mod sampler;
+mod spare;
 mod stand_in;
 mod status;
 mod sys;

@@ -13,6 +13,7 @@ pub(crate) mod exit;
 pub(crate) mod memory;
 pub(crate) mod pipe;
 pub(crate) mod poll;
+pub(crate) mod ports;
 pub(crate) mod ring;
 pub(crate) mod signals;
 pub(crate) mod socket;

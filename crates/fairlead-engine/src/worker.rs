@@ -133,7 +133,7 @@ impl Worker {
     }
 
     fn turn(&mut self) {
-        self.sockets.submit();
+        self.sockets.end_turn();
         let timeout = self.timeout();
         self.sockets.poller().wait(&mut self.happened, timeout, self.now);
         self.now = self.common.clock.now();

@@ -62,6 +62,8 @@ def test_slowhttptest_keeps_nobody_out(fairlead, tmp_path, kind: str) -> None:
         )
         quick = crowd.origin("quick").address
         balancer = fairlead(config=site(listen, quick, pool=KEEP, more=slow))
+        # It is ready before its control plane is: that has descriptors, too, when it answers.
+        balancer.status()
         files, memory = balancer.open_files(), balancer.resident_bytes()
         crowd.ask(listen, RATE, 2)
         before = crowd.ask(listen, RATE, 10)

@@ -72,6 +72,7 @@ impl Connection {
     pub(crate) fn note_batched(&mut self) {
         self.batched = true;
         self.unheard = true;
+        self.before_send();
     }
 
     /// Notes what the send of `bytes` has come to.

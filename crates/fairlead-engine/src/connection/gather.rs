@@ -127,6 +127,9 @@ impl Gather {
 impl Connection {
     /// Has its bytes go on to there without being told; `None`: each is told of from now on.
     pub(crate) fn forward_to(&mut self, forward: Option<Box<Forward>>) {
+        if forward.is_some() {
+            self.grows();
+        }
         let old = std::mem::replace(&mut self.forward, forward);
         if old.is_some_and(|old| old.gather.is_told()) {
             socket::tell_from(&self.socket, 0);

@@ -169,6 +169,7 @@ impl Connection {
 
     pub(super) fn set_width(&mut self, width: Width) {
         self.width = width;
+        self.grows();
         socket::bound_unsent(&self.socket, width.bytes());
     }
 
@@ -181,6 +182,7 @@ impl Connection {
     /// Sends what is in a pipe, and keeps what the socket doesn't take.
     pub(crate) fn pour(&mut self, mut pipe: Pipe) -> Sent {
         self.unheard = true;
+        self.before_send();
         while pipe.held() > 0 {
             match pipe.pour(&self.socket) {
                 Ok(_) | Err(Errno::INTR) => {}

@@ -140,6 +140,11 @@ impl Poller {
         epoll::add(&self.epoll, socket, Source::Connection(id).word(), ALL)
     }
 
+    /// Knows a connection by another id from now on, for good; tells of what it has now, too.
+    pub(crate) fn rename_connection(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
+        epoll::modify(&self.epoll, socket, Source::Connection(id).word(), ALL)
+    }
+
     /// No longer tells of each arrival on a connection; of its end, and of room, as before.
     pub(crate) fn mute(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
         let flags = ALL.difference(EventFlags::IN);

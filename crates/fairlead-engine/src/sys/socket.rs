@@ -40,12 +40,12 @@ const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 /// Sets what every TCP connection of ours has: no Nagle, a bound on what it keeps for whoever takes
 /// nothing, keepalive (as the plan wants it, or else as above).
 pub(crate) fn set_up_tcp(socket: impl AsFd, keepalive: Option<Keepalive>) -> Result<(), Errno> {
-    set_up_at_once(&socket)?;
+    set_up_sends(&socket)?;
     look_after(socket, keepalive)
 }
 
-/// Sets what it needs from its first byte on.
-pub(crate) fn set_up_at_once(socket: impl AsFd) -> Result<(), Errno> {
+/// Sets how what is sent on it goes out.
+pub(crate) fn set_up_sends(socket: impl AsFd) -> Result<(), Errno> {
     let socket = socket.as_fd();
     sockopt::set_tcp_nodelay(socket, true)?;
     bound_unsent(socket, UNSENT_BYTES);
@@ -74,6 +74,33 @@ pub(crate) fn set_keepalive(socket: impl AsFd, keepalive: Option<Keepalive>) -> 
 pub(crate) fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+}
+
+/// Has a connection that is to be opened not acknowledge the other end's part of the handshake
+/// before something is sent on it, or [`acknowledge`] is called. (The kernel doesn't wait for more
+/// than 200 ms.)
+pub(crate) fn acknowledge_later(socket: impl AsFd) {
+    // Where the kernel doesn't take it, it acknowledges at once.
+    let _ = sockopt::set_tcp_quickack(socket, false);
+}
+
+/// Acknowledges what hasn't been, and what comes next without delay.
+pub(crate) fn acknowledge(socket: impl AsFd) {
+    // It fails only on a connection that is broken, which is told by itself.
+    let _ = sockopt::set_tcp_quickack(socket, true);
+}
+
+/// Whether a connection has ended in order, and the kernel has no part in it any more.
+pub(crate) fn is_over(socket: impl AsFd) -> bool {
+    // Nobody is at the other end once the last that was sent is acknowledged, or it broke.
+    let alone = matches!(rustix::net::getpeername(&socket), Err(Errno::NOTCONN));
+    alone && matches!(sockopt::socket_error(socket), Ok(Ok(())))
+}
+
+/// Whether the kernel has forgotten what went over a socket that something went over.
+pub(crate) fn has_forgotten(socket: &OwnedFd) -> bool {
+    let known = std::mem::offset_of!(libc::tcp_info, tcpi_segs_in);
+    read_tcp_info(socket).is_some_and(|(info, length)| length > known && info.tcpi_segs_out == 0)
 }
 
 /// Bounds what the kernel takes for a connection beyond what may be sent.

@@ -46,6 +46,9 @@ impl Worker {
     /// Gives up something that is only kept, because there are no descriptors left.
     #[cold]
     fn give_up_descriptor(&mut self) -> bool {
+        if self.sockets.give_up_spares() {
+            return true;
+        }
         let (flow, sockets, now) = (&mut self.flow, &mut self.sockets, self.now);
         guard::catch(|| flow.give_up_descriptor(sockets, now)).unwrap_or_else(|what| {
             self.tell_panic(what);

@@ -17,6 +17,7 @@ use crate::sys::ring::Ring;
 mod batch;
 mod close;
 mod forward;
+mod open;
 
 /// What was told, with the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Rig {
 
     /// Begins a turn.
     fn wait(&mut self, wait: Duration) {
-        self.sockets.submit();
+        self.sockets.end_turn();
         let wait = if self.sockets.ready() > 0 { Duration::ZERO } else { wait };
         let now = Moment::ZERO + self.start.elapsed();
         self.sockets.poller.wait(&mut self.events, Some(wait), now);
@@ -348,60 +349,6 @@ fn a_reset_after_the_end_is_told_too() {
     reset(client);
     rig.until(|rig| rig.told(id).len() == 2);
     assert_eq!(rig.told(id)[1], Told::Failed(IoFailure::Reset));
-}
-
-fn leaving_from(source: std::net::IpAddr) -> Outgoing {
-    Outgoing { source: Some(source), ..Outgoing::default() }
-}
-
-#[test]
-fn connects_are_told_with_their_outcome() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    let address = listener.local_addr().expect("address");
-    let mut rig = Rig::new();
-    let good = rig.sockets.connect(&Endpoint::Tcp(address), Outgoing::default()).expect("connect");
-    rig.until(|rig| rig.told(good) == [Told::Connected]);
-    let (mut backend, from) = listener.accept().expect("accept");
-    assert_eq!(rig.sockets.send(good, b"hi", b""), Sent::All);
-    rig.sockets.submit();
-    let mut two = [0; 2];
-    backend.read_exact(&mut two).expect("read");
-    assert_eq!((&two, from.ip()), (b"hi", address.ip()));
-
-    let source = "127.0.0.2".parse().expect("source");
-    let other =
-        rig.sockets.connect(&Endpoint::Tcp(address), leaving_from(source)).expect("connect");
-    rig.until(|rig| rig.told(other) == [Told::Connected]);
-    assert_eq!(listener.accept().expect("accept").1.ip(), source);
-
-    drop(listener);
-    let bad = rig.sockets.connect(&Endpoint::Tcp(address), Outgoing::default()).expect("connect");
-    rig.until(|rig| rig.told(bad) == [Told::ConnectFailed(IoFailure::Refused)]);
-}
-
-#[test]
-fn a_source_that_is_not_ours_is_not_the_backends_fault() {
-    let mut rig = Rig::new();
-    let to = Endpoint::Tcp("127.0.0.1:9".parse().expect("address"));
-    let source = "192.0.2.77".parse().expect("source");
-    assert_eq!(rig.sockets.connect(&to, leaving_from(source)), Err(IoFailure::Exhausted));
-}
-
-#[test]
-fn unix_sockets_connect_at_once_and_tell_it_later() {
-    let folder = std::env::temp_dir().join(format!("fairlead-drive-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("folder");
-    let path = folder.join("backend.sock");
-    let to = Endpoint::Unix(path.to_string_lossy().into_owned());
-    let mut rig = Rig::new();
-    assert_eq!(rig.sockets.connect(&to, Outgoing::default()), Err(IoFailure::Refused));
-    let listener = UnixListener::bind(&path).expect("bind");
-    let id = rig.sockets.connect(&to, Outgoing::default()).expect("connect");
-    assert_eq!(rig.heard, []);
-    rig.until(|rig| rig.told(id) == [Told::Connected]);
-    drop(listener);
-    assert_eq!(rig.sockets.connect(&to, Outgoing::default()), Err(IoFailure::Refused));
-    std::fs::remove_dir_all(&folder).expect("clean");
 }
 
 #[test]
