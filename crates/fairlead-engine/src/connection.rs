@@ -9,8 +9,8 @@
 //! 3. What arrived before a failure is told before the failure.
 //!
 //! Not here: calls that are made for many at once (`batched`), moving bytes without a look at them
-//! (`moving`, `gather`), what the kernel is asked (`options`), which connection it is and when it gets its turn (`drive`), opening
-//! (`connect`).
+//! (`moving`, `gather`), what the kernel is asked (`options`), which connection it is and when it
+//! gets its turn (`drive`), opening (`connect`).
 
 use std::os::fd::OwnedFd;
 

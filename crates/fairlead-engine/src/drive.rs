@@ -66,7 +66,7 @@ pub(crate) struct Sockets {
     /// they are to be looked at. Some may have moved theirs, or be gone.
     resting: VecDeque<(Moment, ConnId)>,
     /// Those that have connected in this turn.
-    opened: Vec<ConnId>,
+    connected: Vec<ConnId>,
     pipes: Pipes,
     opener: Opener,
     /// When the next look for dead ends is due.
@@ -90,7 +90,7 @@ impl Sockets {
             closing: VecDeque::new(),
             closing_count: 0,
             resting: VecDeque::new(),
-            opened: Vec::new(),
+            connected: Vec::new(),
             pipes: Pipes::new(descriptors::limit(), workers),
             opener: Opener::new(descriptors::limit(), workers),
             round: Moment::ZERO + ROUND,
@@ -165,7 +165,7 @@ impl Sockets {
         });
         match told {
             Some(Told::Failed(_) | Told::ConnectFailed(_)) => drop(self.remove(id)),
-            Some(Told::Connected) => self.opened.push(id),
+            Some(Told::Connected) => self.connected.push(id),
             _ => {}
         }
         told
@@ -174,7 +174,7 @@ impl Sockets {
     /// Does what the turn has left to its end. To be called before waiting.
     pub(crate) fn end_turn(&mut self) {
         self.submit();
-        for id in self.opened.drain(..) {
+        for id in self.connected.drain(..) {
             if let Some(connection) = self.slots.get_mut(id) {
                 connection.acknowledge();
             }
@@ -230,7 +230,7 @@ impl Sockets {
         self.ready.shrink_to(KEPT);
         self.closing.shrink_to(KEPT);
         self.resting.shrink_to(KEPT);
-        self.opened.shrink_to(KEPT);
+        self.connected.shrink_to(KEPT);
         self.opener.spares.look();
         let is_low = self.slots.give_back();
         let was_low = std::mem::replace(&mut self.was_low, is_low);
@@ -278,7 +278,7 @@ impl Sockets {
     fn register(&mut self, connection: Connection, known: bool) -> Result<ConnId, IoFailure> {
         let id = self.slots.insert(connection);
         let added = match self.slots.get(id) {
-            Some(it) if known => self.poller.rename_connection(&it.socket, id),
+            Some(it) if known => self.poller.tell_all(&it.socket, id),
             Some(it) => self.poller.add_connection(&it.socket, id),
             None => Ok(()),
         };

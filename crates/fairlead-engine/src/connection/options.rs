@@ -15,7 +15,8 @@ use super::{Connection, Fin};
 use crate::spare::Kind;
 use crate::sys::socket;
 
-/// What is still to be asked: of the bits below. (One byte: many connections idle.)
+/// What is still to be asked, and what was never asked: of the bits below. (One byte: many
+/// connections idle.)
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Owed(u8);
 
@@ -27,8 +28,9 @@ const SENDS_NOW: u8 = 2;
 const KEEPALIVE: u8 = 4;
 /// That what comes be acknowledged.
 const ACKNOWLEDGE: u8 = 8;
-/// Nothing: its socket is as those of this kind are, which stands in the two bits above.
+/// Nothing was asked but what all sockets of its kind have.
 const LIKE_NEW: u8 = 16;
+/// From here on its kind stands, in two bits.
 const KIND: u32 = 5;
 
 impl Owed {

@@ -69,6 +69,6 @@ impl Sockets {
 /// Has the poller tell of all of a connection again.
 pub(super) fn unmute(poller: &Poller, connection: &mut Connection, id: ConnId) {
     if connection.unmutes() {
-        let _ = poller.unmute(&connection.socket, id);
+        let _ = poller.tell_all(&connection.socket, id);
     }
 }

@@ -140,19 +140,15 @@ impl Poller {
         epoll::add(&self.epoll, socket, Source::Connection(id).word(), ALL)
     }
 
-    /// Knows a connection by another id from now on, for good; tells of what it has now, too.
-    pub(crate) fn rename_connection(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
-        epoll::modify(&self.epoll, socket, Source::Connection(id).word(), ALL)
-    }
-
     /// No longer tells of each arrival on a connection; of its end, and of room, as before.
     pub(crate) fn mute(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
         let flags = ALL.difference(EventFlags::IN);
         epoll::modify(&self.epoll, socket, Source::Connection(id).word(), flags)
     }
 
-    /// Tells of all again, of what has arrived meanwhile at once.
-    pub(crate) fn unmute(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
+    /// Tells of all on a connection that it has already, by this id from now on; of what is there
+    /// at once.
+    pub(crate) fn tell_all(&self, socket: impl AsFd, id: ConnId) -> Result<(), Errno> {
         epoll::modify(&self.epoll, socket, Source::Connection(id).word(), ALL)
     }
 
